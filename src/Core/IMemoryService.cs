@@ -1,0 +1,180 @@
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Core;
+
+/// <summary>
+/// Everything a front end can ask for. Below it nothing knows HTTP, MCP or a terminal. Every method throws
+/// <see cref="MemoryException"/> for a request that breaks a rule, and stores nothing then. An id argument is an exact id or,
+/// where a parameter is named <c>idOrPrefix</c>, a prefix that only one memory has.
+/// Writes take no CancellationToken: a caller that goes away cancels nothing.
+/// </summary>
+public interface IMemoryService
+{
+    /// <summary>Creates the memory, or updates the live one that has its title in its namespace.</summary>
+    Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context);
+
+    /// <summary>At most 1,000 drafts, each judged alone: one outcome for each, in order.</summary>
+    Task<IReadOnlyList<RowOutcome>> StoreManyAsync(IReadOnlyList<MemoryDraft> drafts, WriteContext context);
+
+    /// <summary>Takes complete memories as they are, ids included; at most 1,000.</summary>
+    Task<IReadOnlyList<RowOutcome>> ImportAsync(IReadOnlyList<Memory> memories, IReadOnlyList<Link> links, ImportOptions options, WriteContext context);
+
+    Task<WriteReceipt> UpdateAsync(string idOrPrefix, MemoryPatch patch, WriteContext context);
+
+    /// <summary>Final: the id never comes back.</summary>
+    Task<WriteReceipt> DeleteAsync(string idOrPrefix, WriteContext context);
+
+    /// <summary>Makes the memory long-lived.</summary>
+    Task<WriteReceipt> PromoteAsync(string idOrPrefix, WriteContext context);
+
+    /// <summary>Idempotent: an existing link is left as it is.</summary>
+    Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, WriteContext context);
+
+    /// <summary>Archives every live memory that matches all given filters. At least one filter.</summary>
+    /// <returns>How many were archived.</returns>
+    Task<long> ForgetAsync(ForgetQuery query, WriteContext context);
+
+    /// <summary>Archives what has expired.</summary>
+    Task<long> CollectGarbageAsync();
+
+    Task<MemoryWithLinks> GetAsync(string idOrPrefix, CancellationToken cancellation = default);
+
+    /// <summary>By priority, then by update time, both descending.</summary>
+    Task<MemoryPage> ListAsync(ListQuery query, CancellationToken cancellation = default);
+
+    /// <summary>Memories that hold every word, best first.</summary>
+    Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query, CancellationToken cancellation = default);
+
+    /// <summary>Memories that hold any word, best first. Writes nothing on its path; the touches follow in batches.</summary>
+    Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default);
+
+    /// <summary>Both directions, oldest first. An unknown id has none.</summary>
+    Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default);
+
+    /// <summary>Live memories of each namespace, most first.</summary>
+    Task<IReadOnlyList<NamespaceCount>> NamespacesAsync(CancellationToken cancellation = default);
+
+    Task<StoreStatistics> StatisticsAsync(CancellationToken cancellation = default);
+
+    /// <summary>Every live memory, oldest first, streamed in bounded memory.</summary>
+    IAsyncEnumerable<Memory> ExportMemoriesAsync(CancellationToken cancellation = default);
+
+    /// <summary>Every link whose ends are live, streamed in bounded memory.</summary>
+    IAsyncEnumerable<Link> ExportLinksAsync(CancellationToken cancellation = default);
+
+    /// <summary>Ready to take reads and writes; else why not.</summary>
+    ServiceHealth Health();
+}
+
+/// <param name="AgentId">The claimed caller; null when none was named.</param>
+/// <param name="IdempotencyKey">Makes a retry of the same write answer as the first did.</param>
+/// <param name="IfMatch">The <see cref="WriteReceipt.Version"/> that the caller saw; a write to any other fails with <see cref="ErrorKind.PreconditionFailed"/>.</param>
+public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey = null, string? IfMatch = null);
+
+/// <summary>What an acknowledged write did.</summary>
+/// <param name="Memory">The memory after the write; before it for a delete.</param>
+/// <param name="Created">False when the write changed a memory that was there, or was a retry.</param>
+/// <param name="Position">Where the write stands in its node's log; the caller's token.</param>
+/// <param name="Stamp">Orders this write among all others.</param>
+public sealed record WriteReceipt(Memory Memory, bool Created, LogPosition Position, Stamp Stamp);
+
+/// <param name="Linked">False when the link existed.</param>
+public sealed record LinkReceipt(Link Link, bool Linked, LogPosition Position);
+
+/// <summary>One row of a batch: a receipt or an error.</summary>
+public sealed record RowOutcome(WriteReceipt? Receipt, MemoryException? Error)
+{
+    public static implicit operator RowOutcome(WriteReceipt receipt) => new(receipt, null);
+
+    public static implicit operator RowOutcome(MemoryException error) => new(null, error);
+}
+
+/// <param name="TrustSource">Keep the claimed <c>metadata.agent_id</c>; else the caller's takes its place and it moves to <c>imported_from_agent_id</c>.</param>
+public sealed record ImportOptions(bool TrustSource = true);
+
+public sealed record MemoryWithLinks(Memory Memory, IReadOnlyList<Link> Links, string Version);
+
+/// <summary>Filters that reads share; null means: any.</summary>
+public record MemoryFilter
+{
+    public string? Namespace { get; init; }
+
+    public Tier? Tier { get; init; }
+
+    public int? MinPriority { get; init; }
+
+    /// <summary>Created at or after.</summary>
+    public Timestamp? Since { get; init; }
+
+    /// <summary>Created at or before.</summary>
+    public Timestamp? Until { get; init; }
+
+    /// <summary>One exact tag.</summary>
+    public string? Tag { get; init; }
+
+    /// <summary>The memory's <c>metadata.agent_id</c>.</summary>
+    public string? AgentId { get; init; }
+}
+
+public sealed record ListQuery : MemoryFilter
+{
+    /// <summary>Rows, 0 or more; the caller's cap applies before.</summary>
+    public int Limit { get; init; } = MemoryLimits.DefaultListRows;
+
+    /// <summary>Rows to pass over; costs as much as reading them. Prefer <see cref="Cursor"/>.</summary>
+    public long Offset { get; init; }
+
+    /// <summary><see cref="MemoryPage.NextCursor"/> of the page before.</summary>
+    public string? Cursor { get; init; }
+}
+
+/// <param name="NextCursor">Null on the last page.</param>
+public sealed record MemoryPage(IReadOnlyList<Memory> Memories, string? NextCursor);
+
+public sealed record SearchQuery : MemoryFilter
+{
+    public required string Text { get; init; }
+
+    public int Limit { get; init; } = MemoryLimits.DefaultListRows;
+
+    /// <summary>The caller's place in the namespace tree; null shows everything.</summary>
+    public string? AsAgent { get; init; }
+}
+
+public sealed record RecallQuery : MemoryFilter
+{
+    public required string Context { get; init; }
+
+    public int Limit { get; init; } = MemoryLimits.DefaultRecallRows;
+
+    /// <summary>The caller's place in the namespace tree; null shows everything.</summary>
+    public string? AsAgent { get; init; }
+
+    /// <summary>Stop before the first memory that would take the sum of costs above this.</summary>
+    public long? BudgetTokens { get; init; }
+}
+
+/// <param name="Score">The full formula, unrounded.</param>
+public sealed record RankedMemory(Memory Memory, double Score);
+
+/// <param name="TokensUsed">Sum over the shown memories of (bytes of title + bytes of content) / 4, rounded down for each.</param>
+public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode);
+
+public sealed record ForgetQuery(string? Namespace, string? Pattern, Tier? Tier);
+
+public sealed record NamespaceCount(string Namespace, long Count);
+
+public sealed record TierCount(Tier Tier, long Count);
+
+/// <param name="ExpiringSoon">Live memories that expire within an hour.</param>
+public sealed record StoreStatistics(
+    long Total,
+    IReadOnlyList<TierCount> ByTier,
+    IReadOnlyList<NamespaceCount> ByNamespace,
+    long ExpiringSoon,
+    long LinksCount,
+    long DatabaseSizeBytes);
+
+/// <param name="Reason">Null when ready.</param>
+public sealed record ServiceHealth(bool Ready, string? Reason);

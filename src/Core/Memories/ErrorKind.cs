@@ -1,0 +1,75 @@
+namespace OrleansMemory.Core.Memories;
+
+/// <summary>
+/// Every way in which a request can fail: its machine code, HTTP status and process exit code.
+/// This table is the only place that maps one to the other; HTTP, MCP and the command line read it.
+/// </summary>
+public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
+{
+    public static readonly ErrorKind MalformedRequest = new("malformed_request", 400);
+    public static readonly ErrorKind MissingField = new("missing_field", 422);
+    public static readonly ErrorKind WrongType = new("wrong_type", 422);
+    public static readonly ErrorKind UnsupportedMediaType = new("unsupported_media_type", 415);
+    public static readonly ErrorKind BodyTooLarge = new("body_too_large", 413);
+    public static readonly ErrorKind BatchTooLarge = new("batch_too_large", 400);
+    public static readonly ErrorKind InvalidQuery = new("invalid_query", 400);
+    public static readonly ErrorKind QueryEmpty = new("query_empty", 400);
+    public static readonly ErrorKind InvalidCursor = new("invalid_cursor", 400);
+    public static readonly ErrorKind InvalidLimit = new("invalid_limit", 400);
+    public static readonly ErrorKind FilterMissing = new("filter_missing", 400);
+
+    public static readonly ErrorKind TitleEmpty = new("title_empty", 400);
+    public static readonly ErrorKind TitleTooLong = new("title_too_long", 400);
+    public static readonly ErrorKind TitleInvalid = new("title_invalid", 400);
+    public static readonly ErrorKind ContentEmpty = new("content_empty", 400);
+    public static readonly ErrorKind ContentTooLarge = new("content_too_large", 400);
+    public static readonly ErrorKind ContentInvalid = new("content_invalid", 400);
+    public static readonly ErrorKind NamespaceEmpty = new("namespace_empty", 400);
+    public static readonly ErrorKind NamespaceTooLong = new("namespace_too_long", 400);
+    public static readonly ErrorKind NamespaceInvalid = new("namespace_invalid", 400);
+    public static readonly ErrorKind NamespaceTooDeep = new("namespace_too_deep", 400);
+    public static readonly ErrorKind InvalidSource = new("invalid_source", 400);
+    public static readonly ErrorKind TooManyTags = new("too_many_tags", 400);
+    public static readonly ErrorKind InvalidTag = new("invalid_tag", 400);
+    public static readonly ErrorKind InvalidTier = new("invalid_tier", 400);
+    public static readonly ErrorKind InvalidPriority = new("invalid_priority", 400);
+    public static readonly ErrorKind InvalidConfidence = new("invalid_confidence", 400);
+    public static readonly ErrorKind InvalidTimestamp = new("invalid_timestamp", 400);
+    public static readonly ErrorKind ExpiryInPast = new("expiry_in_past", 400);
+    public static readonly ErrorKind InvalidTtl = new("invalid_ttl", 400);
+    public static readonly ErrorKind MetadataNotObject = new("metadata_not_object", 400);
+    public static readonly ErrorKind MetadataTooLarge = new("metadata_too_large", 400);
+    public static readonly ErrorKind MetadataTooDeep = new("metadata_too_deep", 400);
+    public static readonly ErrorKind InvalidId = new("invalid_id", 400);
+    public static readonly ErrorKind AmbiguousId = new("ambiguous_id", 400);
+    public static readonly ErrorKind InvalidAgentId = new("invalid_agent_id", 400);
+    public static readonly ErrorKind InvalidAgentType = new("invalid_agent_type", 400);
+    public static readonly ErrorKind InvalidScope = new("invalid_scope", 400);
+    public static readonly ErrorKind InvalidRelation = new("invalid_relation", 400);
+    public static readonly ErrorKind SelfLink = new("self_link", 400);
+    public static readonly ErrorKind InvalidAccessCount = new("invalid_access_count", 400);
+    public static readonly ErrorKind InvalidIdempotencyKey = new("invalid_idempotency_key", 400);
+    public static readonly ErrorKind IdempotencyMismatch = new("idempotency_mismatch", 422);
+
+    public static readonly ErrorKind Unauthorized = new("unauthorized", 401);
+    public static readonly ErrorKind NotFound = new("not_found", 404);
+    public static readonly ErrorKind TitleTaken = new("title_taken", 409);
+    public static readonly ErrorKind PreconditionFailed = new("precondition_failed", 412);
+
+    public static readonly ErrorKind Overloaded = new("overloaded", 503);
+    public static readonly ErrorKind Draining = new("draining", 503);
+    public static readonly ErrorKind StoreFailed = new("store_failed", 503);
+    public static readonly ErrorKind StoreFull = new("store_full", 503);
+    public static readonly ErrorKind StoreInUse = new("store_in_use", 503);
+    public static readonly ErrorKind StoreNotOurs = new("store_not_ours", 500);
+    public static readonly ErrorKind StoreTooNew = new("store_too_new", 500);
+    public static readonly ErrorKind Internal = new("internal", 500);
+
+    public override string ToString() => Code;
+}
+
+/// <summary>A request that cannot be served, for a reason the caller can act on.</summary>
+public sealed class MemoryException(ErrorKind kind, string message, Exception? inner = null) : Exception(message, inner)
+{
+    public ErrorKind Kind { get; } = kind;
+}
