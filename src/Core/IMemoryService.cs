@@ -77,7 +77,8 @@ public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey
 /// <param name="Created">False when the write changed a memory that was there, or was a retry.</param>
 /// <param name="Position">Where the write stands in its node's log; the caller's token.</param>
 /// <param name="Stamp">Orders this write among all others.</param>
-public sealed record WriteReceipt(Memory Memory, bool Created, LogPosition Position, Stamp Stamp);
+/// <param name="Version">Changes with every change of the memory; the entity tag.</param>
+public sealed record WriteReceipt(Memory Memory, bool Created, LogPosition Position, Stamp Stamp, string Version);
 
 /// <param name="Linked">False when the link existed.</param>
 public sealed record LinkReceipt(Link Link, bool Linked, LogPosition Position);
