@@ -138,12 +138,14 @@ build()
     say "building $target"
     export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
     code=0
+    trap 'exit 130' INT
     "$dotnet" build "$target" "${flags[@]}" >.build/build.log 2>&1 </dev/null 9>&- || code=$?
     for each in "${units[@]}"; do
         cp ".build/$each.next" ".build/$each.tried"
         if ((code == 0)); then
-            mv ".build/$each.next" ".build/$each.built"
+            cp ".build/$each.next" ".build/$each.built"
         fi
+        rm ".build/$each.next"
     done
     if ((code != 0)); then
         grep -E '(^|[ :])error ' .build/build.log | sort -u >&2 || cat .build/build.log >&2
