@@ -138,7 +138,7 @@ public sealed class MemoryRouteTests(TestNode node) : IClassFixture<TestNode>
     {
         foreach (var clearing in (string[])["null", "\"\""])
         {
-            var id = await node.StoreAsync($"to update {clearing}", ",\"metadata\":{\"old\":1},\"agent_id\":\"author\"");
+            var id = await node.StoreAsync($"to update {clearing.Length}", ",\"metadata\":{\"old\":1},\"agent_id\":\"author\"");
             var reply = await node.PutAsync($"/api/v1/memories/{id}", """{"content":"changed","priority":8,"metadata":{"new":2},"title":null,"tier":null,"expires_at":"2030-01-01T00:00:00Z"}""");
             reply.ShouldSucceed();
             reply.Json.ShouldHaveKeys([.. Fields.Append("expires_at").Order(StringComparer.Ordinal)]);

@@ -77,7 +77,7 @@ public sealed class RouteTests(TestNode node) : IClassFixture<TestNode>
             links.Json["links"]![0].ShouldHaveKeys("created_at", "relation", "source_id", "target_id");
         }
 
-        Assert.Equal(1, (await node.GetAsync($"/api/v1/memories/{source}")).Json["links"]!.AsArray().Count);
+        Assert.Single((await node.GetAsync($"/api/v1/memories/{source}")).Json["links"]!.AsArray());
         Assert.Equal("""{"count":0,"links":[]}""", (await node.GetAsync("/api/v1/links/nobody")).Text);
     }
 

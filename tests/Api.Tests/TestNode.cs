@@ -108,7 +108,7 @@ public sealed class TestNode : IAsyncLifetime
     internal static JsonObject Row(string id, string title, string @namespace) => JsonNode.Parse($$"""
         {"id":{{JsonValue.Create(id)!.ToJsonString()}},"tier":"long","namespace":"{{@namespace}}","title":{{JsonValue.Create(title)!.ToJsonString()}},"content":"c",
          "tags":[],"priority":5,"confidence":1.0,"source":"import","access_count":3,"created_at":"2026-01-01T00:00:00Z",
-         "updated_at":"2026-01-02T00:00:00.123456789+02:00","last_accessed_at":null,"expires_at":null,"metadata":{"agent_id":"claimed"}}
+         "updated_at":"2026-01-02T00:00:00.123456789+02:00","last_accessed_at":null,"expires_at":null,"metadata": { "agent_id": "claimed" } }
         """)!.AsObject();
 
     internal static string Import(params JsonObject[] rows) => new JsonObject { ["memories"] = new JsonArray(rows) }.ToJsonString();
