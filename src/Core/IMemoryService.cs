@@ -17,7 +17,10 @@ public interface IMemoryService
     /// <summary>At most 1,000 drafts, each judged alone: one outcome for each, in order.</summary>
     Task<IReadOnlyList<RowOutcome>> StoreManyAsync(IReadOnlyList<MemoryDraft> drafts, WriteContext context);
 
-    /// <summary>Takes complete memories as they are, ids included; at most 1,000.</summary>
+    /// <summary>
+    /// Takes complete memories as they are, ids included, then links; at most 1,000 of each. One outcome for each memory, then one
+    /// for each link (without a receipt), in order. A link follows its memories to the ids under which they were taken.
+    /// </summary>
     Task<IReadOnlyList<RowOutcome>> ImportAsync(IReadOnlyList<Memory> memories, IReadOnlyList<Link> links, ImportOptions options, WriteContext context);
 
     Task<WriteReceipt> UpdateAsync(string idOrPrefix, MemoryPatch patch, WriteContext context);

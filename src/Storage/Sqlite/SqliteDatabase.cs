@@ -78,6 +78,9 @@ internal sealed class SqliteDatabase : IDisposable
         return statement.Step() ? statement.Text(0) : null;
     }
 
+    /// <summary>Ends the statement that runs, from any thread.</summary>
+    public void Interrupt() => raw.sqlite3_interrupt(Handle);
+
     public SqliteException Failure(int code, string sql) => new(code, raw.sqlite3_errmsg(Handle).utf8_to_string(), sql);
 
     public void Dispose()

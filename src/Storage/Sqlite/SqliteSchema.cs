@@ -29,6 +29,7 @@ internal static class SqliteSchema
             priority integer not null,
             confidence real not null,
             access_count integer not null,
+            touches integer not null default 0,
             created_at integer not null,
             updated_at integer not null,
             last_accessed_at integer,
@@ -49,7 +50,8 @@ internal static class SqliteSchema
         create unique index if not exists memory_id on memory(id);
         create index if not exists memory_title on memory(namespace, title) where state < 2;
         create index if not exists memory_list on memory(priority desc, updated_at desc) where state = 0;
-        create index if not exists memory_namespace_list on memory(namespace, priority desc, updated_at desc) where state = 0;
+        create index if not exists memory_namespace_list on memory(namespace, priority desc, updated_at desc, tier, expires_at) where state = 0;
+        create index if not exists memory_created on memory(created_at) where state = 0;
         create index if not exists memory_expiry on memory(expires_at) where state = 0 and expires_at is not null;
         create table if not exists tombstone(
             id text primary key,

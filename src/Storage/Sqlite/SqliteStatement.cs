@@ -21,6 +21,11 @@ internal sealed class SqliteStatement(SqliteDatabase database, sqlite3_stmt hand
         return this;
     }
 
+    /// <summary>Binds a parameter by its name, colon included.</summary>
+    public SqliteStatement Bind(string name, long value) => Bind(raw.sqlite3_bind_parameter_index(handle, name), value);
+
+    public SqliteStatement Bind(string name, string? value) => Bind(raw.sqlite3_bind_parameter_index(handle, name), value);
+
     public SqliteStatement Bind(int index, long? value) => value is { } known ? Bind(index, known) : BindNull(index);
 
     public SqliteStatement Bind(int index, string? value)

@@ -1,0 +1,11 @@
+namespace OrleansMemory.Api;
+
+/// <summary>What the front end needs to know of its node.</summary>
+public sealed record ApiOptions
+{
+    /// <summary>Null or empty: no key is asked for.</summary>
+    public string? ApiKey { get; init; }
+
+    /// <summary>Shown by the health route: what is unsafe about the set-up.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+}

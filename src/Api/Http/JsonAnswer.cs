@@ -1,0 +1,79 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Http;
+
+/// <summary>
+/// Answers with one JSON document. It is written into a buffer that the thread keeps, so that its length is known before the head
+/// goes out and the usual answer costs no allocation.
+/// </summary>
+internal static class JsonAnswer
+{
+    public const string ContentType = "application/json";
+
+    /// <summary>A buffer that a large answer made grow beyond this is not kept.</summary>
+    private const int KeptBytes = 256 * 1024;
+
+    internal static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+
+    [ThreadStatic]
+    private static Buffered? _kept;
+
+    public static Task WriteAsync<TState>(HttpContext context, int status, TState state, Action<Utf8JsonWriter, TState> write)
+    {
+        var buffered = _kept ?? new();
+        _kept = null;
+        write(buffered.Writer, state);
+        buffered.Writer.Flush();
+        var response = context.Response;
+        response.StatusCode = status;
+        response.ContentType = ContentType;
+        response.ContentLength = buffered.Bytes.WrittenCount;
+
+        // The bytes are copied before the call returns; awaiting only waits for a slow reader.
+        var written = response.BodyWriter.WriteAsync(buffered.Bytes.WrittenMemory);
+        if (buffered.Bytes.Capacity <= KeptBytes)
+        {
+            buffered.Reset();
+            _kept = buffered;
+        }
+
+        return written.IsCompletedSuccessfully ? Task.CompletedTask : written.AsTask();
+    }
+
+    public static Task WriteErrorAsync(HttpContext context, MemoryException error) => WriteErrorAsync(context, error.Kind, error.Message);
+
+    public static Task WriteErrorAsync(HttpContext context, ErrorKind kind, string text)
+    {
+        if (kind.HttpStatus == StatusCodes.Status503ServiceUnavailable)
+        {
+            context.Response.Headers.RetryAfter = "2";
+        }
+
+        return WriteAsync(context, kind.HttpStatus, (kind, text), static (writer, error) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("code"u8, error.kind.Code);
+            writer.WriteString("error"u8, error.text);
+            writer.WriteEndObject();
+        });
+    }
+
+    private sealed class Buffered
+    {
+        public Buffered() => Writer = new(Bytes, WriterOptions);
+
+        public ArrayBufferWriter<byte> Bytes { get; } = new(4096);
+
+        public Utf8JsonWriter Writer { get; }
+
+        public void Reset()
+        {
+            Bytes.ResetWrittenCount();
+            Writer.Reset(Bytes);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Http;
+
+/// <summary>The reader stands on the first token of the body.</summary>
+internal delegate T BodyParser<out T>(ref Utf8JsonReader reader);
+
+/// <summary>
+/// Reads one JSON document of at most 2 MiB in place, from the server's own pooled buffers: nothing is copied but the values kept.
+/// </summary>
+internal static class RequestBody
+{
+    /// <summary>Above the depth that metadata may have, so that its own rule speaks first.</summary>
+    private static readonly JsonReaderOptions ReaderOptions = new() { MaxDepth = 256 };
+
+    /// <summary>False when the request says that nothing follows its head.</summary>
+    public static bool Exists(HttpContext context) =>
+        context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true };
+
+    /// <exception cref="MemoryException">
+    /// <see cref="ErrorKind.UnsupportedMediaType"/>, <see cref="ErrorKind.BodyTooLarge"/>, <see cref="ErrorKind.MalformedRequest"/>,
+    /// or what <paramref name="parse"/> throws.
+    /// </exception>
+    public static ValueTask<T> ReadAsync<T>(HttpContext context, BodyParser<T> parse)
+    {
+        var request = context.Request;
+        if (!IsJson(request.ContentType))
+        {
+            throw new MemoryException(ErrorKind.UnsupportedMediaType, "expected request with `Content-Type: application/json`");
+        }
+
+        if (request.ContentLength > MemoryLimits.RequestBytes)
+        {
+            throw TooLarge();
+        }
+
+        var reader = request.BodyReader;
+        if (!reader.TryRead(out var result))
+        {
+            return ReadToEndAsync(reader, parse);
+        }
+
+        if (result.IsCompleted)
+        {
+            return new(Finish(reader, result.Buffer, parse));
+        }
+
+        reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        return ReadToEndAsync(reader, parse);
+    }
+
+    private static async ValueTask<T> ReadToEndAsync<T>(PipeReader reader, BodyParser<T> parse)
+    {
+        var result = await reader.ReadAsync();
+        while (!result.IsCompleted)
+        {
+            if (result.Buffer.Length > MemoryLimits.RequestBytes)
+            {
+                reader.AdvanceTo(result.Buffer.End);
+                throw TooLarge();
+            }
+
+            reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+            result = await reader.ReadAsync();
+        }
+
+        return Finish(reader, result.Buffer, parse);
+    }
+
+    private static T Finish<T>(PipeReader pipe, ReadOnlySequence<byte> body, BodyParser<T> parse)
+    {
+        try
+        {
+            if (body.Length > MemoryLimits.RequestBytes)
+            {
+                throw TooLarge();
+            }
+
+            var reader = body.IsSingleSegment ? new Utf8JsonReader(body.FirstSpan, ReaderOptions) : new Utf8JsonReader(body, ReaderOptions);
+            reader.Read();
+            var value = parse(ref reader);
+
+            // Anything but white space after the document throws here.
+            reader.Read();
+            return value;
+        }
+        catch (JsonException exception)
+        {
+            throw new MemoryException(
+                ErrorKind.MalformedRequest, $"malformed JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}", exception);
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new MemoryException(ErrorKind.MalformedRequest, "malformed JSON: a string is not valid Unicode", exception);
+        }
+        finally
+        {
+            pipe.AdvanceTo(body.End);
+        }
+    }
+
+    private static MemoryException TooLarge() => new(ErrorKind.BodyTooLarge, $"request body exceeds {MemoryLimits.RequestBytes} bytes");
+
+    /// <summary><c>application/json</c> or <c>application/*+json</c>, with or without parameters.</summary>
+    private static bool IsJson(string? contentType)
+    {
+        if (contentType is null)
+        {
+            return false;
+        }
+
+        var type = contentType.AsSpan();
+        var end = type.IndexOf(';');
+        type = (end < 0 ? type : type[..end]).Trim();
+        return type.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            || (type.StartsWith("application/", StringComparison.OrdinalIgnoreCase) && type.EndsWith("+json", StringComparison.OrdinalIgnoreCase));
+    }
+}

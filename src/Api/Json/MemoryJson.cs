@@ -1,0 +1,153 @@
+using System.Globalization;
+using System.Text.Json;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Json;
+
+/// <summary>What some routes say beside the fifteen fields of a memory; null or false: not said.</summary>
+internal readonly record struct MemoryExtras(string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null);
+
+/// <summary>Writes memories and links: keys in alphabetical order, absent instants left out, metadata as it is stored.</summary>
+internal static class MemoryJson
+{
+    private static readonly JsonEncodedText AccessCount = JsonEncodedText.Encode("access_count");
+    private static readonly JsonEncodedText AgentId = JsonEncodedText.Encode("agent_id");
+    private static readonly JsonEncodedText Confidence = JsonEncodedText.Encode("confidence");
+    private static readonly JsonEncodedText Content = JsonEncodedText.Encode("content");
+    private static readonly JsonEncodedText CreatedAt = JsonEncodedText.Encode("created_at");
+    private static readonly JsonEncodedText ExpiresAt = JsonEncodedText.Encode("expires_at");
+    private static readonly JsonEncodedText Id = JsonEncodedText.Encode("id");
+    private static readonly JsonEncodedText LastAccessedAt = JsonEncodedText.Encode("last_accessed_at");
+    private static readonly JsonEncodedText LinksName = JsonEncodedText.Encode("links");
+    private static readonly JsonEncodedText MemoryName = JsonEncodedText.Encode("memory");
+    private static readonly JsonEncodedText MetadataName = JsonEncodedText.Encode("metadata");
+    private static readonly JsonEncodedText Namespace = JsonEncodedText.Encode("namespace");
+    private static readonly JsonEncodedText Priority = JsonEncodedText.Encode("priority");
+    private static readonly JsonEncodedText Promoted = JsonEncodedText.Encode("promoted");
+    private static readonly JsonEncodedText Relation = JsonEncodedText.Encode("relation");
+    private static readonly JsonEncodedText Score = JsonEncodedText.Encode("score");
+    private static readonly JsonEncodedText Source = JsonEncodedText.Encode("source");
+    private static readonly JsonEncodedText SourceId = JsonEncodedText.Encode("source_id");
+    private static readonly JsonEncodedText Tags = JsonEncodedText.Encode("tags");
+    private static readonly JsonEncodedText TargetId = JsonEncodedText.Encode("target_id");
+    private static readonly JsonEncodedText TierName = JsonEncodedText.Encode("tier");
+    private static readonly JsonEncodedText Title = JsonEncodedText.Encode("title");
+    private static readonly JsonEncodedText UpdatedAt = JsonEncodedText.Encode("updated_at");
+
+    public static void Write(Utf8JsonWriter writer, Memory memory, MemoryExtras extras = default)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber(AccessCount, memory.AccessCount);
+        if (extras.AgentId is not null)
+        {
+            writer.WriteString(AgentId, extras.AgentId);
+        }
+
+        writer.WritePropertyName(Confidence);
+        WriteReal(writer, memory.Confidence);
+        writer.WriteString(Content, memory.Content);
+        var createdAt = memory.CreatedAt.ToString();
+        writer.WriteString(CreatedAt, createdAt);
+        if (memory.ExpiresAt is { } expiresAt)
+        {
+            writer.WriteString(ExpiresAt, expiresAt.ToString());
+        }
+
+        writer.WriteString(Id, memory.Id);
+        if (memory.LastAccessedAt is { } lastAccessedAt)
+        {
+            writer.WriteString(LastAccessedAt, lastAccessedAt.ToString());
+        }
+
+        if (extras.Whole is { } whole)
+        {
+            writer.WritePropertyName(LinksName);
+            WriteLinks(writer, whole.Links);
+            writer.WritePropertyName(MemoryName);
+            Write(writer, whole.Memory);
+        }
+
+        writer.WritePropertyName(MetadataName);
+        writer.WriteRawValue(memory.Metadata.Json, skipInputValidation: true);
+        writer.WriteString(Namespace, memory.Namespace);
+        writer.WriteNumber(Priority, memory.Priority);
+        if (extras.Promoted)
+        {
+            writer.WriteBoolean(Promoted, true);
+        }
+
+        if (extras.Score is { } score)
+        {
+            writer.WritePropertyName(Score);
+            WriteReal(writer, Math.Round(score, 3, MidpointRounding.AwayFromZero));
+        }
+
+        writer.WriteString(Source, memory.Source);
+        writer.WriteStartArray(Tags);
+        foreach (var tag in memory.Tags)
+        {
+            writer.WriteStringValue(tag);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteString(TierName, memory.Tier.Name());
+        writer.WriteString(Title, memory.Title);
+        writer.WriteString(UpdatedAt, memory.UpdatedAt == memory.CreatedAt ? createdAt : memory.UpdatedAt.ToString());
+        writer.WriteEndObject();
+    }
+
+    /// <param name="linked">Says <c>linked: true</c> before the fields of the link.</param>
+    public static void Write(Utf8JsonWriter writer, Link link, bool linked = false)
+    {
+        writer.WriteStartObject();
+        writer.WriteString(CreatedAt, link.CreatedAt.ToString());
+        if (linked)
+        {
+            writer.WriteBoolean("linked"u8, true);
+        }
+
+        writer.WriteString(Relation, link.Relation);
+        writer.WriteString(SourceId, link.SourceId);
+        writer.WriteString(TargetId, link.TargetId);
+        writer.WriteEndObject();
+    }
+
+    public static void WriteLinks(Utf8JsonWriter writer, IReadOnlyList<Link> links)
+    {
+        writer.WriteStartArray();
+        foreach (var link in links)
+        {
+            Write(writer, link);
+        }
+
+        writer.WriteEndArray();
+    }
+
+    public static void WriteAll(Utf8JsonWriter writer, IReadOnlyList<Memory> memories)
+    {
+        writer.WriteStartArray();
+        foreach (var memory in memories)
+        {
+            Write(writer, memory);
+        }
+
+        writer.WriteEndArray();
+    }
+
+    /// <summary>A whole value keeps its fraction (<c>1.0</c>), so that readers with types see one type.</summary>
+    private static void WriteReal(Utf8JsonWriter writer, double value)
+    {
+        if (value == Math.Truncate(value) && Math.Abs(value) < 1e15)
+        {
+            Span<byte> text = stackalloc byte[24];
+            ((long)value).TryFormat(text, out var length, default, CultureInfo.InvariantCulture);
+            ".0"u8.CopyTo(text[length..]);
+            writer.WriteRawValue(text[..(length + 2)], skipInputValidation: true);
+        }
+        else
+        {
+            writer.WriteNumberValue(value);
+        }
+    }
+}

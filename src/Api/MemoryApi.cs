@@ -1,0 +1,59 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Metrics;
+using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Api.Routes;
+using OrleansMemory.Core;
+
+namespace OrleansMemory.Api;
+
+/// <summary>Puts the HTTP surface into a web application; both hosts call it.</summary>
+public static class MemoryApi
+{
+    /// <summary>Needs logging; takes the clock that is registered, else the system's.</summary>
+    public static IServiceCollection AddMemoryApi(this IServiceCollection services, ApiOptions options, IMemoryService service)
+    {
+        services.AddRoutingCore();
+        services.AddMemoryApiDocument();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(options);
+        services.AddSingleton(service);
+        services.AddSingleton<ServingState>();
+        services.AddSingleton<ApiInstruments>();
+        services.AddSingleton(_ => new PrometheusExporter(ApiInstruments.MeterName));
+        return services;
+    }
+
+    /// <summary>Everything under <c>/api/v1</c>, the health and metrics routes and <c>/openapi/v1.json</c>.</summary>
+    public static void UseMemoryApi(this WebApplication application)
+    {
+        var services = application.Services;
+
+        // Made now, so that what happens before the first scrape is counted.
+        services.GetRequiredService<PrometheusExporter>();
+        var key = new ApiKey(services.GetRequiredService<ApiOptions>().ApiKey);
+        application.UseRouting();
+        application.Use(next => new ApiGate(
+            next,
+            key,
+            services.GetRequiredService<ServingState>(),
+            services.GetRequiredService<ApiInstruments>(),
+            services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ILogger<ApiGate>>()).InvokeAsync);
+        HealthRoutes.Map(application);
+        MetricsRoutes.Map(application);
+        MemoryRoutes.Map(application);
+        BulkRoutes.Map(application);
+        SearchRoutes.Map(application);
+        RecallRoutes.Map(application);
+        ForgetRoutes.Map(application);
+        LinkRoutes.Map(application);
+        StatisticsRoutes.Map(application);
+        MaintenanceRoutes.Map(application);
+        TransferRoutes.Map(application);
+        application.MapOpenApi("/openapi/{documentName}.json");
+    }
+}

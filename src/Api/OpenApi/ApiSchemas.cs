@@ -1,0 +1,191 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Microsoft.OpenApi;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.OpenApi;
+
+/// <summary>The shapes of bodies and answers; limits and word lists come from where the rules read them.</summary>
+internal static class ApiSchemas
+{
+    public static IEnumerable<(string Name, OpenApiSchema Schema)> All(OpenApiDocument document)
+    {
+        IOpenApiSchema Ref(string name) => new OpenApiSchemaReference(name, document);
+        IOpenApiSchema ListOf(string name) => List(Ref(name));
+
+        (string, IOpenApiSchema)[] memory =
+        [
+            ("access_count", Integer(0, MemoryLimits.MaxAccessCount)),
+            ("confidence", Confidence()),
+            ("content", Text("At most 65,536 bytes.")),
+            ("created_at", Instant()),
+            ("expires_at", Instant("Absent when it never expires.")),
+            ("id", Text("1 to 128 bytes.")),
+            ("last_accessed_at", Instant("Absent before the first recall.")),
+            ("metadata", AnyObject("At most 65,536 bytes and 32 levels.")),
+            ("namespace", Text("At most 512 characters and 8 levels, separated by slashes.")),
+            ("priority", Priority()),
+            ("source", Words(ClosedSets.Sources)),
+            ("tags", Tags()),
+            ("tier", Tiers()),
+            ("title", Text("At most 512 characters; unique in its namespace.")),
+            ("updated_at", Instant()),
+        ];
+        string[] always = ["access_count", "confidence", "content", "created_at", "id", "metadata", "namespace", "priority", "source", "tags", "tier", "title", "updated_at"];
+        (string, IOpenApiSchema)[] draft =
+        [
+            ("agent_id", Nullable(Text("The author; wins over X-Agent-Id."))),
+            ("confidence", Confidence()),
+            ("content", Text("At most 65,536 bytes.")),
+            ("expires_at", Nullable(Instant("In the future; wins over ttl_secs."))),
+            ("metadata", AnyObject("At most 65,536 bytes and 32 levels.")),
+            ("namespace", Text("global unless told.")),
+            ("priority", Priority()),
+            ("scope", Nullable(Words(ClosedSets.Scopes))),
+            ("source", Words(ClosedSets.Sources)),
+            ("tags", Tags()),
+            ("tier", Tiers()),
+            ("title", Text("At most 512 characters.")),
+            ("ttl_secs", Nullable(Integer(1, MemoryLimits.MaxTtlSeconds))),
+        ];
+
+        yield return ("Error", Object(["code", "error"],
+            ("code", Text("What went wrong, for machines.")),
+            ("error", Text("What went wrong, for people."))));
+        yield return ("Memory", Object(always, memory));
+        yield return ("MemoryDraft", Object(["content", "title"], draft));
+        yield return ("MemoryDrafts", new()
+        {
+            OneOf = [ListOf("MemoryDraft"), Object(["memories"], ("memories", ListOf("MemoryDraft")))],
+        });
+        yield return ("MemoryPatch", Object([],
+            ("agent_id", Nullable(Text("Who changes it; wins over X-Agent-Id."))),
+            ("confidence", Nullable(Confidence())),
+            ("content", Nullable(Text("At most 65,536 bytes."))),
+            ("expires_at", Nullable(Text("RFC 3339, past allowed; null or an empty string clears it."))),
+            ("metadata", Nullable(AnyObject("Replaces the whole object; the stored agent_id is kept."))),
+            ("namespace", Nullable(Text("Moves the memory."))),
+            ("priority", Nullable(Priority())),
+            ("tags", Nullable(Tags())),
+            ("tier", Nullable(Tiers())),
+            ("title", Nullable(Text("At most 512 characters.")))));
+        yield return ("StoredMemory", Object([.. always, "agent_id"], [.. memory, ("agent_id", Text("The author as stored."))]));
+        yield return ("PromotedMemory", Object([.. always, "promoted"], [.. memory, ("promoted", Boolean())]));
+        yield return ("MemoryWithLinks", Object([.. always, "links", "memory"], [.. memory, ("links", ListOf("Link")), ("memory", Ref("Memory"))]));
+        yield return ("RankedMemory", Object([.. always, "score"], [.. memory, ("score", new OpenApiSchema { Type = JsonSchemaType.Number, Description = "Rounded to 3 decimals." })]));
+        yield return ("MemoryPage", Object(["count", "memories"],
+            ("count", Integer(0)),
+            ("memories", ListOf("Memory")),
+            ("next_cursor", Text("For the next page; absent on the last."))));
+        yield return ("BulkResult", Object(["created", "errors", "ids", "results"],
+            ("created", Integer(0)),
+            ("errors", List(Text("title: reason"))),
+            ("ids", List(Text("Of the rows that were stored."))),
+            ("results", List(Object([],
+                ("code", Text("Of a row that was refused.")),
+                ("created", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "False: it changed a memory that was there." }),
+                ("error", Text("Of a row that was refused.")),
+                ("id", Text("Of a row that was stored.")))))));
+        yield return ("Deleted", Object(["deleted", "id"], ("deleted", Boolean()), ("id", Text(null))));
+        yield return ("SearchResult", Object(["count", "memories", "query", "results"],
+            ("count", Integer(0)),
+            ("memories", ListOf("Memory")),
+            ("query", Text(null)),
+            ("results", ListOf("Memory"))));
+        yield return ("RecallRequest", Object(["context"],
+            ("as_agent", Nullable(Text("The caller's place in the namespace tree."))),
+            ("budget_tokens", Nullable(Integer(0))),
+            ("context", Text("What the caller is doing.")),
+            ("limit", Nullable(Integer(0))),
+            ("namespace", Nullable(Text(null))),
+            ("since", Nullable(Instant())),
+            ("tags", Nullable(Text("One exact tag."))),
+            ("until", Nullable(Instant()))));
+        yield return ("RecallResult", Object(["count", "memories", "mode", "tokens_used"],
+            ("budget_tokens", Integer(0)),
+            ("count", Integer(0)),
+            ("memories", ListOf("RankedMemory")),
+            ("mode", Text("How it was found.")),
+            ("tokens_used", Integer(0))));
+        yield return ("ForgetRequest", Object([],
+            ("namespace", Nullable(Text(null))),
+            ("pattern", Nullable(Text("Words, of which any must occur."))),
+            ("tier", Nullable(Tiers()))));
+        yield return ("Forgotten", Object(["deleted"], ("deleted", Integer(0))));
+        yield return ("Link", Object(["created_at", "relation", "source_id", "target_id"],
+            ("created_at", Instant()), ("relation", Words(ClosedSets.Relations)), ("source_id", Text(null)), ("target_id", Text(null))));
+        yield return ("LinkRequest", Object(["source_id", "target_id"],
+            ("agent_id", Nullable(Text("Who links; wins over X-Agent-Id."))),
+            ("relation", Words(ClosedSets.Relations)),
+            ("source_id", Text(null)),
+            ("target_id", Text(null))));
+        yield return ("LinkedAnswer", Object(["created_at", "linked", "relation", "source_id", "target_id"],
+            ("created_at", Instant()), ("linked", Boolean()), ("relation", Words(ClosedSets.Relations)), ("source_id", Text(null)), ("target_id", Text(null))));
+        yield return ("Links", Object(["count", "links"], ("count", Integer(0)), ("links", ListOf("Link"))));
+        yield return ("NamespaceCount", Object(["count", "namespace"], ("count", Integer(0)), ("namespace", Text(null))));
+        yield return ("Namespaces", Object(["namespaces"], ("namespaces", ListOf("NamespaceCount"))));
+        yield return ("Statistics", Object(["by_namespace", "by_tier", "db_size_bytes", "expiring_soon", "links_count", "total"],
+            ("by_namespace", ListOf("NamespaceCount")),
+            ("by_tier", List(Object(["count", "tier"], ("count", Integer(0)), ("tier", Tiers())))),
+            ("db_size_bytes", Integer(0)),
+            ("expiring_soon", Integer(0)),
+            ("links_count", Integer(0)),
+            ("total", Integer(0))));
+        yield return ("Collected", Object(["expired_deleted"], ("expired_deleted", Integer(0))));
+        yield return ("Export", Object(["count", "exported_at", "links", "memories"],
+            ("count", Integer(0)), ("exported_at", Instant()), ("links", ListOf("Link")), ("memories", ListOf("Memory"))));
+        yield return ("ImportRequest", Object(["memories"],
+            ("links", Nullable(new OpenApiSchema { Type = JsonSchemaType.Array, Items = Ref("Link") })),
+            ("memories", ListOf("Memory"))));
+        yield return ("Imported", Object(["errors", "imported"], ("errors", List(Text("id: reason"))), ("imported", Integer(0))));
+        yield return ("Health", Object(["service", "status"],
+            ("service", Text(null)), ("status", Words(["ok", "error"])), ("warnings", List(Text("What is unsafe about the set-up.")))));
+        yield return ("Status", Object(["status"], ("reason", Text("Why not.")), ("status", Words(["alive", "ready", "not_ready"]))));
+        yield return ("MetricsText", Text(null));
+    }
+
+    private static OpenApiSchema Object(string[] required, params (string Name, IOpenApiSchema Schema)[] properties) => new()
+    {
+        Type = JsonSchemaType.Object,
+        Required = new SortedSet<string>(required, StringComparer.Ordinal),
+        Properties = properties.OrderBy(property => property.Name, StringComparer.Ordinal).ToDictionary(property => property.Name, property => property.Schema),
+    };
+
+    private static OpenApiSchema List(IOpenApiSchema items) => new() { Type = JsonSchemaType.Array, Items = items };
+
+    private static OpenApiSchema Text(string? description) => new() { Type = JsonSchemaType.String, Description = description };
+
+    private static OpenApiSchema Boolean() => new() { Type = JsonSchemaType.Boolean };
+
+    private static OpenApiSchema Instant(string? description = null) => new() { Type = JsonSchemaType.String, Format = "date-time", Description = description };
+
+    private static OpenApiSchema Integer(long least, long? most = null) => new()
+    {
+        Type = JsonSchemaType.Integer,
+        Minimum = least.ToString(CultureInfo.InvariantCulture),
+        Maximum = most?.ToString(CultureInfo.InvariantCulture),
+    };
+
+    private static OpenApiSchema Confidence() => new() { Type = JsonSchemaType.Number, Minimum = "0", Maximum = "1" };
+
+    private static OpenApiSchema Priority() => Integer(MemoryLimits.MinPriority, MemoryLimits.MaxPriority);
+
+    private static OpenApiSchema Tags() => new() { Type = JsonSchemaType.Array, Items = Text("1 to 128 bytes."), MaxItems = MemoryLimits.Tags };
+
+    private static OpenApiSchema Tiers() => Words([.. Enum.GetValues<Tier>().Select(tier => tier.Name())]);
+
+    private static OpenApiSchema AnyObject(string description) => new() { Type = JsonSchemaType.Object, Description = description };
+
+    private static OpenApiSchema Words(IEnumerable<string> words) => new()
+    {
+        Type = JsonSchemaType.String,
+        Enum = [.. words.Order(StringComparer.Ordinal).Select(word => (JsonNode)word)],
+    };
+
+    private static OpenApiSchema Nullable(OpenApiSchema schema)
+    {
+        schema.Type |= JsonSchemaType.Null;
+        schema.Enum?.Add(JsonNullSentinel.JsonNull);
+        return schema;
+    }
+}

@@ -1,0 +1,121 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Json;
+using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Routes;
+
+internal sealed class BulkRoutes(IMemoryService service)
+{
+    public static void Map(IEndpointRouteBuilder endpoints)
+    {
+        var routes = ActivatorUtilities.CreateInstance<BulkRoutes>(endpoints.ServiceProvider);
+        endpoints.MapWrite("POST", "/api/v1/memories/bulk", routes.StoreManyAsync, new("createMemories", "Memories", "Store up to 1,000 memories, each judged alone")
+        {
+            Headers = [SharedFields.Agent, SharedFields.IdempotencyKey],
+            Body = "MemoryDrafts",
+            Answers =
+            [
+                new(200, "BulkResult", "What became of each row, in order."),
+                SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
+            ],
+        });
+    }
+
+    private async Task StoreManyAsync(HttpContext context)
+    {
+        var bodies = await RequestBody.ReadAsync(context, DraftReader.ReadMany);
+        var caller = Caller.Agent(context);
+        var key = Caller.IdempotencyKey(context);
+        var author = caller ?? Caller.Anonymous(key);
+
+        var rows = new (string Title, RowOutcome? Outcome)[bodies.Count];
+        var drafts = new List<MemoryDraft>(bodies.Count);
+        for (var index = 0; index < bodies.Count; index++)
+        {
+            var (draft, broken) = bodies[index];
+            broken ??= BrokenAgent(draft.AgentId);
+            rows[index] = (draft.Title, broken is null ? null : new(null, broken));
+            if (broken is null)
+            {
+                drafts.Add(draft.AgentId is null ? draft with { AgentId = author } : draft);
+            }
+        }
+
+        // A retry must meet the same rows in the same places, so the engine gets the good ones in their order.
+        var outcomes = drafts.Count == 0 ? [] : await service.StoreManyAsync(drafts, new(caller, key));
+        var next = 0;
+        for (var index = 0; index < rows.Length; index++)
+        {
+            rows[index].Outcome ??= outcomes[next++];
+        }
+
+        if (outcomes.LastOrDefault(outcome => outcome.Receipt is not null) is { } last)
+        {
+            context.Response.Headers["X-Memory-Token"] = last.Receipt!.Position.ToString();
+        }
+
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, rows, static (writer, rows) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("created"u8, rows.Count(row => row.Outcome!.Receipt is not null));
+            writer.WriteStartArray("errors"u8);
+            foreach (var (title, outcome) in rows)
+            {
+                if (outcome!.Error is { } error)
+                {
+                    writer.WriteStringValue($"{title}: {error.Message}");
+                }
+            }
+
+            writer.WriteEndArray();
+            writer.WriteStartArray("ids"u8);
+            foreach (var (_, outcome) in rows)
+            {
+                if (outcome!.Receipt is { } receipt)
+                {
+                    writer.WriteStringValue(receipt.Memory.Id);
+                }
+            }
+
+            writer.WriteEndArray();
+            writer.WriteStartArray("results"u8);
+            foreach (var (_, outcome) in rows)
+            {
+                writer.WriteStartObject();
+                if (outcome!.Receipt is { } receipt)
+                {
+                    writer.WriteBoolean("created"u8, receipt.Created);
+                    writer.WriteString("id"u8, receipt.Memory.Id);
+                }
+                else
+                {
+                    writer.WriteString("code"u8, outcome.Error!.Kind.Code);
+                    writer.WriteString("error"u8, outcome.Error.Message);
+                }
+
+                writer.WriteEndObject();
+            }
+
+            writer.WriteEndArray();
+            writer.WriteEndObject();
+        });
+    }
+
+    private static MemoryException? BrokenAgent(string? agentId)
+    {
+        try
+        {
+            _ = agentId is null ? null : MemoryRules.AgentId(agentId, "invalid agent_id: agent_id");
+            return null;
+        }
+        catch (MemoryException exception)
+        {
+            return exception;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Json;
+using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Routes;
+
+internal sealed class ForgetRoutes(IMemoryService service)
+{
+    public static void Map(IEndpointRouteBuilder endpoints)
+    {
+        var routes = ActivatorUtilities.CreateInstance<ForgetRoutes>(endpoints.ServiceProvider);
+        endpoints.MapWrite("POST", "/api/v1/forget", routes.ForgetAsync, new("forget", "Maintenance", "Archive every memory that matches all given filters")
+        {
+            Headers = [SharedFields.Agent],
+            Query = [SharedFields.Namespace, new("pattern", "string", "Words, of which any must occur."), SharedFields.Tier],
+            Body = "ForgetRequest",
+            BodyOptional = true,
+            Answers = [new(200, "Forgotten", "How many."), SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable],
+        });
+    }
+
+    private async Task ForgetAsync(HttpContext context)
+    {
+        // One client library sends a body, the other a query.
+        var request = RequestBody.Exists(context) ? await RequestBody.ReadAsync(context, Read) : Read(new QueryText(context));
+        if (request is { Namespace: null, Pattern: null, Tier: null })
+        {
+            throw new MemoryException(ErrorKind.FilterMissing, "at least one of namespace, pattern, tier is required");
+        }
+
+        var deleted = await service.ForgetAsync(request, new(Caller.Agent(context)));
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, deleted, static (writer, deleted) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("deleted"u8, deleted);
+            writer.WriteEndObject();
+        });
+    }
+
+    private static ForgetQuery Read(QueryText query) => new(query.Text("namespace"), query.Text("pattern"), query.Tier());
+
+    private static ForgetQuery Read(ref Utf8JsonReader reader)
+    {
+        JsonFields.Object(ref reader, "body");
+        string? @namespace = null, pattern = null;
+        Tier? tier = null;
+        while (JsonFields.NextProperty(ref reader))
+        {
+            var field = reader.GetString()!;
+            reader.Read();
+            switch (field)
+            {
+                case "namespace":
+                    @namespace = JsonFields.TextOrNull(ref reader, field);
+                    break;
+                case "pattern":
+                    pattern = JsonFields.TextOrNull(ref reader, field);
+                    break;
+                case "tier":
+                    tier = reader.TokenType == JsonTokenType.Null ? null : JsonFields.Tier(ref reader, field);
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        return new(@namespace, pattern, tier);
+    }
+}

@@ -1,0 +1,165 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Json;
+using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Routes;
+
+/// <summary>One memory at a time, and the list of them.</summary>
+internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time)
+{
+    public static void Map(IEndpointRouteBuilder endpoints)
+    {
+        var routes = ActivatorUtilities.CreateInstance<MemoryRoutes>(endpoints.ServiceProvider);
+        endpoints.MapWrite("POST", "/api/v1/memories", routes.CreateAsync, new("createMemory", "Memories", "Store a memory, or update the one with its title in its namespace")
+        {
+            Headers = [SharedFields.Agent, SharedFields.IdempotencyKey],
+            Body = "MemoryDraft",
+            Answers =
+            [
+                new(201, "StoredMemory", "Durable. X-Memory-Token holds its place in the log, ETag its version."),
+                SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
+            ],
+        });
+        endpoints.MapRead("/api/v1/memories", routes.ListAsync, new("listMemories", "Memories", "By priority, then by update time, both descending")
+        {
+            Query =
+            [
+                SharedFields.Namespace, SharedFields.Tier, SharedFields.ListLimit, SharedFields.Offset, SharedFields.Cursor,
+                SharedFields.MinPriority, SharedFields.Since, SharedFields.Until, SharedFields.Tags, SharedFields.AgentId,
+            ],
+            Answers = [new(200, "MemoryPage", "A page."), SharedFields.BadRequest],
+        });
+        endpoints.MapRead("/api/v1/memories/{id}", routes.GetAsync, new("getMemory", "Memories", "A memory and its links, by id or by a prefix that only it has")
+        {
+            Answers = [new(200, "MemoryWithLinks", "Found. Not counted as an access."), SharedFields.BadRequest, SharedFields.NotFound],
+        });
+        endpoints.MapWrite("PUT", "/api/v1/memories/{id}", routes.UpdateAsync, new("updateMemory", "Memories", "Change the fields that are given")
+        {
+            Headers = [SharedFields.Agent, SharedFields.IfMatch],
+            Body = "MemoryPatch",
+            Answers =
+            [
+                new(200, "Memory", "The memory after the change."),
+                SharedFields.BadRequest, SharedFields.NotFound, SharedFields.Conflict, SharedFields.PreconditionFailed,
+                SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
+            ],
+        });
+        endpoints.MapWrite("DELETE", "/api/v1/memories/{id}", routes.DeleteAsync, new("deleteMemory", "Memories", "Delete for good: the id never comes back")
+        {
+            Headers = [SharedFields.Agent, SharedFields.IfMatch],
+            Answers = [new(200, "Deleted", "Gone."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
+        });
+        endpoints.MapWrite("POST", "/api/v1/memories/{id}/promote", routes.PromoteAsync, new("promoteMemory", "Memories", "Make a memory long-lived")
+        {
+            Headers = [SharedFields.Agent, SharedFields.IfMatch],
+            Answers = [new(200, "PromotedMemory", "The memory, now long."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
+        });
+    }
+
+    private async Task CreateAsync(HttpContext context)
+    {
+        var body = await RequestBody.ReadAsync(context, DraftReader.Read);
+        var agentId = Caller.Agent(context, body.Draft.AgentId);
+        var key = Caller.IdempotencyKey(context);
+        var draft = body.Draft with { AgentId = agentId ?? Caller.Anonymous(key) };
+        if (body.Broken is { } broken)
+        {
+            MemoryRules.Check(draft, Timestamp.Now(time));
+            throw broken;
+        }
+
+        var receipt = await service.StoreAsync(draft, new(agentId, key));
+        EntityTags.Set(context, receipt);
+
+        // The author is the first one to have stored it, who need not be this caller.
+        var author = receipt.Created ? draft.AgentId : receipt.Memory.Metadata.Text("agent_id");
+        await JsonAnswer.WriteAsync(
+            context, StatusCodes.Status201Created, (receipt.Memory, author), static (writer, stored) => MemoryJson.Write(writer, stored.Memory, new(AgentId: stored.author)));
+    }
+
+    private async Task ListAsync(HttpContext context)
+    {
+        var query = new QueryText(context);
+        var page = await service.ListAsync(
+            new()
+            {
+                Namespace = query.Text("namespace"),
+                Tier = query.Tier(),
+                MinPriority = ReadFilters.MinPriority(query.Integer("min_priority")),
+                Since = ReadFilters.Instant("since", query.Text("since")),
+                Until = ReadFilters.Instant("until", query.Text("until")),
+                Tag = query.Text("tags"),
+                AgentId = ReadFilters.AgentId(query.Text("agent_id")),
+                Limit = ReadFilters.Limit(query.Integer("limit"), MemoryLimits.DefaultListRows, MemoryLimits.ListRows),
+                Offset = ReadFilters.Offset(query.Integer("offset")),
+                Cursor = query.Text("cursor"),
+            },
+            context.RequestAborted);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, page, static (writer, page) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("count"u8, page.Memories.Count);
+            writer.WritePropertyName("memories"u8);
+            MemoryJson.WriteAll(writer, page.Memories);
+            if (page.NextCursor is { } cursor)
+            {
+                writer.WriteString("next_cursor"u8, cursor);
+            }
+
+            writer.WriteEndObject();
+        });
+    }
+
+    private async Task GetAsync(HttpContext context)
+    {
+        var found = await service.GetAsync(PathId.Of(context), context.RequestAborted);
+        EntityTags.Set(context, found.Version);
+        await JsonAnswer.WriteAsync(
+            context, StatusCodes.Status200OK, found, static (writer, found) => MemoryJson.Write(writer, found.Memory, new(Whole: found)));
+    }
+
+    private async Task UpdateAsync(HttpContext context)
+    {
+        var id = PathId.Of(context);
+        var body = await RequestBody.ReadAsync(context, PatchReader.Read);
+        if (body.Broken is { } broken)
+        {
+            MemoryRules.Check(body.Patch);
+            throw broken;
+        }
+
+        var receipt = await service.UpdateAsync(id, body.Patch, await WriteContextAsync(context, id, body.AgentId));
+        EntityTags.Set(context, receipt);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt.Memory, static (writer, memory) => MemoryJson.Write(writer, memory));
+    }
+
+    private async Task DeleteAsync(HttpContext context)
+    {
+        var id = PathId.Of(context);
+        var receipt = await service.DeleteAsync(id, await WriteContextAsync(context, id));
+        context.Response.Headers["X-Memory-Token"] = receipt.Position.ToString();
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt.Memory.Id, static (writer, id) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteBoolean("deleted"u8, true);
+            writer.WriteString("id"u8, id);
+            writer.WriteEndObject();
+        });
+    }
+
+    private async Task PromoteAsync(HttpContext context)
+    {
+        var id = PathId.Of(context);
+        var receipt = await service.PromoteAsync(id, await WriteContextAsync(context, id));
+        EntityTags.Set(context, receipt);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt.Memory, static (writer, memory) => MemoryJson.Write(writer, memory, new(Promoted: true)));
+    }
+
+    private async ValueTask<WriteContext> WriteContextAsync(HttpContext context, string id, string? agentId = null) =>
+        new(Caller.Agent(context, agentId), IfMatch: await EntityTags.IfMatchAsync(context, service, id));
+}

@@ -1,0 +1,36 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using OrleansMemory.Api.OpenApi;
+
+namespace OrleansMemory.Api.Routes;
+
+/// <summary>What a route is called in metrics, and its exact spelling.</summary>
+/// <param name="Template">As <c>/api/v1/memories/{id}/promote</c>.</param>
+/// <param name="IsOpen">Served without a key and while draining.</param>
+internal sealed record RouteLabel(string Template, bool IsOpen)
+{
+    public const string Unknown = "unknown";
+
+    private readonly string _before = Template.Contains('{') ? Template[..Template.IndexOf('{')] : Template;
+    private readonly string _after = Template.Contains('}') ? Template[(Template.IndexOf('}') + 1)..] : "";
+
+    /// <summary>Whether the path has the literal parts of the template, letter for letter.</summary>
+    public bool Covers(string? path) =>
+        path is not null && path.StartsWith(_before, StringComparison.Ordinal) && path.EndsWith(_after, StringComparison.Ordinal);
+}
+
+internal static class RouteMapping
+{
+    public static void MapRead(this IEndpointRouteBuilder endpoints, string template, RequestDelegate handler, RouteDescription description, bool open = false) =>
+        Map(endpoints, template, [HttpMethods.Get, HttpMethods.Head], handler, description, open);
+
+    public static void MapWrite(this IEndpointRouteBuilder endpoints, string method, string template, RequestDelegate handler, RouteDescription description) =>
+        Map(endpoints, template, [method], handler, description, open: false);
+
+    private static void Map(
+        IEndpointRouteBuilder endpoints, string template, string[] methods, RequestDelegate handler, RouteDescription description, bool open) =>
+
+        // The method is what makes a plain delegate visible to the OpenAPI generator.
+        endpoints.MapMethods(template, methods, handler).WithMetadata(new RouteLabel(template, open), description, handler.Method);
+}

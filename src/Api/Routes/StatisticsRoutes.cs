@@ -1,0 +1,78 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using OrleansMemory.Api.Http;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Routes;
+
+/// <summary>Counts: of namespaces, and of the whole store.</summary>
+internal sealed class StatisticsRoutes(IMemoryService service)
+{
+    public static void Map(IEndpointRouteBuilder endpoints)
+    {
+        var routes = ActivatorUtilities.CreateInstance<StatisticsRoutes>(endpoints.ServiceProvider);
+        endpoints.MapRead("/api/v1/namespaces", routes.NamespacesAsync, new("listNamespaces", "Statistics", "Live memories of each namespace, most first")
+        {
+            Answers = [new(200, "Namespaces", "All of them.")],
+        });
+        endpoints.MapRead("/api/v1/stats", routes.StatisticsAsync, new("stats", "Statistics", "Counts over the store, expired memories included")
+        {
+            Answers = [new(200, "Statistics", "The counts.")],
+        });
+    }
+
+    private async Task NamespacesAsync(HttpContext context)
+    {
+        var namespaces = await service.NamespacesAsync(context.RequestAborted);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, namespaces, static (writer, namespaces) =>
+        {
+            writer.WriteStartObject();
+            writer.WritePropertyName("namespaces"u8);
+            WriteNamespaces(writer, namespaces);
+            writer.WriteEndObject();
+        });
+    }
+
+    private async Task StatisticsAsync(HttpContext context)
+    {
+        var statistics = await service.StatisticsAsync(context.RequestAborted);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, statistics, static (writer, statistics) =>
+        {
+            writer.WriteStartObject();
+            writer.WritePropertyName("by_namespace"u8);
+            WriteNamespaces(writer, statistics.ByNamespace);
+            writer.WriteStartArray("by_tier"u8);
+            foreach (var (tier, count) in statistics.ByTier)
+            {
+                writer.WriteStartObject();
+                writer.WriteNumber("count"u8, count);
+                writer.WriteString("tier"u8, tier.Name());
+                writer.WriteEndObject();
+            }
+
+            writer.WriteEndArray();
+            writer.WriteNumber("db_size_bytes"u8, statistics.DatabaseSizeBytes);
+            writer.WriteNumber("expiring_soon"u8, statistics.ExpiringSoon);
+            writer.WriteNumber("links_count"u8, statistics.LinksCount);
+            writer.WriteNumber("total"u8, statistics.Total);
+            writer.WriteEndObject();
+        });
+    }
+
+    private static void WriteNamespaces(Utf8JsonWriter writer, IReadOnlyList<NamespaceCount> namespaces)
+    {
+        writer.WriteStartArray();
+        foreach (var (@namespace, count) in namespaces)
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("count"u8, count);
+            writer.WriteString("namespace"u8, @namespace);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+    }
+}

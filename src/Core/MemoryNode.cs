@@ -1,0 +1,463 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Core;
+
+/// <summary>
+/// The engines of one node over one store: what every front end talks to. Owns the writer and the touch recorder; the store is
+/// the caller's.
+/// </summary>
+public sealed class MemoryNode : IMemoryService, IAsyncDisposable
+{
+    private const int ScanRows = 500;
+    private const int ForgetRows = 200;
+
+    private readonly IMemoryStore _store;
+    private readonly CommandWriter _writer;
+    private readonly AccessRecorder _accesses;
+    private readonly NodeSettings _settings;
+    private readonly TimeProvider _time;
+    private bool _draining;
+
+    private MemoryNode(IMemoryStore store, CommandWriter writer, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
+    {
+        _store = store;
+        _writer = writer;
+        _settings = settings;
+        _time = time;
+        _accesses = new(writer, store.Log, settings, time, scheduler);
+    }
+
+    /// <summary>Ends when the store can no longer be trusted; the host must then end the process at once.</summary>
+    public Task<StoreFatalException> Fatal => _writer.Fatal;
+
+    public IMemoryStore Store => _store;
+
+    /// <param name="scheduler">Exclusive, for the writer; null takes a new exclusive one over the thread pool.</param>
+    public static async Task<MemoryNode> StartAsync(IMemoryStore store, NodeSettings settings, TimeProvider time, Random random, TaskScheduler? scheduler = null)
+    {
+        scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
+        var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
+        return new(store, writer, settings, time, scheduler);
+    }
+
+    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
+    {
+        var clean = MemoryRules.Check(draft, Now());
+        if (context.IdempotencyKey is { } key)
+        {
+            MemoryRules.IdempotencyKey(key);
+        }
+
+        return Engine(clean.Namespace).StoreAsync(clean, context);
+    }
+
+    public Task<IReadOnlyList<RowOutcome>> StoreManyAsync(IReadOnlyList<MemoryDraft> drafts, WriteContext context)
+    {
+        RequireBatch(drafts.Count);
+        return OutcomesAsync(drafts, async (draft, index) => await StoreAsync(
+            draft,
+            context.IdempotencyKey is { } key ? context with { IdempotencyKey = string.Create(CultureInfo.InvariantCulture, $"{key}#{index}") } : context));
+    }
+
+    public async Task<IReadOnlyList<RowOutcome>> ImportAsync(
+        IReadOnlyList<Memory> memories, IReadOnlyList<Link> links, ImportOptions options, WriteContext context)
+    {
+        RequireBatch(memories.Count);
+        RequireBatch(links.Count);
+        var outcomes = await OutcomesAsync(memories, async (memory, _) =>
+        {
+            var clean = MemoryRules.Check(options.TrustSource ? memory : Restamp(memory, context.AgentId));
+            return await Engine(clean.Namespace).ImportAsync(clean);
+        });
+
+        // A link follows its memories to the ids under which they were taken.
+        var ids = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var index = 0; index < memories.Count; index++)
+        {
+            if (outcomes[index].Receipt is { } receipt)
+            {
+                ids[memories[index].Id] = receipt.Memory.Id;
+            }
+        }
+
+        var linked = await OutcomesAsync(links, async (link, _) =>
+        {
+            await LinkAsync(ids.GetValueOrDefault(link.SourceId, link.SourceId), ids.GetValueOrDefault(link.TargetId, link.TargetId), link.Relation, link.CreatedAt);
+            return (WriteReceipt?)null;
+        });
+        return [.. outcomes, .. linked];
+    }
+
+    public async Task<WriteReceipt> UpdateAsync(string idOrPrefix, MemoryPatch patch, WriteContext context)
+    {
+        var clean = MemoryRules.Check(patch);
+        var row = await ResolveAsync(idOrPrefix, CancellationToken.None);
+        return await Engine(clean.Namespace ?? row.View.Namespace).UpdateAsync(row.View.Id, clean, context);
+    }
+
+    public async Task<WriteReceipt> DeleteAsync(string idOrPrefix, WriteContext context)
+    {
+        var row = await ResolveAsync(idOrPrefix, CancellationToken.None);
+        return await Engine(row.View.Namespace).DeleteAsync(row.View.Id, context);
+    }
+
+    public async Task<WriteReceipt> PromoteAsync(string idOrPrefix, WriteContext context)
+    {
+        var row = await ResolveAsync(idOrPrefix, CancellationToken.None);
+        return await Engine(row.View.Namespace).PromoteAsync(row.View.Id, context);
+    }
+
+    public Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, WriteContext context) =>
+        LinkAsync(sourceId, targetId, relation, createdAt: null);
+
+    public async Task<long> ForgetAsync(ForgetQuery query, WriteContext context)
+    {
+        if (query is { Namespace: null, Pattern: null, Tier: null })
+        {
+            throw new MemoryException(ErrorKind.FilterMissing, "at least one of namespace, pattern and tier is required");
+        }
+
+        var filter = new MemoryFilter { Namespace = query.Namespace is null ? null : MemoryRules.Namespace(query.Namespace), Tier = query.Tier };
+        long forgotten = 0;
+        if (query.Pattern is { } pattern)
+        {
+            throw new NotSupportedException(pattern);
+        }
+
+        var after = "";
+        while (true)
+        {
+            var ids = await _store.FindIdsAsync(filter, Now(), after, ForgetRows);
+            if (ids.Count == 0)
+            {
+                return forgotten;
+            }
+
+            forgotten += await ForgetAsync(ids);
+            after = ids[^1];
+        }
+    }
+
+    public async Task<long> CollectGarbageAsync()
+    {
+        long collected = 0;
+        while (true)
+        {
+            var ids = await _store.FindExpiredAsync(Now(), ForgetRows);
+            if (ids.Count == 0)
+            {
+                return collected;
+            }
+
+            var expired = await Engine(ClosedSets.DefaultNamespace).ExpireAsync(ids);
+            collected += expired;
+            if (expired == 0)
+            {
+                // Their lives were extended since they were found.
+                return collected;
+            }
+        }
+    }
+
+    public async Task<MemoryWithLinks> GetAsync(string idOrPrefix, CancellationToken cancellation = default)
+    {
+        var row = await ResolveAsync(idOrPrefix, cancellation);
+        return new(row.View, await LinksAsync(row.View.Id, cancellation), NamespaceEngine.VersionOf(row.Own));
+    }
+
+    public async Task<MemoryPage> ListAsync(ListQuery query, CancellationToken cancellation = default)
+    {
+        if (query.Limit < 0 || query.Offset < 0)
+        {
+            throw new MemoryException(ErrorKind.InvalidLimit, "limit and offset cannot be negative");
+        }
+
+        if (query.Limit == 0)
+        {
+            return new([], null);
+        }
+
+        var memories = await _store.ListAsync(new(query, Now(), PageCursor.Parse(query.Cursor), query.Offset, query.Limit + 1), cancellation);
+        return memories.Count <= query.Limit
+            ? new(memories, null)
+            : new([.. memories.Take(query.Limit)], PageCursor.Format(memories[query.Limit - 1]));
+    }
+
+    public Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) => throw new NotSupportedException();
+
+    public async Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default)
+    {
+        MemoryRules.Id(id);
+        var links = new List<Link>();
+        await CollectLinksAsync(links, id, byTarget: false, cancellation);
+        await CollectLinksAsync(links, id, byTarget: true, cancellation);
+        links.Sort(static (a, b) => a.CreatedAt.CompareTo(b.CreatedAt));
+        return links;
+    }
+
+    public async Task<IReadOnlyList<NamespaceCount>> NamespacesAsync(CancellationToken cancellation = default) =>
+        await _store.ReadNamespacesAsync(Now(), cancellation);
+
+    public async Task<StoreStatistics> StatisticsAsync(CancellationToken cancellation = default) => await _store.ReadStatisticsAsync(Now(), cancellation);
+
+    public async IAsyncEnumerable<Memory> ExportMemoriesAsync([EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        (Timestamp, string)? after = null;
+        while (true)
+        {
+            var page = await _store.ExportAsync(Now(), after, ScanRows, cancellation);
+            foreach (var memory in page)
+            {
+                yield return memory;
+            }
+
+            if (page.Count < ScanRows)
+            {
+                yield break;
+            }
+
+            after = (page[^1].CreatedAt, page[^1].Id);
+        }
+    }
+
+    public async IAsyncEnumerable<Link> ExportLinksAsync([EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        (long, string)? after = null;
+        while (true)
+        {
+            var page = await _store.ListEntriesAsync(new(MutationKind.Link, Owner: null, ByTarget: false, after, ScanRows), cancellation);
+            foreach (var entry in page)
+            {
+                if (await ShownLinkAsync(entry, cancellation) is { } link)
+                {
+                    yield return link;
+                }
+            }
+
+            if (page.Count < ScanRows)
+            {
+                yield break;
+            }
+
+            after = (page[^1].Stamp.Clock, page[^1].Key.Key);
+        }
+    }
+
+    public ServiceHealth Health() =>
+        _writer.Fatal.IsCompleted ? new(false, "the store failed; the node is stopping")
+        : Volatile.Read(ref _draining) ? new(false, "draining")
+        : new(true, null);
+
+    /// <summary>Takes no more writes, writes what waits.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Volatile.Write(ref _draining, true);
+        await _accesses.DisposeAsync();
+        await _writer.DisposeAsync();
+    }
+
+    private async Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, Timestamp? createdAt)
+    {
+        MemoryRules.Id(sourceId);
+        MemoryRules.Id(targetId);
+        MemoryRules.Relation(relation);
+        if (sourceId == targetId)
+        {
+            throw new MemoryException(ErrorKind.SelfLink, "cannot link a memory to itself");
+        }
+
+        return await _writer.RunAsync(async session =>
+        {
+            await RequireLiveAsync(session, sourceId, "source");
+            await RequireLiveAsync(session, targetId, "target");
+            var key = EntryBodies.LinkKey(sourceId, relation, targetId);
+            if (await session.FindEntryAsync(key) is { Live: true } held)
+            {
+                return new LinkReceipt(EntryBodies.Link(held), Linked: false, session.Position);
+            }
+
+            var created = createdAt ?? session.Now;
+            var entry = new EntryState(key, sourceId, targetId, Live: true, session.NextStamp(), EntryBodies.Encode(new LinkBody(created.Nanoseconds)));
+            await session.PutAsync(entry);
+            return new LinkReceipt(EntryBodies.Link(entry), Linked: true, session.Position);
+        });
+    }
+
+    private static async ValueTask RequireLiveAsync(WriteSession session, string id, string end)
+    {
+        var row = await session.FindAsync(id);
+        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now))
+        {
+            throw new MemoryException(ErrorKind.NotFound, $"{end} memory not found: {id}");
+        }
+    }
+
+    private async Task CollectLinksAsync(List<Link> links, string id, bool byTarget, CancellationToken cancellation)
+    {
+        (long, string)? after = null;
+        while (true)
+        {
+            var page = await _store.ListEntriesAsync(new(MutationKind.Link, id, byTarget, after, ScanRows), cancellation);
+            foreach (var entry in page)
+            {
+                if (await ShownLinkAsync(entry, cancellation) is { } link)
+                {
+                    links.Add(link);
+                }
+            }
+
+            if (page.Count < ScanRows)
+            {
+                return;
+            }
+
+            after = (page[^1].Stamp.Clock, page[^1].Key.Key);
+        }
+    }
+
+    /// <summary>A link shows when both its ends live.</summary>
+    private async ValueTask<Link?> ShownLinkAsync(EntryState entry, CancellationToken cancellation)
+    {
+        if (!entry.Live)
+        {
+            return null;
+        }
+
+        var link = EntryBodies.Link(entry);
+        return await FindLiveAsync(link.SourceId, cancellation) is not null && await FindLiveAsync(link.TargetId, cancellation) is not null ? link : null;
+    }
+
+    /// <summary>The live memory of an id, or the one that it resolves to.</summary>
+    private async ValueTask<MemoryRow?> FindLiveAsync(string id, CancellationToken cancellation)
+    {
+        var row = await _store.FindAsync(id, cancellation);
+        if (row is { Visibility: RowVisibility.Shadowed })
+        {
+            row = await _store.FindShownAsync(row.Own.Name.Value, cancellation);
+        }
+
+        return row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(Now()) ? null : row;
+    }
+
+    private async ValueTask<MemoryRow> ResolveAsync(string idOrPrefix, CancellationToken cancellation)
+    {
+        MemoryRules.Id(idOrPrefix);
+        if (await FindLiveAsync(idOrPrefix, cancellation) is { } exact)
+        {
+            return exact;
+        }
+
+        // Ids that resolve to one memory are one hit.
+        var found = new Dictionary<string, MemoryRow>(StringComparer.Ordinal);
+        foreach (var id in await _store.FindIdsAsync(idOrPrefix, MemoryLimits.AmbiguousIdsShown + 1, cancellation))
+        {
+            if (await FindLiveAsync(id, cancellation) is { } row)
+            {
+                found[row.View.Id] = row;
+            }
+        }
+
+        if (found.Count > 1)
+        {
+            var shown = found.Keys.Order(StringComparer.Ordinal).Take(MemoryLimits.AmbiguousIdsShown);
+            var count = found.Count > MemoryLimits.AmbiguousIdsShown ? $"more than {MemoryLimits.AmbiguousIdsShown}" : found.Count.ToString(CultureInfo.InvariantCulture);
+            throw new MemoryException(ErrorKind.AmbiguousId, $"ambiguous ID prefix '{idOrPrefix}': {count} matches\n{string.Join('\n', shown)}");
+        }
+
+        return found.Count == 1 ? found.Values.First() : throw NamespaceEngine.NotFound();
+    }
+
+    private async Task<long> ForgetAsync(IReadOnlyList<string> ids) => await Engine(ClosedSets.DefaultNamespace).ForgetAsync(ids);
+
+    private static async Task<IReadOnlyList<RowOutcome>> OutcomesAsync<T>(IReadOnlyList<T> rows, Func<T, int, Task<WriteReceipt?>> write)
+    {
+        // All rows queue at once and share commits; each is judged alone.
+        var tasks = new Task<WriteReceipt?>[rows.Count];
+        var outcomes = new RowOutcome[rows.Count];
+        for (var index = 0; index < rows.Count; index++)
+        {
+            try
+            {
+                tasks[index] = write(rows[index], index);
+            }
+            catch (MemoryException exception)
+            {
+                tasks[index] = Task.FromException<WriteReceipt?>(exception);
+            }
+        }
+
+        for (var index = 0; index < rows.Count; index++)
+        {
+            try
+            {
+                outcomes[index] = new(await tasks[index], null);
+            }
+            catch (MemoryException exception)
+            {
+                outcomes[index] = exception;
+            }
+        }
+
+        return outcomes;
+    }
+
+    private static Memory Restamp(Memory memory, string? agentId)
+    {
+        var author = memory.Metadata.Text("agent_id");
+        if (agentId is null || author == agentId)
+        {
+            return memory;
+        }
+
+        var metadata = memory.Metadata.With("agent_id", agentId);
+        return memory with { Metadata = author is null ? metadata : metadata.With("imported_from_agent_id", author) };
+    }
+
+    private static void RequireBatch(int rows)
+    {
+        if (rows > MemoryLimits.BatchRows)
+        {
+            throw new MemoryException(ErrorKind.BatchTooLarge, $"a batch is limited to {MemoryLimits.BatchRows} rows");
+        }
+    }
+
+    private NamespaceEngine Engine(string @namespace) => new(@namespace, _writer, _settings);
+
+    private Timestamp Now() => Timestamp.Now(_time);
+}
+
+/// <summary>The key of the last row of a page, as text that a client hands back.</summary>
+internal static class PageCursor
+{
+    public static string Format(Memory last)
+    {
+        var key = string.Create(CultureInfo.InvariantCulture, $"{last.Priority}/{last.UpdatedAt.Nanoseconds}/{last.Id}");
+        return Convert.ToBase64String(Encoding.UTF8.GetBytes(key)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
+    }
+
+    /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidCursor"/></exception>
+    public static (int Priority, Timestamp UpdatedAt, string Id)? Parse(string? cursor)
+    {
+        if (cursor is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            var padded = cursor.Replace('-', '+').Replace('_', '/').PadRight((cursor.Length + 3) / 4 * 4, '=');
+            var parts = Encoding.UTF8.GetString(Convert.FromBase64String(padded)).Split('/', 3);
+            return (int.Parse(parts[0], CultureInfo.InvariantCulture), new(long.Parse(parts[1], CultureInfo.InvariantCulture)), parts[2]);
+        }
+        catch (Exception exception) when (exception is FormatException or OverflowException or IndexOutOfRangeException)
+        {
+            throw new MemoryException(ErrorKind.InvalidCursor, "cursor is not one that this service gave", exception);
+        }
+    }
+}

@@ -1,0 +1,412 @@
+using System.Security.Cryptography;
+using System.Text;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Core;
+
+/// <summary>
+/// Decides the writes of one namespace: limits, identity, conflicts. Each decision runs inside a transaction of its node's
+/// writer, on the state that it commits with.
+/// </summary>
+public sealed class NamespaceEngine(string @namespace, CommandWriter writer, NodeSettings settings)
+{
+    public string Namespace { get; } = @namespace;
+
+    /// <summary>Creates the memory, or merges the draft into the live one of its name.</summary>
+    /// <param name="draft">Checked.</param>
+    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) => writer.RunAsync(session => DecideStoreAsync(session, draft, context));
+
+    /// <summary>Takes a complete memory: new under its own id, or merged into the live one of its id or name.</summary>
+    /// <param name="memory">Checked.</param>
+    public Task<WriteReceipt> ImportAsync(Memory memory) => writer.RunAsync(session => DecideImportAsync(session, memory));
+
+    /// <param name="patch">Checked.</param>
+    public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
+        writer.RunAsync(session => DecideUpdateAsync(session, id, patch, context));
+
+    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => writer.RunAsync(session => DecideDeleteAsync(session, id, context));
+
+    public Task<WriteReceipt> PromoteAsync(string id, WriteContext context) =>
+        writer.RunAsync(session => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context));
+
+    /// <summary>Archives those of the given memories that are still live.</summary>
+    public Task<long> ForgetAsync(IReadOnlyList<string> ids) => writer.RunAsync(session => DecideForgetAsync(session, ids));
+
+    /// <summary>Archives those of the given memories that are still expired.</summary>
+    public Task<long> ExpireAsync(IReadOnlyList<string> ids) => writer.RunAsync(session => DecideExpireAsync(session, ids));
+
+    private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context)
+    {
+        var receiptId = context.IdempotencyKey is { } key ? MemoryIds.Derived(context.AgentId, key) : null;
+        var requestHash = receiptId is null ? null : HashOf(draft);
+        if (receiptId is not null && await RepeatAsync(session, receiptId, requestHash!, draft) is { } repeated)
+        {
+            return repeated;
+        }
+
+        var name = new MemoryName(draft.Namespace, draft.Title);
+        var group = await LiveGroupAsync(session, name);
+        WriteReceipt receipt;
+        if (group.Count == 0)
+        {
+            var id = receiptId;
+            if (id is null || await IsHeldAsync(session, id))
+            {
+                id = session.NewId();
+                session.DeclareNew(id);
+            }
+
+            var stamp = session.NextStamp();
+            var now = session.Now;
+            var row = await session.PutAsync(
+                NewState(id, name, new(draft.Content, draft.Tags, draft.Source), draft.Metadata, draft.Priority, draft.Confidence, draft.Tier,
+                    settings.Lifetimes.ExpiryOf(draft, now), now, now, stamp),
+                stamp,
+                idempotencyKey: context.IdempotencyKey);
+            receipt = ReceiptOf(session, row, created: true, stamp);
+        }
+        else
+        {
+            receipt = await MergeIntoAsync(session, group, stamp => state => Upsert(state, group[0].View, draft, session.Now, stamp));
+        }
+
+        if (receiptId is not null)
+        {
+            var body = EntryBodies.Encode(new IdempotencyReceiptBody(requestHash!, receipt.Created));
+            await session.PutAsync(new EntryState(new(MutationKind.IdempotencyReceipt, receiptId), receipt.Memory.Id, null, Live: true, session.NextStamp(), body));
+            receipt = receipt with { Position = session.Position };
+        }
+
+        return receipt;
+    }
+
+    private static async ValueTask<WriteReceipt?> RepeatAsync(WriteSession session, string receiptId, string requestHash, MemoryDraft draft)
+    {
+        if (await session.FindEntryAsync(new(MutationKind.IdempotencyReceipt, receiptId)) is not { } entry)
+        {
+            return null;
+        }
+
+        if (EntryBodies.Receipt(entry.Body).RequestHash != requestHash)
+        {
+            throw new MemoryException(ErrorKind.IdempotencyMismatch, "this Idempotency-Key was used with another request; use a new key");
+        }
+
+        // A retry answers as the first request did, also when the memory was deleted since: the write it asks about did happen.
+        var row = await session.FindAsync(entry.Owner);
+        var memory = row?.View ?? new Memory
+        {
+            Id = entry.Owner,
+            Tier = draft.Tier,
+            Namespace = draft.Namespace,
+            Title = draft.Title,
+            Content = draft.Content,
+            Tags = draft.Tags,
+            Priority = draft.Priority,
+            Confidence = draft.Confidence,
+            Source = draft.Source,
+            CreatedAt = Timestamp.FromUnixMilliseconds(entry.Stamp.UnixMilliseconds),
+            UpdatedAt = Timestamp.FromUnixMilliseconds(entry.Stamp.UnixMilliseconds),
+            Metadata = draft.Metadata,
+        };
+        return new(memory, Created: false, session.Position, entry.Stamp, row is null ? "" : VersionOf(row.Own));
+    }
+
+    private async ValueTask<WriteReceipt> DecideImportAsync(WriteSession session, Memory memory)
+    {
+        var name = new MemoryName(memory.Namespace, memory.Title);
+        var held = await session.FindAsync(memory.Id);
+        var group = held is { Visibility: not RowVisibility.Archived }
+            ? await session.FindGroupAsync(held.Own.Name.Value)
+            : await LiveGroupAsync(session, name);
+        WriteReceipt receipt;
+        if (group.Count > 0)
+        {
+            if (group[0].Own.Name.Value != name)
+            {
+                await RefuseTakenAsync(session, name);
+            }
+
+            receipt = await MergeIntoAsync(session, group, stamp => state => Import(state, memory, stamp));
+        }
+        else
+        {
+            // An archived or deleted id stays what it is; its content comes back under a new one.
+            var id = memory.Id;
+            if (await IsHeldAsync(session, id))
+            {
+                id = session.NewId();
+                session.DeclareNew(id);
+            }
+
+            var stamp = session.NextStamp();
+            var row = await session.PutAsync(
+                NewState(id, name, new(memory.Content, memory.Tags, memory.Source), memory.Metadata, memory.Priority, memory.Confidence, memory.Tier,
+                    memory.ExpiresAt, memory.CreatedAt, memory.UpdatedAt, stamp),
+                stamp);
+            receipt = ReceiptOf(session, row, created: true, stamp);
+        }
+
+        if (memory.AccessCount > receipt.Memory.AccessCount)
+        {
+            var body = EntryBodies.Encode(new AccessBody(memory.AccessCount, memory.LastAccessedAt?.Nanoseconds));
+            await session.PutAsync(new EntryState(EntryBodies.LegacyAccessKey(receipt.Memory.Id), receipt.Memory.Id, null, Live: true, session.NextStamp(), body));
+            receipt = receipt with { Memory = (await session.FindAsync(receipt.Memory.Id))!.View, Position = session.Position };
+        }
+
+        return receipt;
+    }
+
+    private async ValueTask<WriteReceipt> DecideUpdateAsync(WriteSession session, string id, MemoryPatch patch, WriteContext context)
+    {
+        var group = await FindLiveAsync(session, id);
+        RequireVersion(group[0], context);
+        var name = new MemoryName(patch.Namespace ?? group[0].View.Namespace, patch.Title ?? group[0].View.Title);
+        if (name != group[0].Own.Name.Value)
+        {
+            await RefuseTakenAsync(session, name);
+        }
+
+        return await MergeIntoAsync(session, group, stamp => state => Patch(state, group[0].View, patch, name, session.Now, stamp));
+    }
+
+    private static async ValueTask<WriteReceipt> DecideDeleteAsync(WriteSession session, string id, WriteContext context)
+    {
+        var group = await FindLiveAsync(session, id);
+        RequireVersion(group[0], context);
+        var stamp = default(Stamp);
+        foreach (var row in group)
+        {
+            stamp = session.NextStamp();
+            await session.DeleteAsync(new(row.Own.Id, row.Own.Name.Value.Namespace, stamp, session.Now));
+        }
+
+        return new(group[0].View, Created: false, session.Position, stamp, "");
+    }
+
+    private static async ValueTask<long> DecideForgetAsync(WriteSession session, IReadOnlyList<string> ids)
+    {
+        long archived = 0;
+        foreach (var id in ids)
+        {
+            var row = await session.FindAsync(id);
+            if (row is not { Visibility: RowVisibility.Shown } || row.View.IsExpired(session.Now))
+            {
+                continue;
+            }
+
+            var mark = new ArchiveMark(session.Now, ArchiveMark.Forgotten, ActedOn: null);
+            foreach (var member in await session.FindGroupAsync(row.Own.Name.Value))
+            {
+                var stamp = session.NextStamp();
+                await session.PutAsync(member.Own with { Archive = new(mark, stamp), UpdatedAt = session.Now }, stamp);
+            }
+
+            archived++;
+        }
+
+        return archived;
+    }
+
+    private async ValueTask<long> DecideExpireAsync(WriteSession session, IReadOnlyList<string> ids)
+    {
+        long expired = 0;
+        foreach (var id in ids)
+        {
+            var row = await session.FindAsync(id);
+            if (row is { Visibility: RowVisibility.Shown } && row.View.IsExpired(session.Now))
+            {
+                await ExpireAsync(session, await session.FindGroupAsync(row.Own.Name.Value));
+                expired++;
+            }
+        }
+
+        return expired;
+    }
+
+    private async ValueTask ExpireAsync(WriteSession session, IReadOnlyList<MemoryRow> group)
+    {
+        foreach (var row in group)
+        {
+            var stamp = session.NextStamp();
+            if (!settings.ArchiveOnGc)
+            {
+                await session.DeleteAsync(new(row.Own.Id, row.Own.Name.Value.Namespace, stamp, session.Now));
+                continue;
+            }
+
+            // Every node that sees this expiry writes the same mark: the instant and the stamp are those of the expiry itself.
+            // Of several ids with one name, those whose own expiry is later go with the shown one.
+            var actedOn = row.Own.Expiry.Value is { } own && own <= session.Now ? own : (Timestamp?)null;
+            var mark = new ArchiveMark(actedOn ?? group[0].View.ExpiresAt!.Value, ArchiveMark.Expired, actedOn);
+            await session.PutAsync(row.Own with { Archive = new(mark, row.Own.Expiry.Stamp) }, stamp);
+        }
+    }
+
+    /// <summary>The rows of a name, shown first; empty when none is live. One that has expired is put away first.</summary>
+    private async ValueTask<IReadOnlyList<MemoryRow>> LiveGroupAsync(WriteSession session, MemoryName name)
+    {
+        var group = await session.FindGroupAsync(name);
+        if (group.Count > 0 && group[0].View.IsExpired(session.Now))
+        {
+            await ExpireAsync(session, group);
+            group = await session.FindGroupAsync(name);
+        }
+
+        return group;
+    }
+
+    private static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, string id)
+    {
+        var row = await session.FindAsync(id);
+        if (row is null or { Visibility: RowVisibility.Archived })
+        {
+            throw NotFound();
+        }
+
+        var group = await session.FindGroupAsync(row.Own.Name.Value);
+        return group[0].View.IsExpired(session.Now) ? throw NotFound() : group;
+    }
+
+    private async ValueTask RefuseTakenAsync(WriteSession session, MemoryName name)
+    {
+        if ((await LiveGroupAsync(session, name)) is [var taken, ..])
+        {
+            throw new MemoryException(ErrorKind.TitleTaken, $"title '{name.Title}' already exists in namespace '{name.Namespace}' (memory {taken.View.Id})");
+        }
+    }
+
+    private static async ValueTask<bool> IsHeldAsync(WriteSession session, string id) =>
+        await session.FindAsync(id) is not null || await session.FindTombstoneAsync(id) is not null;
+
+    /// <summary>Writes one change to every id of a name, so that they agree from now on.</summary>
+    private static async ValueTask<WriteReceipt> MergeIntoAsync(WriteSession session, IReadOnlyList<MemoryRow> group, Func<Stamp, Func<MemoryState, MemoryState>> change)
+    {
+        var stamp = default(Stamp);
+        foreach (var row in group)
+        {
+            stamp = session.NextStamp();
+            await session.PutAsync(change(stamp)(row.Own), stamp);
+        }
+
+        return ReceiptOf(session, (await session.FindAsync(group[0].Own.Id))!, created: false, stamp);
+    }
+
+    private static MemoryState NewState(
+        string id,
+        MemoryName name,
+        MemoryBody body,
+        Metadata metadata,
+        int priority,
+        double confidence,
+        Tier tier,
+        Timestamp? expiresAt,
+        Timestamp createdAt,
+        Timestamp updatedAt,
+        Stamp stamp) => new()
+        {
+            Id = id,
+            Name = new(name, stamp),
+            Body = new(body, stamp),
+            Metadata = new(metadata, stamp),
+            Priority = new(priority, stamp),
+            Confidence = new(confidence, stamp),
+            Tier = tier,
+            Expiry = new(expiresAt, stamp),
+            CreatedAt = createdAt,
+            UpdatedAt = updatedAt,
+        };
+
+    /// <summary>A store of a title that exists: text replaced, priority and confidence the larger, the tier never lower, a long memory without end.</summary>
+    private MemoryState Upsert(MemoryState state, Memory view, MemoryDraft draft, Timestamp now, Stamp stamp)
+    {
+        var tier = (Tier)Math.Max((int)view.Tier, (int)draft.Tier);
+        return state with
+        {
+            Body = new(new(draft.Content, draft.Tags, draft.Source), stamp),
+            Metadata = new(KeepAuthor(draft.Metadata, view.Metadata), stamp),
+            Priority = new(Math.Max(state.Priority.Value, draft.Priority), stamp),
+            Confidence = new(Math.Max(view.Confidence, draft.Confidence), stamp),
+            Tier = tier,
+            Expiry = new(tier == Tier.Long ? null : settings.Lifetimes.ExpiryOf(draft, now) ?? view.ExpiresAt, stamp),
+            UpdatedAt = now,
+        };
+    }
+
+    private static MemoryState Import(MemoryState state, Memory memory, Stamp stamp) => state with
+    {
+        Name = state.Name.Value == new MemoryName(memory.Namespace, memory.Title) ? state.Name : new(new(memory.Namespace, memory.Title), stamp),
+        Body = new(new(memory.Content, memory.Tags, memory.Source), stamp),
+        Metadata = new(KeepAuthor(memory.Metadata, state.Metadata.Value), stamp),
+        Priority = new(Math.Max(state.Priority.Value, memory.Priority), stamp),
+        Confidence = new(Math.Max(state.Confidence.Value, memory.Confidence), stamp),
+        Tier = (Tier)Math.Max((int)state.Tier, (int)memory.Tier),
+        Expiry = new(state.Tier == Tier.Long || memory.Tier == Tier.Long ? null : memory.ExpiresAt ?? state.Expiry.Value, stamp),
+        UpdatedAt = memory.UpdatedAt > state.UpdatedAt ? memory.UpdatedAt : state.UpdatedAt,
+    };
+
+    private MemoryState Patch(MemoryState state, Memory view, MemoryPatch patch, MemoryName name, Timestamp now, Stamp stamp)
+    {
+        var tier = patch.Tier is { } asked && asked > view.Tier ? asked : view.Tier;
+        var expiry = state.Expiry;
+        if (patch.ClearExpiry)
+        {
+            expiry = new(null, stamp);
+        }
+        else if (patch.ExpiresAt is { } text)
+        {
+            expiry = new(MemoryRules.Instant("expires_at", text), stamp);
+        }
+        else if (tier > view.Tier)
+        {
+            // A longer tier never ends a life sooner.
+            var raised = settings.Lifetimes.ExpiryOf(tier, now);
+            expiry = new(MemoryMerge.Compare(raised, view.ExpiresAt) > 0 ? raised : view.ExpiresAt, stamp);
+        }
+
+        return state with
+        {
+            Name = name == state.Name.Value ? state.Name : new(name, stamp),
+            Body = patch.Content is null && patch.Tags is null ? state.Body : new(new(patch.Content ?? view.Content, patch.Tags ?? view.Tags, view.Source), stamp),
+            Metadata = patch.Metadata is null ? state.Metadata : new(KeepAuthor(patch.Metadata, view.Metadata), stamp),
+            Priority = patch.Priority is null ? state.Priority : new(patch.Priority.Value, stamp),
+            Confidence = patch.Confidence is null ? state.Confidence : new(patch.Confidence.Value, stamp),
+            Tier = patch.Tier is null ? state.Tier : tier,
+            Expiry = expiry,
+            UpdatedAt = now,
+        };
+    }
+
+    /// <summary>The author of the first write stays.</summary>
+    private static Metadata KeepAuthor(Metadata metadata, Metadata held) =>
+        held.Text("agent_id") is { } author ? metadata.With("agent_id", author) : metadata;
+
+    private static void RequireVersion(MemoryRow row, WriteContext context)
+    {
+        if (context.IfMatch is { } wanted && wanted != "*" && wanted != VersionOf(row.Own))
+        {
+            throw new MemoryException(ErrorKind.PreconditionFailed, "the memory has changed since the given version; read it again");
+        }
+    }
+
+    private static WriteReceipt ReceiptOf(WriteSession session, MemoryRow row, bool created, Stamp stamp) =>
+        new(row.View, created, session.Position, stamp, VersionOf(row.Own));
+
+    internal static string VersionOf(MemoryState state)
+    {
+        var newest = state.NewestStamp;
+        return $"{newest.Clock:x}-{newest.Log.Incarnation:x}";
+    }
+
+    internal static MemoryException NotFound() => new(ErrorKind.NotFound, "not found");
+
+    /// <summary>Of everything that the caller said but who it is: that is part of the derived id.</summary>
+    private static string HashOf(MemoryDraft draft)
+    {
+        var text = string.Join('\0', draft.Namespace, draft.Title, draft.Content, draft.Tier.Name(), string.Join('\u0001', draft.Tags), draft.Priority,
+            draft.Confidence.ToString("R", System.Globalization.CultureInfo.InvariantCulture), draft.Source, draft.ExpiresAt, draft.TtlSeconds,
+            draft.Metadata.With("agent_id", null).Json);
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    }
+}

@@ -1,0 +1,15 @@
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Core;
+
+/// <summary>What an operator can set about a node's engines.</summary>
+public sealed record NodeSettings
+{
+    public Lifetimes Lifetimes { get; init; } = new();
+
+    /// <summary>Expired memories are archived; else they are deleted for good.</summary>
+    public bool ArchiveOnGc { get; init; } = true;
+
+    /// <summary>How long touches of recalled memories gather before they are written together.</summary>
+    public TimeSpan TouchInterval { get; init; } = TimeSpan.FromSeconds(1);
+}

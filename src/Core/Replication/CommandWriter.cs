@@ -1,0 +1,193 @@
+using System.Threading.Channels;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>
+/// The one writer of a store. It takes all commands that wait, runs them in order in one transaction, each on the state that the
+/// ones before it left, and answers every caller after the one fsync. A command that fails is undone alone. Decide and commit are
+/// one step, so two creates of one title never both find it free.
+/// </summary>
+public sealed class CommandWriter : IAsyncDisposable
+{
+    private const int QueuedCommands = 8_192;
+    private const int CommandsInGroup = 1_024;
+
+    private readonly IMemoryStore _store;
+    private readonly TaskScheduler _scheduler;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly Channel<Command> _queue;
+    private readonly TaskCompletionSource<StoreFatalException> _fatal = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task _loop = Task.CompletedTask;
+    private StoreHead _head;
+    private Timestamp _lastNow;
+
+    private CommandWriter(IMemoryStore store, TaskScheduler scheduler, TimeProvider time, Random random)
+    {
+        _store = store;
+        _scheduler = scheduler;
+        _time = time;
+        _random = random;
+        _queue = Channel.CreateBounded<Command>(new BoundedChannelOptions(QueuedCommands) { SingleReader = true });
+    }
+
+    /// <summary>Ends when the store can no longer be trusted: the process must stop and recover from disk.</summary>
+    public Task<StoreFatalException> Fatal => _fatal.Task;
+
+    /// <param name="scheduler">Exclusive: everything that the writer does runs on it.</param>
+    public static async Task<CommandWriter> StartAsync(IMemoryStore store, TaskScheduler scheduler, TimeProvider time, Random random)
+    {
+        var writer = new CommandWriter(store, scheduler, time, random) { _head = await store.ReadHeadAsync() };
+        writer._loop = Task.Factory.StartNew(writer.LoopAsync, CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler).Unwrap();
+        return writer;
+    }
+
+    /// <summary>
+    /// Runs a decision in the next transaction. The task ends when what it decided is on stable storage, or with the
+    /// <see cref="MemoryException"/> that it threw; then it changed nothing.
+    /// </summary>
+    public async Task<T> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide)
+    {
+        var command = new Command<T>(decide);
+        try
+        {
+            if (!_queue.Writer.TryWrite(command))
+            {
+                await _queue.Writer.WriteAsync(command);
+            }
+        }
+        catch (ChannelClosedException)
+        {
+            throw _fatal.Task.IsCompleted
+                ? new MemoryException(ErrorKind.StoreFailed, "the store failed and the node is stopping; retry on another node")
+                : new MemoryException(ErrorKind.Draining, "the node is shutting down; retry on another node");
+        }
+
+        return await command.Task;
+    }
+
+    /// <summary>Takes no more commands, finishes those that wait.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+        await _loop;
+    }
+
+    private async Task LoopAsync()
+    {
+        var group = new List<Command>(CommandsInGroup);
+        while (await _queue.Reader.WaitToReadAsync())
+        {
+            while (group.Count < CommandsInGroup && _queue.Reader.TryRead(out var command))
+            {
+                group.Add(command);
+            }
+
+            await RunGroupAsync(group);
+            group.Clear();
+        }
+    }
+
+    private async Task RunGroupAsync(List<Command> group)
+    {
+        var started = _time.GetTimestamp();
+        try
+        {
+            await using var transaction = await _store.BeginAsync();
+            var now = Timestamp.Now(_time);
+            var session = new WriteSession(transaction, _store.Log, _head, now > _lastNow ? now : _lastNow, _random);
+            foreach (var command in group)
+            {
+                session.BeginDecision();
+                await command.DecideAsync(session);
+            }
+
+            _lastNow = session.Now;
+            if (session.HasChanges)
+            {
+                var changes = session.ToChangeSet();
+                await transaction.CommitAsync(changes);
+                _head = changes.Head;
+                Instruments.CommitRows.Record(changes.Log.Count);
+                Instruments.CommitSeconds.Record(_time.GetElapsedTime(started).TotalSeconds);
+            }
+        }
+        catch (StoreFatalException exception)
+        {
+            // What is on disk is not known: nobody gets an answer that could be wrong, and nothing more is taken.
+            _queue.Writer.TryComplete();
+            Fail(group, new MemoryException(ErrorKind.StoreFailed, "the store failed; whether the write was stored is not known", exception));
+            while (_queue.Reader.TryRead(out var waiting))
+            {
+                waiting.Fail(new MemoryException(ErrorKind.StoreFailed, "the store failed and the node is stopping; nothing was stored", exception));
+            }
+
+            _fatal.TrySetResult(exception);
+            return;
+        }
+        catch (Exception exception)
+        {
+            Fail(group, exception as MemoryException ?? new MemoryException(ErrorKind.StoreFailed, $"the store failed; nothing was stored: {exception.Message}", exception));
+            return;
+        }
+
+        foreach (var command in group)
+        {
+            command.Complete();
+        }
+    }
+
+    private static void Fail(List<Command> group, MemoryException exception)
+    {
+        foreach (var command in group)
+        {
+            command.Fail(exception);
+        }
+    }
+
+    private abstract class Command
+    {
+        public abstract ValueTask DecideAsync(WriteSession session);
+
+        public abstract void Complete();
+
+        public abstract void Fail(MemoryException exception);
+    }
+
+    private sealed class Command<T>(Func<WriteSession, ValueTask<T>> decide) : Command
+    {
+        private readonly TaskCompletionSource<T> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private T? _result;
+        private Exception? _refused;
+
+        public Task<T> Task => _completion.Task;
+
+        public override async ValueTask DecideAsync(WriteSession session)
+        {
+            try
+            {
+                _result = await decide(session);
+            }
+            catch (MemoryException exception) when (exception.Kind != ErrorKind.StoreFailed && exception.Kind != ErrorKind.StoreFull)
+            {
+                session.Undo();
+                _refused = exception;
+            }
+        }
+
+        public override void Complete()
+        {
+            if (_refused is not null)
+            {
+                _completion.TrySetException(_refused);
+            }
+            else
+            {
+                _completion.TrySetResult(_result!);
+            }
+        }
+
+        public override void Fail(MemoryException exception) => _completion.TrySetException(_refused ?? exception);
+    }
+}

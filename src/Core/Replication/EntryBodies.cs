@@ -1,0 +1,131 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>Key: source, relation and target. Owner: source. Target: target.</summary>
+public sealed record LinkBody(long CreatedAt);
+
+/// <summary>
+/// Key: memory id and the log that counted, or <see cref="EntryBodies.LegacyCounter"/>. Owner: memory id. Absolute values, merged by maximum,
+/// summed over the keys of a memory on read.
+/// </summary>
+public sealed record AccessBody(long Count, long? LastAccessedAt);
+
+/// <summary>Key and owner: namespace.</summary>
+public sealed record StandardBody(string StandardId, string? ParentNamespace, long UpdatedAt);
+
+/// <summary>Key and owner: namespace. Rules are any, registered, owner or approve; the approver is human, {"agent":id} or {"consensus":n}.</summary>
+public sealed record PolicyBody(string? Write, string? Promote, string? Delete, JsonElement? Approver, int? QuorumWrites);
+
+/// <summary>Key: pending id. Owner: namespace. Decided by the node that began it.</summary>
+public sealed record PendingActionBody(
+    string ActionType,
+    string? MemoryId,
+    string Namespace,
+    JsonElement Payload,
+    string RequestedBy,
+    long RequestedAt,
+    string Status,
+    string? DecidedBy,
+    long? DecidedAt,
+    string OriginNode);
+
+/// <summary>Key: pending id and voter. Owner: pending id.</summary>
+public sealed record VoteBody(bool Approve, long At);
+
+/// <summary>Key and owner: agent id.</summary>
+public sealed record AgentBody(string AgentType, IReadOnlyList<string> Capabilities, long RegisteredAt, long LastSeenAt);
+
+/// <summary>Key: subscription id. Owner: the agent that made it.</summary>
+public sealed record SubscriptionBody(
+    string Url,
+    IReadOnlyList<string> Events,
+    string? SecretHash,
+    string? NamespaceFilter,
+    string? AgentFilter,
+    string SignatureScheme,
+    long CreatedAt);
+
+/// <summary>Key: message id. Owner: the recipient.</summary>
+public sealed record MessageBody(
+    string From,
+    string Subject,
+    string Text,
+    int Priority,
+    Tier Tier,
+    long CreatedAt,
+    long? ExpiresAt,
+    string? MemoryId,
+    JsonElement? Payload);
+
+/// <summary>Key: message id. Owner: the recipient. Present: read.</summary>
+public sealed record MessageReadBody(long ReadAt);
+
+/// <summary>Key: the id derived from agent and idempotency key. Owner: the memory that the first request made or changed.</summary>
+/// <param name="RequestHash">SHA-256 of the request, hex: another request under the same key is refused.</param>
+public sealed record IdempotencyReceiptBody(string RequestHash, bool Created);
+
+/// <summary>The JSON bodies of <see cref="EntryState"/>, snake_case, nulls left out.</summary>
+public static class EntryBodies
+{
+    /// <summary>The counter of accesses that were counted elsewhere, before a memory was imported.</summary>
+    public const string LegacyCounter = "legacy";
+
+    private const char Separator = '\n';
+
+    public static EntryKey LinkKey(string source, string relation, string target) =>
+        new(MutationKind.Link, string.Join(Separator, source, relation, target));
+
+    public static EntryKey AccessKey(string memoryId, LogId log) => new(MutationKind.Access, string.Join(Separator, memoryId, log.ToString()));
+
+    public static EntryKey LegacyAccessKey(string memoryId) => new(MutationKind.Access, string.Join(Separator, memoryId, LegacyCounter));
+
+    public static bool IsLegacyCounter(EntryKey key) => key.Key.EndsWith($"{Separator}{LegacyCounter}", StringComparison.Ordinal);
+
+    /// <summary>The link that an entry holds.</summary>
+    public static Link Link(EntryState entry) =>
+        new(entry.Owner, entry.Target ?? "", entry.Key.Key.Split(Separator)[1], new(Decode(entry.Body, EntryJson.Default.LinkBody).CreatedAt));
+
+    public static AccessBody Access(ReadOnlyMemory<byte> body) => Decode(body, EntryJson.Default.AccessBody);
+
+    public static byte[] Encode(AccessBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.AccessBody);
+
+    public static byte[] Encode(LinkBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.LinkBody);
+
+    public static byte[] Encode(IdempotencyReceiptBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.IdempotencyReceiptBody);
+
+    public static IdempotencyReceiptBody Receipt(ReadOnlyMemory<byte> body) => Decode(body, EntryJson.Default.IdempotencyReceiptBody);
+
+    /// <exception cref="MemoryException"><see cref="ErrorKind.MalformedRequest"/></exception>
+    public static T Decode<T>(ReadOnlyMemory<byte> body, JsonTypeInfo<T> type)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(body.Span, type) ?? throw ByteReader.Malformed();
+        }
+        catch (JsonException)
+        {
+            throw ByteReader.Malformed();
+        }
+    }
+}
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    RespectRequiredConstructorParameters = true)]
+[JsonSerializable(typeof(LinkBody))]
+[JsonSerializable(typeof(AccessBody))]
+[JsonSerializable(typeof(StandardBody))]
+[JsonSerializable(typeof(PolicyBody))]
+[JsonSerializable(typeof(PendingActionBody))]
+[JsonSerializable(typeof(VoteBody))]
+[JsonSerializable(typeof(AgentBody))]
+[JsonSerializable(typeof(SubscriptionBody))]
+[JsonSerializable(typeof(MessageBody))]
+[JsonSerializable(typeof(MessageReadBody))]
+[JsonSerializable(typeof(IdempotencyReceiptBody))]
+public sealed partial class EntryJson : JsonSerializerContext;

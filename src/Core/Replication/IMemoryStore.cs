@@ -1,0 +1,144 @@
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>
+/// One node's durable rows. A store reads and writes rows and decides nothing: merge, views, digests and stamps are computed
+/// above it. One node for each store, held by a lock; one transaction at a time; any number of concurrent reads, each of which
+/// sees one committed state.
+/// </summary>
+public interface IMemoryStore : IAsyncDisposable
+{
+    /// <summary>The log that this store writes.</summary>
+    LogId Log { get; }
+
+    /// <summary>Where files are, or the server is; no secrets.</summary>
+    string Description { get; }
+
+    /// <summary>What the next decision continues from.</summary>
+    ValueTask<StoreHead> ReadHeadAsync();
+
+    ValueTask<IStoreTransaction> BeginAsync();
+
+    /// <summary>A memory as readers see it, with what is replicated of it; null when the id is not held or deleted.</summary>
+    ValueTask<MemoryRow?> FindAsync(string id, CancellationToken cancellation = default);
+
+    /// <summary>The shown memory of a name, expired or not.</summary>
+    ValueTask<MemoryRow?> FindShownAsync(MemoryName name, CancellationToken cancellation = default);
+
+    /// <summary>Ids of shown and shadowed memories that start with the prefix, ascending.</summary>
+    ValueTask<IReadOnlyList<string>> FindIdsAsync(string prefix, int limit, CancellationToken cancellation = default);
+
+    /// <summary>Shown, unexpired memories by (priority, update time) descending, then id, after the given key.</summary>
+    ValueTask<IReadOnlyList<Memory>> ListAsync(ListScan scan, CancellationToken cancellation = default);
+
+    /// <summary>Live entries of an owner (or, by target, of the other end), oldest first, after the given (clock, key).</summary>
+    ValueTask<IReadOnlyList<EntryState>> ListEntriesAsync(EntryScan scan, CancellationToken cancellation = default);
+
+    /// <summary>Ids of shown memories whose expiry is at or before the instant.</summary>
+    ValueTask<IReadOnlyList<string>> FindExpiredAsync(Timestamp now, int limit, CancellationToken cancellation = default);
+
+    /// <summary>Ids of shown, unexpired memories that pass the filter, ascending, after the given id.</summary>
+    ValueTask<IReadOnlyList<string>> FindIdsAsync(MemoryFilter filter, Timestamp now, string afterId, int limit, CancellationToken cancellation = default);
+
+    /// <summary>Shown, unexpired memories by (creation time, id), after the given key.</summary>
+    ValueTask<IReadOnlyList<Memory>> ExportAsync(Timestamp now, (Timestamp CreatedAt, string Id)? after, int limit, CancellationToken cancellation = default);
+
+    ValueTask<StoreStatistics> ReadStatisticsAsync(Timestamp now, CancellationToken cancellation = default);
+
+    ValueTask<IReadOnlyList<NamespaceCount>> ReadNamespacesAsync(Timestamp now, CancellationToken cancellation = default);
+
+    /// <summary>The digests that are kept up with each write.</summary>
+    ValueTask<IReadOnlyDictionary<DigestKey, Digest>> ReadDigestsAsync(CancellationToken cancellation = default);
+
+    /// <summary>The digests computed from the rows themselves, and every way in which rows, views and index disagree. For checks; reads everything.</summary>
+    ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default);
+
+    /// <summary>Rows of this store's log after <paramref name="afterSequence"/>, ascending, with the present state of what they name, up to a number of rows and of bytes.</summary>
+    ValueTask<IReadOnlyList<Mutation>> ReadLogAsync(long afterSequence, int rows, int bytes, CancellationToken cancellation = default);
+
+    ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default);
+
+    ValueTask<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(int limit, CancellationToken cancellation = default);
+
+    /// <summary>Bytes on disk and rows not yet in the index, for metrics.</summary>
+    StoreGauges ReadGauges();
+}
+
+/// <summary>
+/// A transaction of the one writer. Reads see the state before it; the caller keeps what it changed and hands it over at the end.
+/// Disposing it without a commit undoes it.
+/// </summary>
+public interface IStoreTransaction : IAsyncDisposable
+{
+    ValueTask<MemoryRow?> FindMemoryAsync(string id);
+
+    ValueTask<Tombstone?> FindTombstoneAsync(string id);
+
+    /// <summary>All shown and shadowed rows of a name.</summary>
+    ValueTask<IReadOnlyList<MemoryRow>> FindGroupAsync(MemoryName name);
+
+    ValueTask<EntryState?> FindEntryAsync(EntryKey key);
+
+    /// <summary>The access counters of a memory.</summary>
+    ValueTask<IReadOnlyList<EntryState>> FindAccessAsync(string memoryId);
+
+    ValueTask<AppliedSet> FindAppliedAsync(LogId log);
+
+    /// <summary>Writes everything and returns when it is on stable storage (fsync).</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.StoreFailed"/> or <see cref="ErrorKind.StoreFull"/>: nothing was written.</exception>
+    /// <exception cref="StoreFatalException">The outcome is unknown; the process must stop and recover from disk.</exception>
+    ValueTask CommitAsync(ChangeSet changes);
+}
+
+/// <summary>An fsync failed: what is on disk is not known, and asking again would only hide it.</summary>
+public sealed class StoreFatalException(string message, Exception inner) : Exception(message, inner);
+
+/// <summary>The last sequence number and clock reading that the store drew or saw.</summary>
+public readonly record struct StoreHead(long Sequence, long Clock);
+
+/// <summary>One id of a memory as it is stored.</summary>
+/// <param name="Row">The store's own number of the row; 0 for one that is not stored yet.</param>
+/// <param name="Own">What is replicated.</param>
+/// <param name="View">What readers see of this id.</param>
+/// <param name="Access">What was counted for this id alone.</param>
+/// <param name="Hash">Of the canonical bytes of <paramref name="Own"/>.</param>
+public sealed record MemoryRow(long Row, MemoryState Own, Memory View, RowVisibility Visibility, AccessTotals Access, UInt128 Hash);
+
+public sealed record MemoryChange(MemoryRow? Before, MemoryRow? After);
+
+public sealed record LogRow(long Sequence, long Clock, long Epoch, MutationKind Kind, string Key, string? IdempotencyKey);
+
+/// <summary>Everything that one transaction changes.</summary>
+public sealed record ChangeSet
+{
+    public required StoreHead Head { get; init; }
+
+    public IReadOnlyList<MemoryChange> Memories { get; init; } = [];
+
+    public IReadOnlyList<Tombstone> Tombstones { get; init; } = [];
+
+    public IReadOnlyList<EntryState> Entries { get; init; } = [];
+
+    public IReadOnlyList<LogRow> Log { get; init; } = [];
+
+    /// <summary>What to add to each digest.</summary>
+    public IReadOnlyDictionary<DigestKey, Digest> Digests { get; init; } = new Dictionary<DigestKey, Digest>();
+
+    public IReadOnlyDictionary<LogId, AppliedSet> Vector { get; init; } = new Dictionary<LogId, AppliedSet>();
+
+    public IReadOnlyList<DeadLetter> DeadLetters { get; init; } = [];
+}
+
+/// <summary>A row that a peer sent and this node refused: shown, tried again, blocking nothing behind it.</summary>
+public sealed record DeadLetter(Mutation Mutation, ApplyOutcome Reason, int Attempts, Timestamp RefusedAt, Timestamp NextAttemptAt);
+
+/// <param name="After">The key of the last row of the page before.</param>
+public sealed record ListScan(MemoryFilter Filter, Timestamp Now, (int Priority, Timestamp UpdatedAt, string Id)? After, long Offset, int Limit);
+
+/// <param name="ByTarget">Rows whose <see cref="EntryState.Target"/> is <paramref name="Owner"/>.</param>
+public sealed record EntryScan(MutationKind Kind, string? Owner, bool ByTarget, (long Clock, string Key)? After, int Limit);
+
+public sealed record StoreVerification(IReadOnlyDictionary<DigestKey, Digest> Digests, IReadOnlyList<string> Differences);
+
+public readonly record struct StoreGauges(long SizeBytes, long IndexLagRows, double IndexLagSeconds, bool IndexComplete);

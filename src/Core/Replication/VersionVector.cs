@@ -1,0 +1,62 @@
+using System.Globalization;
+
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>
+/// The sequence numbers of one log that a store holds: all up to <see cref="Through"/>, and ranges above a gap. Immutable.
+/// </summary>
+public sealed record AppliedSet(long Through, IReadOnlyList<(long First, long Last)> Above)
+{
+    public static AppliedSet None { get; } = new(0, []);
+
+    public bool Contains(long sequence) =>
+        sequence <= Through || Above.Any(range => sequence >= range.First && sequence <= range.Last);
+
+    /// <summary>This set and the numbers from <paramref name="first"/> to <paramref name="last"/>.</summary>
+    public AppliedSet With(long first, long last)
+    {
+        if (last <= Through)
+        {
+            return this;
+        }
+
+        if (first <= Through + 1 && Above.Count == 0)
+        {
+            return new(last, []);
+        }
+
+        var merged = new List<(long First, long Last)>();
+        var through = Through;
+        foreach (var range in Above.Append((First: first, Last: last)).OrderBy(static range => range.First))
+        {
+            if (range.First <= through + 1)
+            {
+                through = Math.Max(through, range.Last);
+            }
+            else if (merged.Count > 0 && range.First <= merged[^1].Last + 1)
+            {
+                merged[^1] = (merged[^1].First, Math.Max(merged[^1].Last, range.Last));
+            }
+            else
+            {
+                merged.Add(range);
+            }
+        }
+
+        return new(through, merged);
+    }
+
+    public AppliedSet With(AppliedSet other) =>
+        other.Above.Aggregate(With(1, other.Through), static (set, range) => set.With(range.First, range.Last));
+
+    /// <summary>The ranges as <c>5-9,12-12</c>.</summary>
+    public string FormatAbove() =>
+        string.Join(',', Above.Select(static range => string.Create(CultureInfo.InvariantCulture, $"{range.First}-{range.Last}")));
+
+    public static AppliedSet Parse(long through, string above) => new(through, above.Length == 0 ? [] :
+        [.. above.Split(',').Select(static range =>
+        {
+            var ends = range.Split('-');
+            return (long.Parse(ends[0], CultureInfo.InvariantCulture), long.Parse(ends[1], CultureInfo.InvariantCulture));
+        })]);
+}

@@ -1,0 +1,518 @@
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>
+/// The state that the decisions of one transaction see: the store's rows with the effects of the decisions before them. A decision
+/// that fails is undone alone; what remains is handed to the store at once. Keeps views and title groups right with every change.
+/// </summary>
+public sealed class WriteSession
+{
+    private readonly IStoreTransaction _transaction;
+    private readonly LogId _log;
+    private readonly long _unixMilliseconds;
+    private readonly Random _random;
+    private readonly Dictionary<string, MemorySlot> _memories = new(StringComparer.Ordinal);
+    private readonly Dictionary<MemoryName, List<string>> _groups = [];
+    private readonly Dictionary<EntryKey, EntrySlot> _entries = [];
+    private readonly Dictionary<LogId, AppliedSet> _vector = [];
+    private readonly List<LogRow> _logRows = [];
+    private readonly List<DeadLetter> _deadLetters = [];
+    private readonly Stack<Action> _undo = [];
+    private StoreHead _head;
+    private Timestamp _now;
+
+    internal WriteSession(IStoreTransaction transaction, LogId log, StoreHead head, Timestamp now, Random random)
+    {
+        _transaction = transaction;
+        _log = log;
+        _head = head;
+        _now = now;
+        _unixMilliseconds = now.Nanoseconds / 1_000_000;
+        _random = random;
+    }
+
+    /// <summary>The instant of the present decision: later than that of every decision before it.</summary>
+    public Timestamp Now => _now;
+
+    internal StoreHead Head => _head;
+
+    /// <summary>Where the last mutation of this session stands in the store's log.</summary>
+    public LogPosition Position => new(_log, _head.Sequence);
+
+    internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0;
+
+    /// <summary>Ids are drawn where they are decided, from the chance that the engine was given.</summary>
+    public string NewId()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        _random.NextBytes(bytes);
+        return MemoryIds.Version4(bytes);
+    }
+
+    /// <summary>The stamp of the next mutation.</summary>
+    public Stamp NextStamp()
+    {
+        _head = _head with { Clock = Stamp.Next(_head.Clock, _unixMilliseconds) };
+        return new(_head.Clock, _log);
+    }
+
+    /// <summary>The row of an id, archived ones too; null when it is not held or deleted.</summary>
+    public async ValueTask<MemoryRow?> FindAsync(string id) => (await SlotAsync(id)).Row;
+
+    public async ValueTask<Tombstone?> FindTombstoneAsync(string id) => (await SlotAsync(id)).Tombstone;
+
+    /// <summary>The rows that share a name, archived ones left out; the shown one first.</summary>
+    public async ValueTask<IReadOnlyList<MemoryRow>> FindGroupAsync(MemoryName name)
+    {
+        var ids = await GroupAsync(name);
+        if (ids.Count == 0)
+        {
+            return [];
+        }
+
+        var rows = new List<MemoryRow>(ids.Count);
+        foreach (var id in ids)
+        {
+            var row = _memories[id].Row!;
+            rows.Insert(row.Visibility == RowVisibility.Shown ? 0 : rows.Count, row);
+        }
+
+        return rows;
+    }
+
+    public async ValueTask<EntryState?> FindEntryAsync(EntryKey key)
+    {
+        if (!_entries.TryGetValue(key, out var slot))
+        {
+            var stored = await _transaction.FindEntryAsync(key);
+            _entries[key] = slot = new EntrySlot { Before = stored, State = stored };
+        }
+
+        return slot.State;
+    }
+
+    /// <summary>Writes a state that this node decided, as the next mutation of its log.</summary>
+    public async ValueTask<MemoryRow> PutAsync(MemoryState state, Stamp stamp, long epoch = 0, string? idempotencyKey = null)
+    {
+        var slot = await SlotAsync(state.Id);
+        await SetAsync(slot, state, slot.Row?.Access ?? await AccessOfNewAsync(state.Id));
+        Append(stamp, epoch, MutationKind.Memory, state.Id, idempotencyKey);
+        return slot.Row!;
+    }
+
+    public async ValueTask DeleteAsync(Tombstone tombstone, long epoch = 0)
+    {
+        var slot = await SlotAsync(tombstone.Id);
+        await BuryAsync(slot, tombstone);
+        Append(tombstone.Stamp, epoch, MutationKind.MemoryDelete, tombstone.Id, idempotencyKey: null);
+    }
+
+    public async ValueTask PutAsync(EntryState entry, long epoch = 0)
+    {
+        await SetAsync(entry);
+        Append(entry.Stamp, epoch, entry.Key.Kind, entry.Key.Key, idempotencyKey: null);
+    }
+
+    /// <summary>Joins what another node decided into this store. Draws nothing and decides nothing.</summary>
+    public async ValueTask<ApplyOutcome> ApplyAsync(Mutation mutation)
+    {
+        var applied = await AppliedAsync(mutation.Position.Log);
+        if (applied.Contains(mutation.Position.Sequence))
+        {
+            return ApplyOutcome.Already;
+        }
+
+        var outcome = await JoinAsync(mutation);
+        if (outcome is ApplyOutcome.Applied or ApplyOutcome.RefusedDeleted)
+        {
+            // A row that a tombstone overrules is held by that tombstone: the vector covers it, though it counts toward no quorum.
+            SetApplied(mutation.Position.Log, applied.With(mutation.Position.Sequence, mutation.Position.Sequence));
+            Observe(mutation.Stamp);
+        }
+
+        return outcome;
+    }
+
+    /// <summary>Keeps a refused row where an operator sees it.</summary>
+    public void Refuse(DeadLetter letter)
+    {
+        _deadLetters.Add(letter);
+        _undo.Push(() => _deadLetters.Remove(letter));
+    }
+
+    /// <summary>Starts the next decision.</summary>
+    internal void BeginDecision()
+    {
+        _undo.Clear();
+        _now = new(_now.Nanoseconds + 1_000);
+    }
+
+    /// <summary>Undoes the present decision.</summary>
+    internal void Undo()
+    {
+        while (_undo.TryPop(out var step))
+        {
+            step();
+        }
+    }
+
+    internal ChangeSet ToChangeSet()
+    {
+        var digests = new Dictionary<DigestKey, Digest>();
+        var memories = new List<MemoryChange>(_memories.Count);
+        var tombstones = new List<Tombstone>();
+        foreach (var slot in _memories.Values)
+        {
+            if (!ReferenceEquals(slot.Row, slot.Before))
+            {
+                if (slot.Before?.Hash != slot.Row?.Hash || slot.Before?.Own.Name.Value.Namespace != slot.Row?.Own.Name.Value.Namespace)
+                {
+                    Subtract(digests, slot.Before);
+                    Add(digests, slot.Row);
+                }
+
+                memories.Add(new(slot.Before, slot.Row));
+            }
+
+            if (!ReferenceEquals(slot.Tombstone, slot.TombstoneBefore))
+            {
+                tombstones.Add(slot.Tombstone!);
+            }
+        }
+
+        var entries = new List<EntryState>(_entries.Count);
+        foreach (var slot in _entries.Values)
+        {
+            if (ReferenceEquals(slot.State, slot.Before))
+            {
+                continue;
+            }
+
+            entries.Add(slot.State!);
+            var key = DigestKey.Of(slot.State!);
+            var digest = digests.GetValueOrDefault(key);
+            if (slot.Before is not null)
+            {
+                digest = digest.Without(MemoryCodec.Hash(slot.Before.Encode()));
+            }
+
+            digests[key] = digest.With(MemoryCodec.Hash(slot.State!.Encode()));
+        }
+
+        if (_logRows.Count > 0)
+        {
+            _vector[_log] = new(_head.Sequence, []);
+        }
+
+        return new ChangeSet
+        {
+            Head = _head,
+            Memories = memories,
+            Tombstones = tombstones,
+            Entries = entries,
+            Log = _logRows,
+            Digests = digests,
+            Vector = _vector,
+            DeadLetters = _deadLetters,
+        };
+    }
+
+    private static void Subtract(Dictionary<DigestKey, Digest> digests, MemoryRow? row)
+    {
+        if (row is not null)
+        {
+            var key = DigestKey.Of(row.Own);
+            digests[key] = digests.GetValueOrDefault(key).Without(row.Hash);
+        }
+    }
+
+    private static void Add(Dictionary<DigestKey, Digest> digests, MemoryRow? row)
+    {
+        if (row is not null)
+        {
+            var key = DigestKey.Of(row.Own);
+            digests[key] = digests.GetValueOrDefault(key).With(row.Hash);
+        }
+    }
+
+    private async ValueTask<ApplyOutcome> JoinAsync(Mutation mutation)
+    {
+        try
+        {
+            switch (mutation.Kind)
+            {
+                case MutationKind.Memory:
+                    return await JoinAsync(MemoryCodec.Decode(mutation.Body));
+                case MutationKind.MemoryDelete:
+                    return await JoinAsync(MemoryCodec.DecodeTombstone(mutation.Body));
+                default:
+                    return await JoinAsync(EntryState.Decode(mutation.Body));
+            }
+        }
+        catch (MemoryException exception) when (exception.Kind == ErrorKind.MalformedRequest)
+        {
+            return ApplyOutcome.RefusedMalformed;
+        }
+    }
+
+    private async ValueTask<ApplyOutcome> JoinAsync(MemoryState incoming)
+    {
+        var slot = await SlotAsync(incoming.Id);
+        if (slot.Tombstone is not null)
+        {
+            return ApplyOutcome.RefusedDeleted;
+        }
+
+        var state = slot.Row is { } held ? MemoryMerge.Merge(held.Own, incoming) : incoming;
+        await SetAsync(slot, state, slot.Row?.Access ?? await AccessOfNewAsync(incoming.Id));
+        return ApplyOutcome.Applied;
+    }
+
+    private async ValueTask<ApplyOutcome> JoinAsync(Tombstone incoming)
+    {
+        var slot = await SlotAsync(incoming.Id);
+        await BuryAsync(slot, slot.Tombstone is { } held ? MemoryMerge.Merge(held, incoming) : incoming);
+        return ApplyOutcome.Applied;
+    }
+
+    private async ValueTask<ApplyOutcome> JoinAsync(EntryState incoming)
+    {
+        var held = await FindEntryAsync(incoming.Key);
+        await SetAsync(held is null ? incoming : EntryState.Merge(held, incoming));
+        return ApplyOutcome.Applied;
+    }
+
+    private async ValueTask SetAsync(MemorySlot slot, MemoryState state, AccessTotals access)
+    {
+        await LeaveGroupAsync(slot);
+        var hash = MemoryCodec.Hash(state);
+        var archived = MemoryView.IsArchived(state, access);
+        Replace(slot, new MemoryRow(
+            slot.Row?.Row ?? slot.Before?.Row ?? 0,
+            state,
+            MemoryView.Of(state, access),
+            archived ? RowVisibility.Archived : RowVisibility.Shown,
+            access,
+            hash));
+        if (!archived)
+        {
+            var group = await GroupAsync(state.Name.Value);
+            Change(group, static (ids, id) => ids.Add(id), state.Id);
+            if (group.Count > 1)
+            {
+                RefreshGroup(group);
+            }
+        }
+    }
+
+    private async ValueTask BuryAsync(MemorySlot slot, Tombstone tombstone)
+    {
+        await LeaveGroupAsync(slot);
+        Replace(slot, null);
+        var before = slot.Tombstone;
+        if (!tombstone.Equals(before))
+        {
+            slot.Tombstone = tombstone;
+            _undo.Push(() => slot.Tombstone = before);
+        }
+    }
+
+    private async ValueTask LeaveGroupAsync(MemorySlot slot)
+    {
+        if (slot.Row is { Visibility: not RowVisibility.Archived } row)
+        {
+            var group = await GroupAsync(row.Own.Name.Value);
+            Change(group, static (ids, id) => ids.Remove(id), row.Own.Id);
+            if (group.Count > 0)
+            {
+                RefreshGroup(group);
+            }
+        }
+    }
+
+    /// <summary>Derives which of several ids of a name is shown, and as what.</summary>
+    private void RefreshGroup(List<string> group)
+    {
+        var shown = MemoryView.ShownOf(group.Select(id => _memories[id].Row!.Own));
+        foreach (var id in group)
+        {
+            var slot = _memories[id];
+            var row = slot.Row!;
+            var isShown = row.Own.Id == shown.Id;
+            var view = isShown && group.Count > 1
+                ? MemoryView.OfGroup(row.Own, group.Where(other => other != id).Select(other => _memories[other].Row!.Own), row.Access)
+                : MemoryView.Of(row.Own, row.Access);
+            Replace(slot, row with { View = view, Visibility = isShown ? RowVisibility.Shown : RowVisibility.Shadowed });
+        }
+    }
+
+    private async ValueTask SetAsync(EntryState entry)
+    {
+        var before = await FindEntryAsync(entry.Key);
+        if (entry.Equals(before))
+        {
+            return;
+        }
+
+        var slot = _entries[entry.Key];
+        slot.State = entry;
+        _undo.Push(() => slot.State = before);
+        if (entry.Key.Kind == MutationKind.Access)
+        {
+            var memory = await SlotAsync(entry.Owner);
+            if (memory.Row is { } row)
+            {
+                await SetAsync(memory, row.Own, await AccessAsync(entry.Owner));
+            }
+        }
+    }
+
+    /// <summary>Counters may arrive before the memory that they count; most new ids have none.</summary>
+    private async ValueTask<AccessTotals> AccessOfNewAsync(string id) =>
+        (await SlotAsync(id)).IsNew && !_entries.Keys.Any(key => key.Kind == MutationKind.Access) ? default : await AccessAsync(id);
+
+    private async ValueTask<AccessTotals> AccessAsync(string memoryId)
+    {
+        foreach (var stored in await _transaction.FindAccessAsync(memoryId))
+        {
+            if (!_entries.ContainsKey(stored.Key))
+            {
+                _entries[stored.Key] = new EntrySlot { Before = stored, State = stored };
+            }
+        }
+
+        var totals = default(AccessTotals);
+        foreach (var (key, slot) in _entries)
+        {
+            if (key.Kind == MutationKind.Access && slot.State is { } entry && entry.Owner == memoryId)
+            {
+                var body = EntryBodies.Access(entry.Body);
+                totals = totals.Add(body.Count, counted: !EntryBodies.IsLegacyCounter(key), body.LastAccessedAt is { } at ? new Timestamp(at) : null);
+            }
+        }
+
+        return totals;
+    }
+
+    private async ValueTask<MemorySlot> SlotAsync(string id)
+    {
+        if (!_memories.TryGetValue(id, out var slot))
+        {
+            var row = await _transaction.FindMemoryAsync(id);
+            var tombstone = row is null ? await _transaction.FindTombstoneAsync(id) : null;
+            _memories[id] = slot = new MemorySlot { Before = row, Row = row, TombstoneBefore = tombstone, Tombstone = tombstone };
+        }
+
+        return slot;
+    }
+
+    /// <summary>Says that an id was drawn just now, so that the store need not be asked for it.</summary>
+    public void DeclareNew(string id) => _memories[id] = new MemorySlot { IsNew = true };
+
+    private async ValueTask<List<string>> GroupAsync(MemoryName name)
+    {
+        if (_groups.TryGetValue(name, out var group))
+        {
+            return group;
+        }
+
+        // Rows of this session are moved between groups only after both groups were loaded, so what the store says holds
+        // for every row that is not in a slot yet, and the slot's own row says it for the others.
+        group = [];
+        foreach (var row in await _transaction.FindGroupAsync(name))
+        {
+            var id = row.Own.Id;
+            if (!_memories.TryGetValue(id, out var slot))
+            {
+                _memories[id] = slot = new MemorySlot { Before = row, Row = row };
+            }
+
+            if (slot.Row is { Visibility: not RowVisibility.Archived } held && held.Own.Name.Value == name)
+            {
+                group.Add(id);
+            }
+        }
+
+        _groups[name] = group;
+        return group;
+    }
+
+    private async ValueTask<AppliedSet> AppliedAsync(LogId log) =>
+        _vector.TryGetValue(log, out var applied) ? applied : await _transaction.FindAppliedAsync(log);
+
+    private void SetApplied(LogId log, AppliedSet applied)
+    {
+        var held = _vector.GetValueOrDefault(log);
+        _vector[log] = applied;
+        _undo.Push(() =>
+        {
+            if (held is null)
+            {
+                _vector.Remove(log);
+            }
+            else
+            {
+                _vector[log] = held;
+            }
+        });
+    }
+
+    private void Observe(Stamp stamp)
+    {
+        if (stamp.Clock > _head.Clock)
+        {
+            _head = _head with { Clock = stamp.Clock };
+        }
+    }
+
+    private void Append(Stamp stamp, long epoch, MutationKind kind, string key, string? idempotencyKey)
+    {
+        var before = _head.Sequence;
+        _head = _head with { Sequence = before + 1 };
+        _logRows.Add(new(_head.Sequence, stamp.Clock, epoch, kind, key, idempotencyKey));
+        _undo.Push(() =>
+        {
+            _logRows.RemoveAt(_logRows.Count - 1);
+            _head = _head with { Sequence = before };
+        });
+    }
+
+    private void Replace(MemorySlot slot, MemoryRow? row)
+    {
+        var before = slot.Row;
+        slot.Row = row;
+        _undo.Push(() => slot.Row = before);
+    }
+
+    private void Change(List<string> group, Action<List<string>, string> change, string id)
+    {
+        var before = group.ToArray();
+        change(group, id);
+        _undo.Push(() =>
+        {
+            group.Clear();
+            group.AddRange(before);
+        });
+    }
+
+    private sealed class MemorySlot
+    {
+        public MemoryRow? Before { get; init; }
+
+        public MemoryRow? Row { get; set; }
+
+        public Tombstone? TombstoneBefore { get; init; }
+
+        public Tombstone? Tombstone { get; set; }
+
+        public bool IsNew { get; init; }
+    }
+
+    private sealed class EntrySlot
+    {
+        public EntryState? Before { get; init; }
+
+        public EntryState? State { get; set; }
+    }
+}

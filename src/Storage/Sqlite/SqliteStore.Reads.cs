@@ -1,0 +1,432 @@
+using System.Text;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Storage.Sqlite;
+
+public sealed partial class SqliteStore
+{
+    private const string Live = "state = 0 and (expires_at is null or expires_at > :now)";
+
+    /// <summary>Greater than every id that starts with what stands before it.</summary>
+    private const string PrefixEnd = "\U0010FFFF";
+
+    public ValueTask<MemoryRow?> FindAsync(string id, CancellationToken cancellation = default) => _readers.ReadAsync(
+        reader => reader.One(reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, id), MemoryRows.ReadRow),
+        cancellation);
+
+    public ValueTask<MemoryRow?> FindShownAsync(MemoryName name, CancellationToken cancellation = default) => _readers.ReadAsync(
+        reader => reader.One(
+            reader.Statement($"select {MemoryRows.RowColumns} from memory where namespace = ?1 and title = ?2 and state < 2 and state = 0")
+                .Bind(1, name.Namespace).Bind(2, name.Title),
+            MemoryRows.ReadRow),
+        cancellation);
+
+    public ValueTask<IReadOnlyList<string>> FindIdsAsync(string prefix, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<string>>(
+            reader => reader.All(
+                reader.Statement("select id from memory where id >= ?1 and id < ?2 and state < 2 order by id limit ?3")
+                    .Bind(1, prefix).Bind(2, prefix + PrefixEnd).Bind(3, limit),
+                static statement => statement.Text(0)),
+            cancellation);
+
+    public ValueTask<IReadOnlyList<Memory>> ListAsync(ListScan scan, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<Memory>>(
+            reader =>
+            {
+                var sql = new StringBuilder($"select {MemoryRows.Columns} from memory where {Live}");
+                AppendFilter(sql, scan.Filter);
+                if (scan.After is not null)
+                {
+                    sql.Append(" and (priority, updated_at) <= (:priority, :updated) and not (priority = :priority and updated_at = :updated and id <= :id)");
+                }
+
+                sql.Append(" order by priority desc, updated_at desc, id limit :limit offset :offset");
+                var statement = reader.Statement(sql.ToString());
+                BindFilter(statement, scan.Filter, scan.Now);
+                if (scan.After is { } after)
+                {
+                    statement.Bind(":priority", after.Priority).Bind(":updated", after.UpdatedAt.Nanoseconds).Bind(":id", after.Id);
+                }
+
+                statement.Bind(":limit", scan.Limit).Bind(":offset", scan.Offset);
+                return reader.All(statement, static row => MemoryRows.Read(row, 0));
+            },
+            cancellation);
+
+    public ValueTask<IReadOnlyList<EntryState>> ListEntriesAsync(EntryScan scan, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<EntryState>>(
+            reader =>
+            {
+                var sql = new StringBuilder("select body from entry where kind = :kind and live = 1");
+                if (scan.Owner is not null)
+                {
+                    sql.Append(scan.ByTarget ? " and target = :owner" : " and owner = :owner");
+                }
+
+                if (scan.After is not null)
+                {
+                    sql.Append(" and (clock, key) > (:clock, :key)");
+                }
+
+                var statement = reader.Statement(sql.Append(" order by clock, key limit :limit").ToString());
+                statement.Bind(":kind", (long)scan.Kind).Bind(":limit", scan.Limit);
+                if (scan.Owner is not null)
+                {
+                    statement.Bind(":owner", scan.Owner);
+                }
+
+                if (scan.After is { } after)
+                {
+                    statement.Bind(":clock", after.Clock).Bind(":key", after.Key);
+                }
+
+                return reader.All(statement, static row => EntryState.Decode(row.Blob(0).ToArray()));
+            },
+            cancellation);
+
+    public ValueTask<IReadOnlyList<string>> FindExpiredAsync(Timestamp now, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<string>>(
+            reader => reader.All(
+                reader.Statement("select id from memory where state = 0 and expires_at is not null and expires_at <= ?1 order by expires_at limit ?2")
+                    .Bind(1, now.Nanoseconds).Bind(2, limit),
+                static statement => statement.Text(0)),
+            cancellation);
+
+    public ValueTask<IReadOnlyList<string>> FindIdsAsync(MemoryFilter filter, Timestamp now, string afterId, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<string>>(
+            reader =>
+            {
+                var sql = new StringBuilder($"select id from memory where {Live} and id > :id");
+                AppendFilter(sql, filter);
+                var statement = reader.Statement(sql.Append(" order by id limit :limit").ToString());
+                BindFilter(statement, filter, now);
+                statement.Bind(":id", afterId).Bind(":limit", limit);
+                return reader.All(statement, static row => row.Text(0));
+            },
+            cancellation);
+
+    public ValueTask<IReadOnlyList<Memory>> ExportAsync(
+        Timestamp now, (Timestamp CreatedAt, string Id)? after, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<Memory>>(
+            reader =>
+            {
+                var from = after is null ? "" : "and created_at >= :created and (created_at, id) > (:created, :id)";
+                var statement = reader.Statement($"select {MemoryRows.Columns} from memory where {Live} {from} order by created_at, id limit :limit");
+                statement.Bind(":now", now.Nanoseconds).Bind(":limit", limit);
+                if (after is { } key)
+                {
+                    statement.Bind(":created", key.CreatedAt.Nanoseconds).Bind(":id", key.Id);
+                }
+
+                return reader.All(statement, static row => MemoryRows.Read(row, 0));
+            },
+            cancellation);
+
+    public ValueTask<StoreStatistics> ReadStatisticsAsync(Timestamp now, CancellationToken cancellation = default) => _readers.ReadAsync(
+        reader =>
+        {
+            var byNamespace = CountNamespaces(reader, "state = 0", null);
+            var byTier = reader.All(
+                reader.Statement("select tier, count(*) from memory indexed by memory_namespace_list where state = 0 group by tier order by count(*) desc, tier"),
+                static statement => new TierCount((Tier)statement.Integer(0), statement.Integer(1)));
+            return new StoreStatistics(
+                byNamespace.Sum(static count => count.Count),
+                byTier,
+                byNamespace,
+                Number(reader.Statement("select count(*) from memory where state = 0 and expires_at is not null and expires_at > ?1 and expires_at <= ?2")
+                    .Bind(1, now.Nanoseconds).Bind(2, now.AddSeconds(3600).Nanoseconds)),
+                Number(reader.Statement("select count(*) from entry where kind = ?1 and live = 1").Bind(1, (long)MutationKind.Link)),
+                SizeBytes());
+        },
+        cancellation);
+
+    public ValueTask<IReadOnlyList<NamespaceCount>> ReadNamespacesAsync(Timestamp now, CancellationToken cancellation = default) =>
+        _readers.ReadAsync(reader => CountNamespaces(reader, Live, now), cancellation);
+
+    public ValueTask<IReadOnlyDictionary<DigestKey, Digest>> ReadDigestsAsync(CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyDictionary<DigestKey, Digest>>(ReadDigests, cancellation);
+
+    public ValueTask<IReadOnlyList<Mutation>> ReadLogAsync(long afterSequence, int rows, int bytes, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<Mutation>>(
+            reader =>
+            {
+                var log = reader.All(
+                    reader.Statement("select seq, clock, epoch, kind, key, idempotency_key from mutation_log where set_id = 0 and seq > ?1 order by seq limit ?2")
+                        .Bind(1, afterSequence).Bind(2, rows),
+                    static statement => new LogRow(
+                        statement.Integer(0), statement.Integer(1), statement.Integer(2), (MutationKind)statement.Integer(3), statement.Text(4), statement.TextOrNull(5)));
+                var mutations = new List<Mutation>(log.Count);
+                var size = 0;
+                foreach (var row in log)
+                {
+                    var mutation = Present(reader, row);
+                    size += mutation.Body.Length;
+                    if (mutations.Count > 0 && size > bytes)
+                    {
+                        break;
+                    }
+
+                    mutations.Add(mutation);
+                }
+
+                return mutations;
+            },
+            cancellation);
+
+    public ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyDictionary<LogId, AppliedSet>>(
+            reader => reader.All(
+                    reader.Statement("select node, incarnation, applied, ranges from vector where set_id = 0"),
+                    static row => (Log: ParseLog(row.Text(0), row.Text(1)), Applied: AppliedSet.Parse(row.Integer(2), row.Text(3))))
+                .ToDictionary(static pair => pair.Log, static pair => pair.Applied),
+            cancellation);
+
+    public ValueTask<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<DeadLetter>>(
+            reader => reader.All(
+                reader.Statement("""
+                    select node, incarnation, seq, clock, kind, key, reason, attempts, refused_at, next_attempt_at, body
+                    from dead_letter where set_id = 0 order by refused_at limit ?1
+                    """).Bind(1, limit),
+                static row =>
+                {
+                    var log = ParseLog(row.Text(0), row.Text(1));
+                    var mutation = new Mutation(
+                        new(log, row.Integer(2)), new(row.Integer(3), log), 0, (MutationKind)row.Integer(4), row.Text(5), row.Blob(10).ToArray());
+                    return new DeadLetter(
+                        mutation, Enum.Parse<ApplyOutcome>(row.Text(6)), (int)row.Integer(7), new(row.Integer(8)), new(row.Integer(9)));
+                }),
+            cancellation);
+
+    public ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default) => _readers.ReadAsync(Verify, cancellation);
+
+    public StoreGauges ReadGauges() => new(SizeBytes(), 0, 0, IndexComplete: true);
+
+    private long SizeBytes()
+    {
+        long size = 0;
+        foreach (var suffix in (ReadOnlySpan<string>)["", "-wal", "-index", "-index-wal"])
+        {
+            var file = new FileInfo(Path + suffix);
+            size += file.Exists ? file.Length : 0;
+        }
+
+        return size;
+    }
+
+    private static void AppendFilter(StringBuilder sql, MemoryFilter filter)
+    {
+        Append(filter.Namespace, " and namespace = :namespace");
+        Append(filter.Tier, " and tier = :tier");
+        Append(filter.MinPriority, " and priority >= :min_priority");
+        Append(filter.Since, " and created_at >= :since");
+        Append(filter.Until, " and created_at <= :until");
+        Append(filter.Tag, " and exists (select 1 from json_each(tags) where value = :tag)");
+        Append(filter.AgentId, " and agent_id = :agent_id");
+
+        void Append(object? value, string condition)
+        {
+            if (value is not null)
+            {
+                sql.Append(condition);
+            }
+        }
+    }
+
+    private static void BindFilter(SqliteStatement statement, MemoryFilter filter, Timestamp now)
+    {
+        statement.Bind(":now", now.Nanoseconds);
+        if (filter.Namespace is not null)
+        {
+            statement.Bind(":namespace", filter.Namespace);
+        }
+
+        if (filter.Tier is { } tier)
+        {
+            statement.Bind(":tier", (long)tier);
+        }
+
+        if (filter.MinPriority is { } priority)
+        {
+            statement.Bind(":min_priority", priority);
+        }
+
+        if (filter.Since is { } since)
+        {
+            statement.Bind(":since", since.Nanoseconds);
+        }
+
+        if (filter.Until is { } until)
+        {
+            statement.Bind(":until", until.Nanoseconds);
+        }
+
+        if (filter.Tag is not null)
+        {
+            statement.Bind(":tag", filter.Tag);
+        }
+
+        if (filter.AgentId is not null)
+        {
+            statement.Bind(":agent_id", filter.AgentId);
+        }
+    }
+
+    private static IReadOnlyList<NamespaceCount> CountNamespaces(SqliteReader reader, string condition, Timestamp? now)
+    {
+        var statement = reader.Statement(
+            $"select namespace, count(*) from memory indexed by memory_namespace_list where {condition} group by namespace order by count(*) desc, namespace");
+        if (now is { } instant)
+        {
+            statement.Bind(":now", instant.Nanoseconds);
+        }
+
+        return reader.All(statement, static row => new NamespaceCount(row.Text(0), row.Integer(1)));
+    }
+
+    private static long Number(SqliteStatement statement)
+    {
+        statement.Step();
+        var number = statement.Integer(0);
+        statement.Reset();
+        return number;
+    }
+
+    private static Dictionary<DigestKey, Digest> ReadDigests(SqliteReader reader) =>
+        reader.All(
+                reader.Statement("select namespace, bucket, rows, hash from digest where set_id = 0 and rows > 0"),
+                static row => (Key: new DigestKey(row.Text(0), (int)row.Integer(1)), Digest: new Digest(row.Integer(2), MemoryRows.ParseHash(row.Blob(3)))))
+            .ToDictionary(static pair => pair.Key, static pair => pair.Digest);
+
+    private static LogId ParseLog(string node, string incarnation) => LogId.TryParse($"{node}~{incarnation}", out var log)
+        ? log
+        : throw new MemoryException(ErrorKind.StoreFailed, $"the store names a log that is none: {node}~{incarnation}");
+
+    /// <summary>A log row with the present state of what it names.</summary>
+    private Mutation Present(SqliteReader reader, LogRow row)
+    {
+        // A memory's put may have become a delete since; what is sent then is the delete.
+        var kind = row.Kind;
+        ReadOnlyMemory<byte>? body;
+        if (kind is MutationKind.Memory or MutationKind.MemoryDelete)
+        {
+            var memory = reader.One(reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, row.Key), MemoryRows.ReadRow);
+            kind = memory is null ? MutationKind.MemoryDelete : MutationKind.Memory;
+            body = memory is null ? Body("select body from tombstone where id = ?1", null) : MemoryCodec.Encode(memory.Own);
+        }
+        else
+        {
+            body = Body("select body from entry where key = ?1 and kind = ?2", (long)kind);
+        }
+
+        return new(
+            new(Log, row.Sequence),
+            new(row.Clock, Log),
+            row.Epoch,
+            kind,
+            row.Key,
+            body ?? throw new MemoryException(ErrorKind.StoreFailed, $"log row {row.Sequence} names a row that is not there"),
+            row.IdempotencyKey);
+
+        ReadOnlyMemory<byte>? Body(string sql, long? second)
+        {
+            var statement = reader.Statement(sql).Bind(1, row.Key);
+            if (second is { } value)
+            {
+                statement.Bind(2, value);
+            }
+
+            return reader.One(statement, static found => found.Blob(0).ToArray()) is { } bytes ? bytes : (ReadOnlyMemory<byte>?)null;
+        }
+    }
+
+    private StoreVerification Verify(SqliteReader reader)
+    {
+        var differences = new List<string>();
+        var digests = new Dictionary<DigestKey, Digest>();
+        var access = new Dictionary<string, AccessTotals>(StringComparer.Ordinal);
+        foreach (var entry in reader.All(reader.Statement("select body from entry"), static row => EntryState.Decode(row.Blob(0).ToArray())))
+        {
+            Add(DigestKey.Of(entry), MemoryCodec.Hash(entry.Encode()));
+            if (entry.Key.Kind == MutationKind.Access)
+            {
+                var body = EntryBodies.Access(entry.Body);
+                access[entry.Owner] = access.GetValueOrDefault(entry.Owner)
+                    .Add(body.Count, !EntryBodies.IsLegacyCounter(entry.Key), body.LastAccessedAt is { } at ? new Timestamp(at) : null);
+            }
+        }
+
+        var statement = reader.Statement($"select {MemoryRows.RowColumns} from memory order by namespace, title");
+        var group = new List<MemoryRow>();
+        try
+        {
+            while (statement.Step())
+            {
+                var row = MemoryRows.ReadRow(statement);
+                var hash = MemoryCodec.Hash(row.Own);
+                Add(DigestKey.Of(row.Own), hash);
+                if (hash != row.Hash)
+                {
+                    differences.Add($"{row.Own.Id}: the kept hash is not that of the row");
+                }
+
+                if (row.Access != access.GetValueOrDefault(row.Own.Id))
+                {
+                    differences.Add($"{row.Own.Id}: access totals are not the sum of the counters");
+                }
+
+                if (group.Count > 0 && group[0].Own.Name.Value != row.Own.Name.Value)
+                {
+                    VerifyGroup(group, differences);
+                    group.Clear();
+                }
+
+                group.Add(row);
+            }
+
+            VerifyGroup(group, differences);
+        }
+        finally
+        {
+            statement.Reset();
+        }
+
+        var kept = ReadDigests(reader);
+        foreach (var key in kept.Keys.Union(digests.Keys))
+        {
+            if (kept.GetValueOrDefault(key) != digests.GetValueOrDefault(key))
+            {
+                differences.Add($"digest {key}: kept {kept.GetValueOrDefault(key)}, computed {digests.GetValueOrDefault(key)}");
+            }
+        }
+
+        return new(digests, differences);
+
+        void Add(DigestKey key, UInt128 hash) => digests[key] = digests.GetValueOrDefault(key).With(hash);
+    }
+
+    private static void VerifyGroup(List<MemoryRow> group, List<string> differences)
+    {
+        var live = group.Where(static row => !MemoryView.IsArchived(row.Own, row.Access)).Select(static row => row.Own).ToList();
+        var shown = live.Count == 0 ? null : MemoryView.ShownOf(live);
+        foreach (var row in group)
+        {
+            var visibility = !live.Exists(state => state.Id == row.Own.Id) ? RowVisibility.Archived
+                : row.Own.Id == shown!.Id ? RowVisibility.Shown
+                : RowVisibility.Shadowed;
+            var view = visibility == RowVisibility.Shown && live.Count > 1
+                ? MemoryView.OfGroup(row.Own, live.Where(other => other.Id != row.Own.Id), row.Access)
+                : MemoryView.Of(row.Own, row.Access);
+            if (row.Visibility != visibility)
+            {
+                differences.Add($"{row.Own.Id}: is {row.Visibility}, should be {visibility}");
+            }
+            else if (view with { Tags = row.View.Tags } != row.View || !view.Tags.SequenceEqual(row.View.Tags))
+            {
+                differences.Add($"{row.Own.Id}: the shown columns are not the view of its group");
+            }
+        }
+    }
+}

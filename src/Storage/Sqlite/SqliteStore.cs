@@ -1,0 +1,170 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+using SQLitePCL;
+
+namespace OrleansMemory.Storage.Sqlite;
+
+/// <summary>
+/// A store in one SQLite file (WAL, <c>synchronous=FULL</c>): one writing connection, a pool of reading ones. The full-text index
+/// has a file of its own beside it, so that an acknowledged write costs one fsync and no index work.
+/// </summary>
+public sealed partial class SqliteStore : IMemoryStore
+{
+    /// <summary>"OMEM".</summary>
+    private const int ApplicationId = 0x4F4D454D;
+
+    private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(5);
+
+    private readonly StoreLock _lock;
+    private readonly SqliteDatabase _database;
+    private readonly SqliteWriter _writer;
+    private readonly SqliteReaders _readers;
+    private int _disposed;
+
+    private SqliteStore(string path, StoreLock held, SqliteDatabase database, LogId log)
+    {
+        Path = path;
+        Log = log;
+        _lock = held;
+        _database = database;
+        _writer = new(database, log);
+        _readers = new(path);
+    }
+
+    public LogId Log { get; }
+
+    public string Path { get; }
+
+    public string Description => $"sqlite://{Path} (SQLite {SqliteLibrary.Version}{(SqliteLibrary.IsBundled ? ", bundled" : "")})";
+
+    /// <summary>Opens the store of a node, or creates it.</summary>
+    /// <param name="path">The folder must exist.</param>
+    /// <param name="nodeId">Null: the one that the store holds, or a new one from the machine's name.</param>
+    /// <exception cref="MemoryException">
+    /// <see cref="ErrorKind.StoreInUse"/>, <see cref="ErrorKind.StoreNotOurs"/> (another program's file, or another node's),
+    /// <see cref="ErrorKind.StoreTooNew"/>, <see cref="ErrorKind.StoreFailed"/>.
+    /// </exception>
+    public static SqliteStore Open(string path, string? nodeId = null)
+    {
+        path = System.IO.Path.GetFullPath(path);
+        var held = StoreLock.Acquire(path, LockPatience);
+        SqliteDatabase? database = null;
+        try
+        {
+            database = SqliteDatabase.Open(path);
+            RefuseForeign(database);
+            database.Execute($"""
+                pragma page_size = 8192;
+                pragma journal_mode = wal;
+                pragma synchronous = full;
+                pragma temp_store = memory;
+                pragma cache_size = -65536;
+                pragma busy_timeout = 5000;
+                pragma wal_autocheckpoint = 4000;
+                pragma application_id = {ApplicationId};
+                """);
+            return new(path, held, database, Initialise(database, nodeId));
+        }
+        catch (Exception exception)
+        {
+            database?.Dispose();
+            held.Dispose();
+            if (exception is SqliteException failure)
+            {
+                throw failure.PrimaryCode == raw.SQLITE_NOTADB
+                    ? new MemoryException(ErrorKind.StoreNotOurs, $"{path} is not a database of this program", failure)
+                    : Failure(failure);
+            }
+
+            throw;
+        }
+    }
+
+    public ValueTask<StoreHead> ReadHeadAsync() => new(_writer.ReadHead());
+
+    public ValueTask<IStoreTransaction> BeginAsync() => new(_writer.Begin());
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            await _readers.DisposeAsync();
+            _database.Dispose();
+            _lock.Dispose();
+        }
+    }
+
+    /// <summary>What a SQLite error means to a caller.</summary>
+    internal static Exception Failure(SqliteException exception) => exception.Code switch
+    {
+        raw.SQLITE_IOERR_FSYNC or raw.SQLITE_IOERR_DIR_FSYNC => new StoreFatalException("fsync failed", exception),
+        _ when exception.PrimaryCode == raw.SQLITE_FULL => new MemoryException(ErrorKind.StoreFull, "the disk is full; nothing was stored", exception),
+        _ => new MemoryException(ErrorKind.StoreFailed, $"the store failed: {exception.Message}", exception),
+    };
+
+    private static void RefuseForeign(SqliteDatabase database)
+    {
+        if (database.QueryInteger("pragma application_id") == ApplicationId)
+        {
+            var needed = int.Parse(
+                database.QueryText("select value from meta where key = 'min_writer_version'") ?? "0", CultureInfo.InvariantCulture);
+            if (needed > SqliteSchema.Version)
+            {
+                throw new MemoryException(
+                    ErrorKind.StoreTooNew,
+                    $"{database.Path} was written by a newer version (schema {needed}, this one writes {SqliteSchema.Version}); upgrade this program");
+            }
+
+            return;
+        }
+
+        if (database.QueryInteger("select 1 from sqlite_master where type = 'table' and name = 'memories'") is not null)
+        {
+            throw new MemoryException(
+                ErrorKind.StoreNotOurs,
+                $"{database.Path} is an ai-memory database; it is left as it is: bring it over with om migrate --from sqlite://{database.Path}");
+        }
+
+        if (database.QueryInteger("select 1 from sqlite_master limit 1") is not null)
+        {
+            throw new MemoryException(ErrorKind.StoreNotOurs, $"{database.Path} is not a database of this program");
+        }
+    }
+
+    private static LogId Initialise(SqliteDatabase database, string? nodeId)
+    {
+        database.Execute("begin immediate");
+        database.Execute(SqliteSchema.Main);
+        var held = database.QueryText("select value from meta where key = 'node_id'");
+        if (held is not null && nodeId is not null && held != nodeId)
+        {
+            throw new MemoryException(
+                ErrorKind.StoreNotOurs,
+                $"{database.Path} belongs to node {held}; start with --node-id {held}, or give node {nodeId} a database of its own");
+        }
+
+        if (held is null)
+        {
+            var random = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+            held = MemoryRules.AgentId(nodeId ?? $"{HostName()}-{random[..8]}", "node id");
+            using var insert = database.Prepare("insert into meta(key, value) values (?1, ?2)");
+            insert.Bind(1, "node_id").Bind(2, held).Run();
+            insert.Bind(1, "incarnation").Bind(2, random).Run();
+            insert.Bind(1, "schema_version").Bind(2, SqliteSchema.Version.ToString(CultureInfo.InvariantCulture)).Run();
+            insert.Bind(1, "min_writer_version").Bind(2, SqliteSchema.Version.ToString(CultureInfo.InvariantCulture)).Run();
+            insert.Bind(1, "clock").Bind(2, "0").Run();
+        }
+
+        database.Execute("commit");
+        var incarnation = database.QueryText("select value from meta where key = 'incarnation'")!;
+        return new(held, ulong.Parse(incarnation, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+    }
+
+    private static string HostName()
+    {
+        var name = new string([.. Environment.MachineName.Where(static character => char.IsAsciiLetterOrDigit(character) || character is '-' or '.')]);
+        return name.Length is 0 or > 64 ? "node" : name;
+    }
+}

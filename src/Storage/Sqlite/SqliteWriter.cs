@@ -1,0 +1,319 @@
+using System.Globalization;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Storage.Sqlite;
+
+/// <summary>The writing connection: its prepared statements and its one transaction at a time.</summary>
+internal sealed class SqliteWriter
+{
+    private const int ReplicaSet = 0;
+    private const int CachedDigests = 65_536;
+
+    private readonly SqliteDatabase _database;
+    private readonly LogId _log;
+    private readonly SqliteStatement _begin;
+    private readonly SqliteStatement _commit;
+    private readonly SqliteStatement _rollback;
+    private readonly SqliteStatement _findMemory;
+    private readonly SqliteStatement _findGroup;
+    private readonly SqliteStatement _findTombstone;
+    private readonly SqliteStatement _findEntry;
+    private readonly SqliteStatement _findByOwner;
+    private readonly SqliteStatement _findApplied;
+    private readonly SqliteStatement _findDigest;
+    private readonly SqliteStatement _insertMemory;
+    private readonly SqliteStatement _updateMemory;
+    private readonly SqliteStatement _deleteMemory;
+    private readonly SqliteStatement _putTombstone;
+    private readonly SqliteStatement _putEntry;
+    private readonly SqliteStatement _appendLog;
+    private readonly SqliteStatement _putApplied;
+    private readonly SqliteStatement _putDigest;
+    private readonly SqliteStatement _putDeadLetter;
+    private readonly SqliteStatement _putClock;
+    private readonly SqliteStatement _queueIndex;
+    private readonly Dictionary<DigestKey, Digest> _digests = [];
+    private bool _open;
+
+    public SqliteWriter(SqliteDatabase database, LogId log)
+    {
+        _database = database;
+        _log = log;
+        _begin = database.Prepare("begin immediate");
+        _commit = database.Prepare("commit");
+        _rollback = database.Prepare("rollback");
+        _findMemory = database.Prepare($"select {MemoryRows.RowColumns} from memory where id = ?1");
+        _findGroup = database.Prepare($"select {MemoryRows.RowColumns} from memory where namespace = ?1 and title = ?2 and state < {SqliteSchema.Archived}");
+        _findTombstone = database.Prepare("select body from tombstone where id = ?1");
+        _findEntry = database.Prepare("select body from entry where kind = ?1 and key = ?2");
+        _findByOwner = database.Prepare("select body from entry where kind = ?1 and owner = ?2");
+        _findApplied = database.Prepare("select applied, ranges from vector where set_id = ?1 and node = ?2 and incarnation = ?3");
+        _findDigest = database.Prepare("select rows, hash from digest where set_id = ?1 and namespace = ?2 and bucket = ?3");
+        _insertMemory = database.Prepare("""
+            insert into memory(state, tier, priority, confidence, access_count, touches, created_at, updated_at, last_accessed_at, expires_at, archived_at,
+                id, namespace, agent_id, scope, source, archive_reason, hash, title, tags, metadata, own, content)
+            values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
+            """);
+        _updateMemory = database.Prepare("""
+            update memory set state = ?1, tier = ?2, priority = ?3, confidence = ?4, access_count = ?5, touches = ?6, created_at = ?7, updated_at = ?8,
+                last_accessed_at = ?9, expires_at = ?10, archived_at = ?11, id = ?12, namespace = ?13, agent_id = ?14, scope = ?15, source = ?16,
+                archive_reason = ?17, hash = ?18, title = ?19, tags = ?20, metadata = ?21, own = ?22, content = ?23
+            where row = ?24
+            """);
+        _deleteMemory = database.Prepare("delete from memory where row = ?1");
+        _putTombstone = database.Prepare("insert or replace into tombstone(id, namespace, clock, hash, body) values (?1, ?2, ?3, ?4, ?5)");
+        _putEntry = database.Prepare("insert or replace into entry(kind, key, owner, target, live, clock, hash, body) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        _appendLog = database.Prepare("insert into mutation_log(set_id, seq, clock, epoch, kind, key, idempotency_key) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+        _putApplied = database.Prepare("insert or replace into vector(set_id, node, incarnation, applied, ranges) values (?1, ?2, ?3, ?4, ?5)");
+        _putDigest = database.Prepare("insert or replace into digest(set_id, namespace, bucket, rows, hash) values (?1, ?2, ?3, ?4, ?5)");
+        _putDeadLetter = database.Prepare("""
+            insert or replace into dead_letter(set_id, node, incarnation, seq, clock, kind, key, reason, attempts, refused_at, next_attempt_at, body)
+            values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            """);
+        _putClock = database.Prepare("update meta set value = ?1 where key = 'clock'");
+        _queueIndex = database.Prepare("insert into index_queue(row, old_namespace, old_title, old_tags, old_content) values (?1, ?2, ?3, ?4, ?5)");
+    }
+
+    public StoreHead ReadHead()
+    {
+        var clock = long.Parse(_database.QueryText("select value from meta where key = 'clock'") ?? "0", CultureInfo.InvariantCulture);
+        return new(FindApplied(_log).Through, clock);
+    }
+
+    /// <exception cref="MemoryException">The store cannot be written now.</exception>
+    public IStoreTransaction Begin()
+    {
+        Guarded(() => _begin.Run());
+        _open = true;
+        return new Transaction(this);
+    }
+
+    private void Commit(ChangeSet changes) => Guarded(() =>
+    {
+        foreach (var change in changes.Memories)
+        {
+            Write(change);
+        }
+
+        Span<byte> hash = stackalloc byte[16];
+        foreach (var tombstone in changes.Tombstones)
+        {
+            var body = MemoryCodec.Encode(tombstone);
+            MemoryRows.FormatHash(MemoryCodec.Hash(body), hash);
+            _putTombstone.Bind(1, tombstone.Id).Bind(2, tombstone.Namespace).Bind(3, tombstone.Stamp.Clock).Bind(4, hash).Bind(5, body).Run();
+        }
+
+        foreach (var entry in changes.Entries)
+        {
+            var body = entry.Encode();
+            MemoryRows.FormatHash(MemoryCodec.Hash(body), hash);
+            _putEntry.Bind(1, (long)entry.Key.Kind).Bind(2, entry.Key.Key).Bind(3, entry.Owner).Bind(4, entry.Target)
+                .Bind(5, entry.Live ? 1L : 0L).Bind(6, entry.Stamp.Clock).Bind(7, hash).Bind(8, body).Run();
+        }
+
+        foreach (var row in changes.Log)
+        {
+            _appendLog.Bind(1, ReplicaSet).Bind(2, row.Sequence).Bind(3, row.Clock).Bind(4, row.Epoch)
+                .Bind(5, (long)row.Kind).Bind(6, row.Key).Bind(7, row.IdempotencyKey).Run();
+        }
+
+        foreach (var (log, applied) in changes.Vector)
+        {
+            _putApplied.Bind(1, ReplicaSet).Bind(2, log.Node).Bind(3, FormatIncarnation(log)).Bind(4, applied.Through).Bind(5, applied.FormatAbove()).Run();
+        }
+
+        foreach (var (key, added) in changes.Digests)
+        {
+            var digest = FindDigest(key) + added;
+            MemoryRows.FormatHash(digest.Hash, hash);
+            _putDigest.Bind(1, ReplicaSet).Bind(2, key.Namespace).Bind(3, key.Bucket).Bind(4, digest.Rows).Bind(5, hash).Run();
+            _digests[key] = digest;
+        }
+
+        foreach (var letter in changes.DeadLetters)
+        {
+            Write(letter);
+        }
+
+        _putClock.Bind(1, changes.Head.Clock.ToString(CultureInfo.InvariantCulture)).Run();
+        _commit.Run();
+        _open = false;
+    });
+
+    private void Write(MemoryChange change)
+    {
+        var row = change.Before?.Row ?? 0;
+        switch (change)
+        {
+            case { After: { } after, Before: null }:
+                Bind(_insertMemory, after).Run();
+                row = _database.LastInsertRow;
+                break;
+            case { After: { } after }:
+                Bind(_updateMemory, after).Bind(24, row).Run();
+                break;
+            default:
+                _deleteMemory.Bind(1, row).Run();
+                break;
+        }
+
+        var old = change.Before is { Visibility: RowVisibility.Shown } before ? before.View : null;
+        var shown = change.After is { Visibility: RowVisibility.Shown };
+        if (old is not null || shown)
+        {
+            _queueIndex.Bind(1, row).Bind(2, old?.Namespace).Bind(3, old?.Title)
+                .Bind(4, old is null ? null : MemoryRows.FormatTags(old.Tags)).Bind(5, old?.Content).Run();
+        }
+    }
+
+    private static SqliteStatement Bind(SqliteStatement statement, MemoryRow row)
+    {
+        Span<byte> hash = stackalloc byte[16];
+        MemoryRows.FormatHash(row.Hash, hash);
+        var view = row.View;
+        var mark = row.Visibility == RowVisibility.Archived ? row.Own.Archive?.Value : null;
+        return statement
+            .Bind(1, (long)row.Visibility)
+            .Bind(2, (long)view.Tier)
+            .Bind(3, view.Priority)
+            .Bind(4, view.Confidence)
+            .Bind(5, view.AccessCount)
+            .Bind(6, row.Access.Touches)
+            .Bind(7, view.CreatedAt.Nanoseconds)
+            .Bind(8, view.UpdatedAt.Nanoseconds)
+            .Bind(9, view.LastAccessedAt?.Nanoseconds)
+            .Bind(10, view.ExpiresAt?.Nanoseconds)
+            .Bind(11, mark?.At.Nanoseconds)
+            .Bind(12, view.Id)
+            .Bind(13, view.Namespace)
+            .Bind(14, view.Metadata.Text("agent_id"))
+            .Bind(15, view.Metadata.Text("scope"))
+            .Bind(16, view.Source)
+            .Bind(17, mark?.Reason)
+            .Bind(18, hash)
+            .Bind(19, view.Title)
+            .Bind(20, MemoryRows.FormatTags(view.Tags))
+            .Bind(21, view.Metadata.Json)
+            .Bind(22, MemoryCodec.EncodeBeside(row.Own, view))
+            .Bind(23, view.Content);
+    }
+
+    private void Write(DeadLetter letter)
+    {
+        var mutation = letter.Mutation;
+        _putDeadLetter.Bind(1, ReplicaSet).Bind(2, mutation.Position.Log.Node).Bind(3, FormatIncarnation(mutation.Position.Log))
+            .Bind(4, mutation.Position.Sequence).Bind(5, mutation.Stamp.Clock).Bind(6, (long)mutation.Kind).Bind(7, mutation.Key)
+            .Bind(8, letter.Reason.ToString()).Bind(9, letter.Attempts).Bind(10, letter.RefusedAt.Nanoseconds)
+            .Bind(11, letter.NextAttemptAt.Nanoseconds).Bind(12, mutation.Body.Span).Run();
+    }
+
+    private Digest FindDigest(DigestKey key)
+    {
+        if (_digests.TryGetValue(key, out var digest))
+        {
+            return digest;
+        }
+
+        if (_digests.Count >= CachedDigests)
+        {
+            _digests.Clear();
+        }
+
+        _findDigest.Bind(1, ReplicaSet).Bind(2, key.Namespace).Bind(3, key.Bucket);
+        digest = _findDigest.Step() ? new(_findDigest.Integer(0), MemoryRows.ParseHash(_findDigest.Blob(1))) : default;
+        _findDigest.Reset();
+        return digest;
+    }
+
+    private AppliedSet FindApplied(LogId log)
+    {
+        _findApplied.Bind(1, ReplicaSet).Bind(2, log.Node).Bind(3, FormatIncarnation(log));
+        var applied = _findApplied.Step() ? AppliedSet.Parse(_findApplied.Integer(0), _findApplied.Text(1)) : AppliedSet.None;
+        _findApplied.Reset();
+        return applied;
+    }
+
+    private void Rollback()
+    {
+        if (_open)
+        {
+            _open = false;
+            _digests.Clear();
+
+            // SQLite has undone the transaction by itself after some errors; then there is nothing left to undo.
+            if (SQLitePCL.raw.sqlite3_get_autocommit(_database.Handle) == 0)
+            {
+                _rollback.Run();
+            }
+        }
+    }
+
+    private static void Guarded(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (SqliteException exception)
+        {
+            throw SqliteStore.Failure(exception);
+        }
+    }
+
+    private static string FormatIncarnation(LogId log) => log.Incarnation.ToString("x16", CultureInfo.InvariantCulture);
+
+    private sealed class Transaction(SqliteWriter writer) : IStoreTransaction
+    {
+        public ValueTask<MemoryRow?> FindMemoryAsync(string id) => new(One(writer._findMemory.Bind(1, id), MemoryRows.ReadRow));
+
+        public ValueTask<Tombstone?> FindTombstoneAsync(string id) =>
+            new(One(writer._findTombstone.Bind(1, id), static statement => MemoryCodec.DecodeTombstone(statement.Blob(0).ToArray())));
+
+        public ValueTask<IReadOnlyList<MemoryRow>> FindGroupAsync(MemoryName name) =>
+            new(All(writer._findGroup.Bind(1, name.Namespace).Bind(2, name.Title), MemoryRows.ReadRow));
+
+        public ValueTask<EntryState?> FindEntryAsync(EntryKey key) =>
+            new(One(writer._findEntry.Bind(1, (long)key.Kind).Bind(2, key.Key), static statement => EntryState.Decode(statement.Blob(0).ToArray())));
+
+        public ValueTask<IReadOnlyList<EntryState>> FindAccessAsync(string memoryId) =>
+            new(All(writer._findByOwner.Bind(1, (long)MutationKind.Access).Bind(2, memoryId), static statement => EntryState.Decode(statement.Blob(0).ToArray())));
+
+        public ValueTask<AppliedSet> FindAppliedAsync(LogId log) => new(writer.FindApplied(log));
+
+        public ValueTask CommitAsync(ChangeSet changes)
+        {
+            writer.Commit(changes);
+            return ValueTask.CompletedTask;
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            writer.Rollback();
+            return ValueTask.CompletedTask;
+        }
+
+        private static T? One<T>(SqliteStatement statement, Func<SqliteStatement, T> read)
+            where T : class
+        {
+            T? found = null;
+            Guarded(() => found = statement.Step() ? read(statement) : null);
+            statement.Reset();
+            return found;
+        }
+
+        private static IReadOnlyList<T> All<T>(SqliteStatement statement, Func<SqliteStatement, T> read)
+        {
+            List<T>? found = null;
+            Guarded(() =>
+            {
+                while (statement.Step())
+                {
+                    (found ??= []).Add(read(statement));
+                }
+            });
+            statement.Reset();
+            return found ?? (IReadOnlyList<T>)[];
+        }
+    }
+}
