@@ -115,36 +115,5 @@ internal sealed class SqliteReader : IDisposable
         return statement;
     }
 
-    public T? One<T>(SqliteStatement statement, Func<SqliteStatement, T> read)
-        where T : class
-    {
-        try
-        {
-            return statement.Step() ? read(statement) : null;
-        }
-        finally
-        {
-            statement.Reset();
-        }
-    }
-
-    public List<T> All<T>(SqliteStatement statement, Func<SqliteStatement, T> read)
-    {
-        var rows = new List<T>();
-        try
-        {
-            while (statement.Step())
-            {
-                rows.Add(read(statement));
-            }
-        }
-        finally
-        {
-            statement.Reset();
-        }
-
-        return rows;
-    }
-
     public void Dispose() => _database.Dispose();
 }

@@ -76,6 +76,39 @@ internal sealed class SqliteStatement(SqliteDatabase database, sqlite3_stmt hand
         Reset();
     }
 
+    /// <summary>The first row; null when there is none.</summary>
+    public T? First<T>(Func<SqliteStatement, T> read)
+        where T : class
+    {
+        try
+        {
+            return Step() ? read(this) : null;
+        }
+        finally
+        {
+            Reset();
+        }
+    }
+
+    /// <summary>Every row.</summary>
+    public List<T> All<T>(Func<SqliteStatement, T> read)
+    {
+        var rows = new List<T>();
+        try
+        {
+            while (Step())
+            {
+                rows.Add(read(this));
+            }
+        }
+        finally
+        {
+            Reset();
+        }
+
+        return rows;
+    }
+
     public void Reset() => _ = raw.sqlite3_reset(handle);
 
     public bool IsNull(int column) => raw.sqlite3_column_type(handle, column) == raw.SQLITE_NULL;

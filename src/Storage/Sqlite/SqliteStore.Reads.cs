@@ -13,22 +13,18 @@ public sealed partial class SqliteStore
     private const string PrefixEnd = "\U0010FFFF";
 
     public ValueTask<MemoryRow?> FindAsync(string id, CancellationToken cancellation = default) => _readers.ReadAsync(
-        reader => reader.One(reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, id), MemoryRows.ReadRow),
+        reader => reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, id).First(MemoryRows.ReadRow),
         cancellation);
 
     public ValueTask<MemoryRow?> FindShownAsync(MemoryName name, CancellationToken cancellation = default) => _readers.ReadAsync(
-        reader => reader.One(
-            reader.Statement($"select {MemoryRows.RowColumns} from memory where namespace = ?1 and title = ?2 and state < 2 and state = 0")
-                .Bind(1, name.Namespace).Bind(2, name.Title),
-            MemoryRows.ReadRow),
+        reader => reader.Statement($"select {MemoryRows.RowColumns} from memory where namespace = ?1 and title = ?2 and state < 2 and state = 0")
+                .Bind(1, name.Namespace).Bind(2, name.Title).First(MemoryRows.ReadRow),
         cancellation);
 
     public ValueTask<IReadOnlyList<string>> FindIdsAsync(string prefix, int limit, CancellationToken cancellation = default) =>
         _readers.ReadAsync<IReadOnlyList<string>>(
-            reader => reader.All(
-                reader.Statement("select id from memory where id >= ?1 and id < ?2 and state < 2 order by id limit ?3")
-                    .Bind(1, prefix).Bind(2, prefix + PrefixEnd).Bind(3, limit),
-                static statement => statement.Text(0)),
+            reader => reader.Statement("select id from memory where id >= ?1 and id < ?2 and state < 2 order by id limit ?3")
+                    .Bind(1, prefix).Bind(2, prefix + PrefixEnd).Bind(3, limit).All(static statement => statement.Text(0)),
             cancellation);
 
     public ValueTask<IReadOnlyList<Memory>> ListAsync(ListScan scan, CancellationToken cancellation = default) =>
@@ -51,7 +47,7 @@ public sealed partial class SqliteStore
                 }
 
                 statement.Bind(":limit", scan.Limit).Bind(":offset", scan.Offset);
-                return reader.All(statement, static row => MemoryRows.Read(row, 0));
+                return statement.All(static row => MemoryRows.Read(row, 0));
             },
             cancellation);
 
@@ -82,16 +78,14 @@ public sealed partial class SqliteStore
                     statement.Bind(":clock", after.Clock).Bind(":key", after.Key);
                 }
 
-                return reader.All(statement, static row => EntryState.Decode(row.Blob(0).ToArray()));
+                return statement.All(static row => EntryState.Decode(row.Blob(0).ToArray()));
             },
             cancellation);
 
     public ValueTask<IReadOnlyList<string>> FindExpiredAsync(Timestamp now, int limit, CancellationToken cancellation = default) =>
         _readers.ReadAsync<IReadOnlyList<string>>(
-            reader => reader.All(
-                reader.Statement("select id from memory where state = 0 and expires_at is not null and expires_at <= ?1 order by expires_at limit ?2")
-                    .Bind(1, now.Nanoseconds).Bind(2, limit),
-                static statement => statement.Text(0)),
+            reader => reader.Statement("select id from memory where state = 0 and expires_at is not null and expires_at <= ?1 order by expires_at limit ?2")
+                    .Bind(1, now.Nanoseconds).Bind(2, limit).All(static statement => statement.Text(0)),
             cancellation);
 
     public ValueTask<IReadOnlyList<string>> FindIdsAsync(MemoryFilter filter, Timestamp now, string afterId, int limit, CancellationToken cancellation = default) =>
@@ -103,7 +97,7 @@ public sealed partial class SqliteStore
                 var statement = reader.Statement(sql.Append(" order by id limit :limit").ToString());
                 BindFilter(statement, filter, now);
                 statement.Bind(":id", afterId).Bind(":limit", limit);
-                return reader.All(statement, static row => row.Text(0));
+                return statement.All(static row => row.Text(0));
             },
             cancellation);
 
@@ -120,7 +114,7 @@ public sealed partial class SqliteStore
                     statement.Bind(":created", key.CreatedAt.Nanoseconds).Bind(":id", key.Id);
                 }
 
-                return reader.All(statement, static row => MemoryRows.Read(row, 0));
+                return statement.All(static row => MemoryRows.Read(row, 0));
             },
             cancellation);
 
@@ -128,9 +122,7 @@ public sealed partial class SqliteStore
         reader =>
         {
             var byNamespace = CountNamespaces(reader, "state = 0", null);
-            var byTier = reader.All(
-                reader.Statement("select tier, count(*) from memory indexed by memory_namespace_list where state = 0 group by tier order by count(*) desc, tier"),
-                static statement => new TierCount((Tier)statement.Integer(0), statement.Integer(1)));
+            var byTier = reader.Statement("select tier, count(*) from memory indexed by memory_namespace_list where state = 0 group by tier order by count(*) desc, tier").All(static statement => new TierCount((Tier)statement.Integer(0), statement.Integer(1)));
             return new StoreStatistics(
                 byNamespace.Sum(static count => count.Count),
                 byTier,
@@ -152,10 +144,8 @@ public sealed partial class SqliteStore
         _readers.ReadAsync<IReadOnlyList<Mutation>>(
             reader =>
             {
-                var log = reader.All(
-                    reader.Statement("select seq, clock, epoch, kind, key, idempotency_key from mutation_log where set_id = 0 and seq > ?1 order by seq limit ?2")
-                        .Bind(1, afterSequence).Bind(2, rows),
-                    static statement => new LogRow(
+                var log = reader.Statement("select seq, clock, epoch, kind, key, idempotency_key from mutation_log where set_id = 0 and seq > ?1 order by seq limit ?2")
+                        .Bind(1, afterSequence).Bind(2, rows).All(static statement => new LogRow(
                         statement.Integer(0), statement.Integer(1), statement.Integer(2), (MutationKind)statement.Integer(3), statement.Text(4), statement.TextOrNull(5)));
                 var mutations = new List<Mutation>(log.Count);
                 var size = 0;
@@ -177,20 +167,16 @@ public sealed partial class SqliteStore
 
     public ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default) =>
         _readers.ReadAsync<IReadOnlyDictionary<LogId, AppliedSet>>(
-            reader => reader.All(
-                    reader.Statement("select node, incarnation, applied, ranges from vector where set_id = 0"),
-                    static row => (Log: ParseLog(row.Text(0), row.Text(1)), Applied: AppliedSet.Parse(row.Integer(2), row.Text(3))))
+            reader => reader.Statement("select node, incarnation, applied, ranges from vector where set_id = 0").All(static row => (Log: ParseLog(row.Text(0), row.Text(1)), Applied: AppliedSet.Parse(row.Integer(2), row.Text(3))))
                 .ToDictionary(static pair => pair.Log, static pair => pair.Applied),
             cancellation);
 
     public ValueTask<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(int limit, CancellationToken cancellation = default) =>
         _readers.ReadAsync<IReadOnlyList<DeadLetter>>(
-            reader => reader.All(
-                reader.Statement("""
+            reader => reader.Statement("""
                     select node, incarnation, seq, clock, kind, key, reason, attempts, refused_at, next_attempt_at, body
                     from dead_letter where set_id = 0 order by refused_at limit ?1
-                    """).Bind(1, limit),
-                static row =>
+                    """).Bind(1, limit).All(static row =>
                 {
                     var log = ParseLog(row.Text(0), row.Text(1));
                     var mutation = new Mutation(
@@ -283,7 +269,7 @@ public sealed partial class SqliteStore
             statement.Bind(":now", instant.Nanoseconds);
         }
 
-        return reader.All(statement, static row => new NamespaceCount(row.Text(0), row.Integer(1)));
+        return statement.All(static row => new NamespaceCount(row.Text(0), row.Integer(1)));
     }
 
     private static long Number(SqliteStatement statement)
@@ -295,9 +281,7 @@ public sealed partial class SqliteStore
     }
 
     private static Dictionary<DigestKey, Digest> ReadDigests(SqliteReader reader) =>
-        reader.All(
-                reader.Statement("select namespace, bucket, rows, hash from digest where set_id = 0 and rows > 0"),
-                static row => (Key: new DigestKey(row.Text(0), (int)row.Integer(1)), Digest: new Digest(row.Integer(2), MemoryRows.ParseHash(row.Blob(3)))))
+        reader.Statement("select namespace, bucket, rows, hash from digest where set_id = 0 and rows > 0").All(static row => (Key: new DigestKey(row.Text(0), (int)row.Integer(1)), Digest: new Digest(row.Integer(2), MemoryRows.ParseHash(row.Blob(3)))))
             .ToDictionary(static pair => pair.Key, static pair => pair.Digest);
 
     private static LogId ParseLog(string node, string incarnation) => LogId.TryParse($"{node}~{incarnation}", out var log)
@@ -312,7 +296,7 @@ public sealed partial class SqliteStore
         ReadOnlyMemory<byte>? body;
         if (kind is MutationKind.Memory or MutationKind.MemoryDelete)
         {
-            var memory = reader.One(reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, row.Key), MemoryRows.ReadRow);
+            var memory = reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, row.Key).First(MemoryRows.ReadRow);
             kind = memory is null ? MutationKind.MemoryDelete : MutationKind.Memory;
             body = memory is null ? Body("select body from tombstone where id = ?1", null) : MemoryCodec.Encode(memory.Own);
         }
@@ -338,7 +322,7 @@ public sealed partial class SqliteStore
                 statement.Bind(2, value);
             }
 
-            return reader.One(statement, static found => found.Blob(0).ToArray()) is { } bytes ? bytes : (ReadOnlyMemory<byte>?)null;
+            return statement.First(static found => found.Blob(0).ToArray()) is { } bytes ? bytes : (ReadOnlyMemory<byte>?)null;
         }
     }
 
@@ -347,7 +331,7 @@ public sealed partial class SqliteStore
         var differences = new List<string>();
         var digests = new Dictionary<DigestKey, Digest>();
         var access = new Dictionary<string, AccessTotals>(StringComparer.Ordinal);
-        foreach (var entry in reader.All(reader.Statement("select body from entry"), static row => EntryState.Decode(row.Blob(0).ToArray())))
+        foreach (var entry in reader.Statement("select body from entry").All(static row => EntryState.Decode(row.Blob(0).ToArray())))
         {
             Add(DigestKey.Of(entry), MemoryCodec.Hash(entry.Encode()));
             if (entry.Key.Kind == MutationKind.Access)

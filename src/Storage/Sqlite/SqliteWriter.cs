@@ -265,19 +265,19 @@ internal sealed class SqliteWriter
 
     private sealed class Transaction(SqliteWriter writer) : IStoreTransaction
     {
-        public ValueTask<MemoryRow?> FindMemoryAsync(string id) => new(One(writer._findMemory.Bind(1, id), MemoryRows.ReadRow));
+        public ValueTask<MemoryRow?> FindMemoryAsync(string id) => new(Read(() => writer._findMemory.Bind(1, id).First(MemoryRows.ReadRow)));
 
         public ValueTask<Tombstone?> FindTombstoneAsync(string id) =>
-            new(One(writer._findTombstone.Bind(1, id), static statement => MemoryCodec.DecodeTombstone(statement.Blob(0).ToArray())));
+            new(Read(() => writer._findTombstone.Bind(1, id).First(static statement => MemoryCodec.DecodeTombstone(statement.Blob(0).ToArray()))));
 
         public ValueTask<IReadOnlyList<MemoryRow>> FindGroupAsync(MemoryName name) =>
-            new(All(writer._findGroup.Bind(1, name.Namespace).Bind(2, name.Title), MemoryRows.ReadRow));
+            new(Read(() => writer._findGroup.Bind(1, name.Namespace).Bind(2, name.Title).All(MemoryRows.ReadRow)));
 
         public ValueTask<EntryState?> FindEntryAsync(EntryKey key) =>
-            new(One(writer._findEntry.Bind(1, (long)key.Kind).Bind(2, key.Key), static statement => EntryState.Decode(statement.Blob(0).ToArray())));
+            new(Read(() => writer._findEntry.Bind(1, (long)key.Kind).Bind(2, key.Key).First(static statement => EntryState.Decode(statement.Blob(0).ToArray()))));
 
         public ValueTask<IReadOnlyList<EntryState>> FindAccessAsync(string memoryId) =>
-            new(All(writer._findByOwner.Bind(1, (long)MutationKind.Access).Bind(2, memoryId), static statement => EntryState.Decode(statement.Blob(0).ToArray())));
+            new(Read(() => writer._findByOwner.Bind(1, (long)MutationKind.Access).Bind(2, memoryId).All(static statement => EntryState.Decode(statement.Blob(0).ToArray()))));
 
         public ValueTask<AppliedSet> FindAppliedAsync(LogId log) => new(writer.FindApplied(log));
 
@@ -293,27 +293,16 @@ internal sealed class SqliteWriter
             return ValueTask.CompletedTask;
         }
 
-        private static T? One<T>(SqliteStatement statement, Func<SqliteStatement, T> read)
-            where T : class
+        private static T Read<T>(Func<T> read)
         {
-            T? found = null;
-            Guarded(() => found = statement.Step() ? read(statement) : null);
-            statement.Reset();
-            return found;
-        }
-
-        private static IReadOnlyList<T> All<T>(SqliteStatement statement, Func<SqliteStatement, T> read)
-        {
-            List<T>? found = null;
-            Guarded(() =>
+            try
             {
-                while (statement.Step())
-                {
-                    (found ??= []).Add(read(statement));
-                }
-            });
-            statement.Reset();
-            return found ?? (IReadOnlyList<T>)[];
+                return read();
+            }
+            catch (SqliteException exception)
+            {
+                throw SqliteStore.Failure(exception);
+            }
         }
     }
 }
