@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Cli.Output;
 using OrleansMemory.Cli.Remote;

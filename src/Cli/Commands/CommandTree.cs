@@ -10,8 +10,6 @@ internal static class CommandTree
 {
     public static IEnumerable<CliCommand> All() =>
     [
-        ServeCommands.Up(),
-        ServeCommands.Serve(),
         StoreCommand.Create(),
         UpdateCommand.Create(),
         RecallCommand.Create(),

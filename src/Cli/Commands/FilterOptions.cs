@@ -37,7 +37,7 @@ internal sealed class FilterOptions
     public MemoryFilter Read(Session session) => new()
     {
         Namespace = session.Value(_namespace) is { } name ? MemoryRules.Namespace(name) : null,
-        Tier = _tier is not null && session.Value(_tier) is { } tier ? Tier.Parse(tier) : null,
+        Tier = _tier is not null && session.Value(_tier) is { } tier ? TierNames.Parse(tier) : null,
         Since = session.Value(_since) is { } since ? MemoryRules.Instant("since", since) : null,
         Until = session.Value(_until) is { } until ? MemoryRules.Instant("until", until) : null,
         Tag = session.Value(_tags),

@@ -18,7 +18,7 @@ internal static class ForgetCommand
             var query = new ForgetQuery(
                 session.Value(@namespace) is { } name ? MemoryRules.Namespace(name) : null,
                 session.Value(pattern),
-                session.Value(tier) is { } level ? Tier.Parse(level) : null);
+                session.Value(tier) is { } level ? TierNames.Parse(level) : null);
             if (query is { Namespace: null, Pattern: null, Tier: null })
             {
                 session.Error.WriteLine("error: at least one of --namespace, --pattern, --tier is required");

@@ -35,7 +35,7 @@ internal static class StoreCommand
             {
                 Title = session.Required(title)!,
                 Content = text == "-" ? await ReadStandardInputAsync() : text!,
-                Tier = session.Value(tier) is { } name ? Tier.Parse(name) : Tier.Mid,
+                Tier = session.Value(tier) is { } name ? TierNames.Parse(name) : Tier.Mid,
                 Namespace = session.Value(@namespace) ?? DefaultNamespace.Resolve(Environment.CurrentDirectory),
                 Tags = OptionKinds.List(session.Value(tags) ?? ""),
                 Priority = session.Value(priority) ?? 5,

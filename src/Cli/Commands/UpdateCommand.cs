@@ -28,7 +28,7 @@ internal static class UpdateCommand
             {
                 Title = session.Value(title),
                 Content = session.Value(content),
-                Tier = session.Value(tier) is { } name ? Tier.Parse(name) : null,
+                Tier = session.Value(tier) is { } name ? TierNames.Parse(name) : null,
                 Namespace = session.Value(@namespace),
                 Tags = session.Value(tags) is { } list ? OptionKinds.List(list) : null,
                 Priority = session.Value(priority),

@@ -252,7 +252,7 @@ internal sealed class RemoteMemoryService(Uri address, string? apiKey) : IMemory
         return ValueTask.CompletedTask;
     }
 
-    private static IReadOnlyList<RowOutcome> Outcomes(IReadOnlyList<Memory> memories, NodeAnswer answer)
+    private static RowOutcome[] Outcomes(IReadOnlyList<Memory> memories, NodeAnswer answer)
     {
         // `errors` holds "<id>: <why>"; `ids` holds the id under which each row lives now, null for a refused one.
         var refused = new Dictionary<string, string>();

@@ -63,7 +63,7 @@ internal static class WireReader
         return element.TryGetProperty(name, out var value) ? value : throw new MemoryException(ErrorKind.MissingField, $"missing field `{name}`");
     }
 
-    private static IReadOnlyList<string> Tags(JsonElement element)
+    private static List<string> Tags(JsonElement element)
     {
         var tags = Field(element, "tags");
         if (tags.ValueKind != JsonValueKind.Array)
