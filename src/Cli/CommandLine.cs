@@ -16,6 +16,7 @@ internal sealed class CommandLine
     private readonly Invocation _invocation;
     private readonly Report _report;
     private readonly GlobalOptions _globals = new();
+    private readonly Option<bool> _version = OptionKinds.Flag("Print the version", "--version", "-V");
     private readonly Command _root;
 
     private CommandLine(Invocation invocation, Report report)
@@ -25,7 +26,7 @@ internal sealed class CommandLine
         _root = new(invocation.Name, "Replicated memory for AI agents.");
         _globals.AddTo(_root);
         _root.Add(new HelpOption());
-        _root.Add(OptionKinds.Flag("Print the version", "--version", "-V"));
+        _root.Add(_version);
         foreach (var command in CommandTree.All())
         {
             _root.Add(Bind(command));
@@ -55,14 +56,9 @@ internal sealed class CommandLine
     private async Task<int> RunAsync(IReadOnlyList<string> arguments)
     {
         var parse = _root.Parse(ArgumentForms.Normalize(_root, arguments), Parser);
-        if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
-        {
-            return Refuse(parse.CommandResult.Command, parse.Errors[0].Message);
-        }
-
         if (parse.CommandResult.Command == _root && parse.Action is not HelpAction)
         {
-            if (parse.GetValue<bool>("--version"))
+            if (parse.GetResult(_version) is not null)
             {
                 _report.Text.WriteLine(_invocation.VersionLine);
                 return 0;
@@ -70,6 +66,11 @@ internal sealed class CommandLine
 
             _root.Parse(["--help"], Parser).Invoke(new InvocationConfiguration { Output = _report.Error, Error = _report.Error });
             return WrongUsage;
+        }
+
+        if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
+        {
+            return Refuse(parse.CommandResult.Command, parse.Errors[0].Message);
         }
 
         return await parse.InvokeAsync(new InvocationConfiguration

@@ -7,12 +7,12 @@ namespace OrleansMemory.Cli;
 internal static class Identity
 {
     /// <summary>
-    /// The option, the variable, or a name made from this process, which differs in each run. With <c>OM_ANONYMIZE</c> on, it does
-    /// not reveal the host.
+    /// The name that was given, or one made from this process, which differs in each run. With <c>OM_ANONYMIZE</c> on, it does not
+    /// reveal the host.
     /// </summary>
-    public static string Resolve(string? option)
+    public static string Resolve(string? given)
     {
-        if ((option ?? Variables.Read("AGENT_ID")) is { } given)
+        if (given is not null)
         {
             return MemoryRules.AgentId(given);
         }

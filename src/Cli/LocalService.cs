@@ -21,9 +21,9 @@ internal sealed class LocalService : IAsyncDisposable
     public MemoryNode Node => _node;
 
     /// <exception cref="MemoryException">The file cannot be opened, is in use, or is not one of ours.</exception>
-    public static async Task<LocalService> OpenAsync(DatabaseLocation database, NodeSettings? settings = null, string? nodeId = null)
+    public static async Task<LocalService> OpenAsync(DatabaseLocation database, NodeSettings settings, string? nodeId = null)
     {
-        if (database.IsDefault)
+        if (database.InDataFolder)
         {
             Directory.CreateDirectory(Path.GetDirectoryName(database.Path)!);
         }
@@ -31,7 +31,7 @@ internal sealed class LocalService : IAsyncDisposable
         var store = SqliteStore.Open(database.Path, nodeId);
         try
         {
-            return new(store, await MemoryNode.StartAsync(store, settings ?? new NodeSettings(), TimeProvider.System, new Random()));
+            return new(store, await MemoryNode.StartAsync(store, settings, TimeProvider.System, new Random()));
         }
         catch
         {

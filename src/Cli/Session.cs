@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OrleansMemory.Api.Configuration;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Cli.Output;
 using OrleansMemory.Cli.Remote;
@@ -10,7 +11,8 @@ namespace OrleansMemory.Cli;
 /// <summary>One run of one command: its global options, its output, and the service it works on.</summary>
 internal sealed class Session(Invocation invocation, GlobalOptions options, ParseResult parse, Report report) : IAsyncDisposable
 {
-    private readonly Lazy<string> _agentId = new(() => Identity.Resolve(parse.GetValue(options.AgentId)));
+    private readonly Lazy<NodeOptions> _configuration = new(() => Load(invocation, report));
+    private string? _agentId;
     private IAsyncDisposable? _opened;
 
     public Invocation Invocation => invocation;
@@ -26,12 +28,29 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
     public Timestamp Now { get; } = Timestamp.Now(TimeProvider.System);
 
     /// <summary>The caller, from <c>--agent-id</c>, the environment, or the process.</summary>
-    public string AgentId => _agentId.Value;
+    public string AgentId => _agentId ??= Identity.Resolve(parse.GetValue(options.AgentId) ?? Configuration.AgentId);
 
     public WriteContext Write => new(AgentId);
 
-    /// <summary>The database that the options name; null when they name a node.</summary>
-    public DatabaseLocation? Database => Address is null ? DatabaseLocation.Resolve(invocation, parse.GetValue(options.Db)) : null;
+    /// <summary>What the environment and the configuration files say; the command line comes before it.</summary>
+    /// <exception cref="InvalidOptionException">The user's file or a variable cannot be used.</exception>
+    public NodeOptions Configuration => _configuration.Value;
+
+    /// <summary>The local database: <c>--db</c>, the configuration, else the default of the program's name.</summary>
+    public DatabaseLocation Database
+    {
+        get
+        {
+            if (parse.GetValue(options.Db) is { } named)
+            {
+                return new(Path.GetFullPath(named), InDataFolder: false);
+            }
+
+            var path = Path.GetFullPath(Configuration.DatabasePath);
+            var data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            return new(path, InDataFolder: data.Length > 0 && path.StartsWith(Path.Combine(data, "orleans-memory") + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+        }
+    }
 
     /// <summary>The node that the options name; null when they name a database.</summary>
     public Uri? Address
@@ -70,12 +89,12 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
         CheckPassphraseFile();
         if (Address is { } address)
         {
-            var remote = new RemoteMemoryService(address, Variables.Read("API_KEY"));
+            var remote = new RemoteMemoryService(address, Configuration.ApiKey);
             _opened = remote;
             return remote;
         }
 
-        var local = await LocalService.OpenAsync(Database!);
+        var local = await LocalService.OpenAsync(Database, Configuration.ToNodeSettings());
         _opened = local;
         return local.Service;
     }
@@ -101,6 +120,17 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
     }
 
     public ValueTask DisposeAsync() => _opened?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private static NodeOptions Load(Invocation invocation, Report report)
+    {
+        var loaded = ConfigurationLoader.Load(ConfigurationSources.OfProcess(invocation.IsAiMemory));
+        foreach (var warning in loaded.Warnings)
+        {
+            report.Error.WriteLine($"{invocation.Name}: {warning}");
+        }
+
+        return loaded.Options;
+    }
 
     private void CheckPassphraseFile()
     {

@@ -70,7 +70,7 @@ internal static class BenchCommand
         var addresses = await Dns.GetHostAddressesAsync(address.DnsSafeHost, AddressFamily.Unspecified);
         var endpoint = new IPEndPoint(addresses[0], address.Port);
         var host = address.Authority;
-        var key = Variables.Read("API_KEY");
+        var key = node is null ? session.Configuration.ApiKey : null;
         var text = new BenchText(Seed);
         if (plan.Rows > 0)
         {

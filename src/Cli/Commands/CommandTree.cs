@@ -10,6 +10,8 @@ internal static class CommandTree
 {
     public static IEnumerable<CliCommand> All() =>
     [
+        ServeCommands.Up(),
+        ServeCommands.Serve(),
         StoreCommand.Create(),
         UpdateCommand.Create(),
         RecallCommand.Create(),

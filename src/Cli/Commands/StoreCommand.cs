@@ -36,7 +36,7 @@ internal static class StoreCommand
                 Title = session.Required(title)!,
                 Content = text == "-" ? await ReadStandardInputAsync() : text!,
                 Tier = session.Value(tier) is { } name ? TierNames.Parse(name) : Tier.Mid,
-                Namespace = session.Value(@namespace) ?? DefaultNamespace.Resolve(Environment.CurrentDirectory),
+                Namespace = session.Value(@namespace) ?? session.Configuration.DefaultNamespace ?? DefaultNamespace.Resolve(Environment.CurrentDirectory),
                 Tags = OptionKinds.List(session.Value(tags) ?? ""),
                 Priority = session.Value(priority) ?? 5,
                 Confidence = session.Value(confidence) ?? 1.0,
