@@ -9,6 +9,7 @@ internal sealed class LocalService : IAsyncDisposable
 {
     private readonly IAsyncDisposable _store;
     private readonly MemoryNode _node;
+    private bool _handedOver;
 
     private LocalService(IAsyncDisposable store, MemoryNode node)
     {
@@ -18,7 +19,12 @@ internal sealed class LocalService : IAsyncDisposable
 
     public IMemoryService Service => _node;
 
-    public MemoryNode Node => _node;
+    /// <summary>The engine, for a host that disposes it before this is disposed.</summary>
+    public MemoryNode HandOver()
+    {
+        _handedOver = true;
+        return _node;
+    }
 
     /// <exception cref="MemoryException">The file cannot be opened, is in use, or is not one of ours.</exception>
     public static async Task<LocalService> OpenAsync(DatabaseLocation database, NodeSettings settings, string? nodeId = null)
@@ -42,7 +48,11 @@ internal sealed class LocalService : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _node.DisposeAsync();
+        if (!_handedOver)
+        {
+            await _node.DisposeAsync();
+        }
+
         await _store.DisposeAsync();
     }
 }

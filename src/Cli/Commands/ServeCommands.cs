@@ -40,7 +40,7 @@ internal static class ServeCommands
                 ShutdownGrace = session.Value(grace) is { } seconds ? TimeSpan.FromSeconds(seconds) : configured.ShutdownGrace,
             };
             await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), session.Value(nodeId));
-            await using var node = await NodeHost.StartAsync(options, local.Node, TimeProvider.System, session.Text);
+            await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System, session.Text);
             await RunAsync(session, node);
             return 0;
         });
@@ -59,7 +59,7 @@ internal static class ServeCommands
             var database = new DatabaseLocation(Path.Combine(folder, "orleans-memory.db"), InDataFolder: false);
             await using var local = await LocalService.OpenAsync(database, options.ToNodeSettings());
             var imported = (await local.Service.StatisticsAsync()).Total == 0 ? await ImportSampleAsync(local.Service) : (long?)null;
-            await using var node = await NodeHost.StartAsync(options, local.Node, TimeProvider.System);
+            await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System);
             Introduce(session, node.Addresses[0].GetLeftPart(UriPartial.Authority), folder, imported, withKey: options.ApiKey is not null);
             await RunAsync(session, node);
             return 0;
