@@ -29,12 +29,16 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
         _settings = settings;
         _time = time;
         _accesses = new(writer, store.Log, settings, time, scheduler);
+        Replica = new(writer, time);
     }
 
     /// <summary>Ends when the store can no longer be trusted; the host must then end the process at once.</summary>
     public Task<StoreFatalException> Fatal => _writer.Fatal;
 
     public IMemoryStore Store => _store;
+
+    /// <summary>Where other nodes' mutations come in.</summary>
+    public Replica Replica { get; }
 
     /// <param name="scheduler">Exclusive, for the writer; null takes a new exclusive one over the thread pool.</param>
     public static async Task<MemoryNode> StartAsync(IMemoryStore store, NodeSettings settings, TimeProvider time, Random random, TaskScheduler? scheduler = null)
@@ -253,6 +257,9 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
         _writer.Fatal.IsCompleted ? new(false, "the store failed; the node is stopping")
         : Volatile.Read(ref _draining) ? new(false, "draining")
         : new(true, null);
+
+    /// <summary>Writes the touches that wait.</summary>
+    public Task FlushAsync() => _accesses.FlushAsync();
 
     /// <summary>Takes no more writes, writes what waits.</summary>
     public async ValueTask DisposeAsync()

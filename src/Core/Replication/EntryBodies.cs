@@ -115,8 +115,7 @@ public static class EntryBodies
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    RespectRequiredConstructorParameters = true)]
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(LinkBody))]
 [JsonSerializable(typeof(AccessBody))]
 [JsonSerializable(typeof(StandardBody))]

@@ -56,13 +56,13 @@ public sealed partial class SqliteStore : IMemoryStore
             database = SqliteDatabase.Open(path);
             RefuseForeign(database);
             database.Execute($"""
-                pragma page_size = 8192;
+                pragma page_size = 4096;
                 pragma journal_mode = wal;
                 pragma synchronous = full;
                 pragma temp_store = memory;
                 pragma cache_size = -65536;
                 pragma busy_timeout = 5000;
-                pragma wal_autocheckpoint = 4000;
+                pragma wal_autocheckpoint = 16000;
                 pragma application_id = {ApplicationId};
                 """);
             return new(path, held, database, Initialise(database, nodeId));
