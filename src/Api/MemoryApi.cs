@@ -23,7 +23,7 @@ public static class MemoryApi
         services.AddSingleton(service);
         services.AddSingleton<ServingState>();
         services.AddSingleton<ApiInstruments>();
-        services.AddSingleton(_ => new PrometheusExporter(ApiInstruments.MeterName));
+        services.AddSingleton(_ => new PrometheusExporter(Instruments.MeterName));
         return services;
     }
 

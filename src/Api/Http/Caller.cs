@@ -72,7 +72,11 @@ internal static class EntityTags
     /// <summary>What a write leaves in the head of its answer.</summary>
     public static void Set(HttpContext context, WriteReceipt receipt)
     {
-        Set(context, receipt.Version);
+        if (receipt.Version.Length > 0)
+        {
+            Set(context, receipt.Version);
+        }
+
         context.Response.Headers["X-Memory-Token"] = receipt.Position.ToString();
     }
 

@@ -12,8 +12,6 @@ internal sealed class PrometheusExporter : IDisposable
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    private const string Prefix = "ai_memory_";
-
     /// <summary>For histograms that bring no bounds of their own, in seconds.</summary>
     private static readonly double[] StandardBounds = [.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5];
 
@@ -88,7 +86,6 @@ internal sealed class PrometheusExporter : IDisposable
             : MetricKind.Gauge;
         var isAbsolute = instrument.IsObservable || type == typeof(Gauge<>);
         var name = LabelName(instrument.Name);
-        name = name.StartsWith(Prefix, StringComparison.Ordinal) ? name : Prefix + name;
         if (instrument.Unit == "s" && !name.Contains("_seconds", StringComparison.Ordinal))
         {
             name += "_seconds";

@@ -3,13 +3,14 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
+using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
-internal sealed class BulkRoutes(IMemoryService service)
+internal sealed class BulkRoutes(IMemoryService service, ApiInstruments instruments)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -51,7 +52,8 @@ internal sealed class BulkRoutes(IMemoryService service)
         var next = 0;
         for (var index = 0; index < rows.Length; index++)
         {
-            rows[index].Outcome ??= outcomes[next++];
+            var outcome = rows[index].Outcome ??= outcomes[next++];
+            instruments.CountStore(bodies[index].Draft.Tier, outcome.Receipt is not null);
         }
 
         if (outcomes.LastOrDefault(outcome => outcome.Receipt is not null) is { } last)

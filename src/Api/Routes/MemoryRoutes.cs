@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
+using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
@@ -10,7 +11,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>One memory at a time, and the list of them.</summary>
-internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time)
+internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, ApiInstruments instruments)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -67,13 +68,24 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time)
         var agentId = Caller.Agent(context, body.Draft.AgentId);
         var key = Caller.IdempotencyKey(context);
         var draft = body.Draft with { AgentId = agentId ?? Caller.Anonymous(key) };
-        if (body.Broken is { } broken)
+        WriteReceipt receipt;
+        var stored = false;
+        try
         {
-            MemoryRules.Check(draft, Timestamp.Now(time));
-            throw broken;
+            if (body.Broken is { } broken)
+            {
+                MemoryRules.Check(draft, Timestamp.Now(time));
+                throw broken;
+            }
+
+            receipt = await service.StoreAsync(draft, new(agentId, key));
+            stored = true;
+        }
+        finally
+        {
+            instruments.CountStore(draft.Tier, stored);
         }
 
-        var receipt = await service.StoreAsync(draft, new(agentId, key));
         EntityTags.Set(context, receipt);
 
         // The author is the first one to have stored it, who need not be this caller.

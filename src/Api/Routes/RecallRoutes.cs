@@ -4,13 +4,14 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
+using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
-internal sealed class RecallRoutes(IMemoryService service)
+internal sealed class RecallRoutes(IMemoryService service, TimeProvider time, ApiInstruments instruments)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -56,6 +57,7 @@ internal sealed class RecallRoutes(IMemoryService service)
             throw new MemoryException(ErrorKind.QueryEmpty, "context is required");
         }
 
+        var started = time.GetTimestamp();
         var budget = ReadFilters.BudgetTokens(request.BudgetTokens);
         var result = await service.RecallAsync(
             new()
@@ -70,6 +72,7 @@ internal sealed class RecallRoutes(IMemoryService service)
                 BudgetTokens = budget,
             },
             context.RequestAborted);
+        instruments.CountRecall(result.Mode, time.GetElapsedTime(started));
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (result, budget), static (writer, answer) =>
         {
             writer.WriteStartObject();

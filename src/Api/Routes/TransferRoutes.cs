@@ -91,7 +91,7 @@ internal sealed class TransferRoutes(IMemoryService service, TimeProvider time)
             context.Response.Headers["X-Memory-Token"] = last.Receipt!.Position.ToString();
         }
 
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (rows, outcomes), static (writer, answer) =>
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (rows, links, outcomes), static (writer, answer) =>
         {
             writer.WriteStartObject();
             writer.WriteStartArray("errors"u8);
@@ -101,6 +101,14 @@ internal sealed class TransferRoutes(IMemoryService service, TimeProvider time)
                 if ((memory is null ? broken : answer.outcomes[next++].Error) is { } error)
                 {
                     writer.WriteStringValue($"{id}: {error.Message}");
+                }
+            }
+
+            foreach (var link in answer.links)
+            {
+                if (answer.outcomes[next++].Error is { } error)
+                {
+                    writer.WriteStringValue($"{link.SourceId} -> {link.TargetId}: {error.Message}");
                 }
             }
 

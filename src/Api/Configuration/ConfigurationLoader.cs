@@ -1,0 +1,163 @@
+using System.Globalization;
+
+namespace OrleansMemory.Api.Configuration;
+
+/// <param name="Options">Not validated yet: the command line may still change it.</param>
+/// <param name="Files">The files that were read, in order of weight.</param>
+/// <param name="Warnings">What was wrong with a file of the peer system; that file counts for nothing then.</param>
+public sealed record LoadedConfiguration(NodeOptions Options, IReadOnlyList<string> Files, IReadOnlyList<string> Warnings);
+
+/// <summary>
+/// Reads settings from, heaviest first: the environment (<c>OM_*</c>, then <c>AI_MEMORY_*</c>), the own file
+/// <c>orleans-memory/config.toml</c> in the user's configuration folder (or <c>OM_CONFIG</c>), the peer system's
+/// <c>~/.config/ai-memory/config.toml</c>, the defaults. <c>OM_NO_CONFIG</c> leaves both files unread, <c>AI_MEMORY_NO_CONFIG</c>
+/// the peer's. Writes nothing. Unknown keys are ignored.
+/// </summary>
+public static class ConfigurationLoader
+{
+    /// <exception cref="InvalidOptionException">The own file cannot be read, or a value is of the wrong type.</exception>
+    public static LoadedConfiguration Load(ConfigurationSources sources)
+    {
+        List<string> files = [];
+        List<string> warnings = [];
+        var own = ReadOwn(sources, files);
+        var peer = ReadPeer(sources, files, warnings);
+        var settings = new Settings(sources, own, peer);
+        var standard = new NodeOptions();
+        var lifetimes = standard.Lifetimes;
+        var options = new NodeOptions
+        {
+            Host = settings.Text("OM_HOST", "server.host") ?? standard.Host,
+            Port = (int)Math.Clamp(settings.Integer("OM_PORT", "server.port") ?? standard.Port, int.MinValue, int.MaxValue),
+            DatabasePath = Expanded(sources, settings.Text("OM_DB", "db", "AI_MEMORY_DB", "db")) ?? DefaultDatabase(sources),
+            ApiKey = settings.Text("OM_API_KEY", "api_key", peerKey: "api_key"),
+            TlsCertificatePath = Expanded(sources, settings.Text("OM_TLS_CERT", "server.tls_cert")),
+            TlsKeyPath = Expanded(sources, settings.Text("OM_TLS_KEY", "server.tls_key")),
+            ShutdownGrace = Seconds(settings.Integer("OM_SHUTDOWN_GRACE_SECS", "server.shutdown_grace_secs")) ?? standard.ShutdownGrace,
+            GcInterval = Seconds(settings.Integer("OM_GC_INTERVAL_SECS", "gc_interval_secs")) ?? standard.GcInterval,
+            ArchiveOnGc = settings.Boolean("OM_ARCHIVE_ON_GC", "archive_on_gc", peerKey: "archive_on_gc") ?? standard.ArchiveOnGc,
+            DefaultNamespace = settings.Text("OM_DEFAULT_NAMESPACE", "default_namespace", peerKey: "default_namespace"),
+            AgentId = settings.Text("OM_AGENT_ID", "agent_id", "AI_MEMORY_AGENT_ID"),
+            Lifetimes = new()
+            {
+                ShortSeconds = Ttl(settings, "short_ttl_secs") ?? lifetimes.ShortSeconds,
+                MidSeconds = Ttl(settings, "mid_ttl_secs") ?? lifetimes.MidSeconds,
+                LongSeconds = Ttl(settings, "long_ttl_secs") ?? lifetimes.LongSeconds,
+                ShortExtensionSeconds = Ttl(settings, "short_extend_secs") ?? lifetimes.ShortExtensionSeconds,
+                MidExtensionSeconds = Ttl(settings, "mid_extend_secs") ?? lifetimes.MidExtensionSeconds,
+            },
+        };
+        return new(options, files, warnings);
+    }
+
+    private static long? Ttl(Settings settings, string key) =>
+        settings.Integer("OM_" + key.ToUpperInvariant(), "ttl." + key, peerKey: "ttl." + key);
+
+    private static TimeSpan? Seconds(long? seconds) => seconds is { } value ? TimeSpan.FromSeconds(Math.Clamp(value, -1, 1_000_000_000)) : null;
+
+    private static string DefaultDatabase(ConfigurationSources sources) =>
+        sources.AsPeer ? "ai-memory.db"
+        : sources.DataFolder is { } folder ? Path.Combine(folder, "orleans-memory", "orleans-memory.db")
+        : "orleans-memory.db";
+
+    private static string? Expanded(ConfigurationSources sources, string? path) =>
+        path is not null && sources.HomeFolder is { } home && (path == "~" || path.StartsWith("~/", StringComparison.Ordinal))
+            ? Path.Join(home, path.AsSpan(1))
+            : path;
+
+    private static IReadOnlyDictionary<string, object> ReadOwn(ConfigurationSources sources, List<string> files)
+    {
+        if (sources.Variable("OM_NO_CONFIG") is not null)
+        {
+            return new Dictionary<string, object>();
+        }
+
+        var named = sources.Variable("OM_CONFIG");
+        var path = named ?? (sources.ConfigurationFolder is { } folder ? Path.Combine(folder, "orleans-memory", "config.toml") : null);
+        if (path is null || (named is null && !File.Exists(path)))
+        {
+            return new Dictionary<string, object>();
+        }
+
+        try
+        {
+            var values = TomlDocument.Parse(File.ReadAllText(path)).Values;
+            files.Add(path);
+            return values;
+        }
+        catch (TomlException exception)
+        {
+            throw new InvalidOptionException($"{path}, {exception.Message}", exception);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOptionException($"the configuration file {path} cannot be read: {exception.Message}", exception);
+        }
+    }
+
+    private static IReadOnlyDictionary<string, object> ReadPeer(ConfigurationSources sources, List<string> files, List<string> warnings)
+    {
+        if (sources.Variable("OM_NO_CONFIG") is not null || sources.Variable("AI_MEMORY_NO_CONFIG") is not null || sources.HomeFolder is not { } home)
+        {
+            return new Dictionary<string, object>();
+        }
+
+        var path = Path.Combine(home, ".config", "ai-memory", "config.toml");
+        try
+        {
+            if (!File.Exists(path))
+            {
+                return new Dictionary<string, object>();
+            }
+
+            var values = TomlDocument.Parse(File.ReadAllText(path)).Values;
+            files.Add(path);
+            return values;
+        }
+        catch (Exception exception) when (exception is TomlException or IOException or UnauthorizedAccessException)
+        {
+            warnings.Add($"config parse error ({path}): {exception.Message}");
+            return new Dictionary<string, object>();
+        }
+    }
+
+    /// <summary>One setting from all its places.</summary>
+    private sealed class Settings(ConfigurationSources sources, IReadOnlyDictionary<string, object> own, IReadOnlyDictionary<string, object> peer)
+    {
+        public string? Text(string variable, string key, string? peerVariable = null, string? peerKey = null) => Find(variable, key, peerVariable, peerKey) switch
+        {
+            (_, null) => null,
+            (_, string text) => text,
+            var (place, value) => throw Wrong(place, value, "text in quotes"),
+        };
+
+        public long? Integer(string variable, string key, string? peerVariable = null, string? peerKey = null) => Find(variable, key, peerVariable, peerKey) switch
+        {
+            (_, null) => null,
+            (_, long integer) => integer,
+            (_, string text) when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer) => integer,
+            var (place, value) => throw Wrong(place, value, "a whole number"),
+        };
+
+        public bool? Boolean(string variable, string key, string? peerVariable = null, string? peerKey = null) => Find(variable, key, peerVariable, peerKey) switch
+        {
+            (_, null) => null,
+            (_, bool truth) => truth,
+            (_, string text) when text.ToUpperInvariant() is "1" or "TRUE" or "YES" or "ON" => true,
+            (_, string text) when text.ToUpperInvariant() is "0" or "FALSE" or "NO" or "OFF" => false,
+            var (place, value) => throw Wrong(place, value, "true or false"),
+        };
+
+        private (string Place, object? Value) Find(string variable, string key, string? peerVariable, string? peerKey) =>
+            NotEmpty(variable) is { } found ? (variable, found)
+            : peerVariable is not null && NotEmpty(peerVariable) is { } peerFound ? (peerVariable, peerFound)
+            : own.TryGetValue(key, out var value) ? (key, value)
+            : peerKey is not null && peer.TryGetValue(peerKey, out var peerValue) ? (peerKey, peerValue)
+            : (key, null);
+
+        private string? NotEmpty(string variable) => sources.Variable(variable) is { Length: > 0 } value ? value : null;
+
+        private static InvalidOptionException Wrong(string place, object? value, string wanted) =>
+            new(string.Create(CultureInfo.InvariantCulture, $"{place} must be {wanted}, not {value}"));
+    }
+}

@@ -1,0 +1,154 @@
+using System.Net;
+using System.Net.Sockets;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Configuration;
+
+/// <summary>An option that cannot be used. The text says which, and what to set.</summary>
+public sealed class InvalidOptionException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Everything an operator can set for a node; both hosts read it.</summary>
+public sealed record NodeOptions
+{
+    public const string DefaultHost = "127.0.0.1";
+    public const int DefaultPort = 9077;
+
+    /// <summary>An address or a name of this machine; <c>0.0.0.0</c> and <c>::</c> mean all of them.</summary>
+    public string Host { get; init; } = DefaultHost;
+
+    /// <summary>0 to 65,535; 0 takes a free one.</summary>
+    public int Port { get; init; } = DefaultPort;
+
+    /// <summary>The database file; created when missing, its folder is not.</summary>
+    public string DatabasePath { get; init; } = "orleans-memory.db";
+
+    /// <summary>Null: everybody is let in.</summary>
+    public string? ApiKey { get; init; }
+
+    /// <summary>PEM file with the certificate, its chain behind it. Needs <see cref="TlsKeyPath"/>.</summary>
+    public string? TlsCertificatePath { get; init; }
+
+    /// <summary>PEM file with the private key, PKCS#8 or RSA.</summary>
+    public string? TlsKeyPath { get; init; }
+
+    /// <summary>How long requests in flight may take after a signal to stop; at most an hour.</summary>
+    public TimeSpan ShutdownGrace { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Between two sweeps for expired memories; a second to a day.</summary>
+    public TimeSpan GcInterval { get; init; } = TimeSpan.FromSeconds(1800);
+
+    /// <summary>Expired memories are archived; else they are deleted for good.</summary>
+    public bool ArchiveOnGc { get; init; } = true;
+
+    /// <summary>Namespace of a memory stored on the command line without one; null takes it from the working directory.</summary>
+    public string? DefaultNamespace { get; init; }
+
+    /// <summary>Who calls on the command line; null: unnamed.</summary>
+    public string? AgentId { get; init; }
+
+    public Lifetimes Lifetimes { get; init; } = new();
+
+    public bool HasTls => TlsCertificatePath is not null;
+
+    /// <summary>What the engines of the node take of it.</summary>
+    public NodeSettings ToNodeSettings() => new() { Lifetimes = Lifetimes, ArchiveOnGc = ArchiveOnGc };
+
+    /// <exception cref="InvalidOptionException"/>
+    public NodeOptions Validate()
+    {
+        Require(Host.Length > 0, "host must not be empty: set --host or OM_HOST, for example 127.0.0.1");
+        Require(Port is >= 0 and <= 65_535, $"port must be between 0 and 65535, not {Port}: set --port or OM_PORT");
+        Require(DatabasePath.Length > 0, "the database path must not be empty: set --db or OM_DB");
+        Require(
+            TlsCertificatePath is null == TlsKeyPath is null,
+            TlsKeyPath is null ? "--tls-cert needs a private key: set --tls-key or OM_TLS_KEY" : "--tls-key needs a certificate: set --tls-cert or OM_TLS_CERT");
+        Require(TlsCertificatePath is null || File.Exists(TlsCertificatePath), $"the TLS certificate {TlsCertificatePath} is not there: set --tls-cert or OM_TLS_CERT");
+        Require(TlsKeyPath is null || File.Exists(TlsKeyPath), $"the TLS key {TlsKeyPath} is not there: set --tls-key or OM_TLS_KEY");
+        Require(
+            ShutdownGrace >= TimeSpan.Zero && ShutdownGrace <= TimeSpan.FromHours(1),
+            "the shutdown grace must be between 0 and 3600 seconds: set --shutdown-grace-secs or OM_SHUTDOWN_GRACE_SECS");
+        Require(
+            GcInterval >= TimeSpan.FromSeconds(1) && GcInterval <= TimeSpan.FromDays(1),
+            "the gc interval must be between 1 and 86400 seconds: set OM_GC_INTERVAL_SECS");
+        Require(ApiKey is not "", "api_key must not be empty: remove it to let everybody in");
+        if (DefaultNamespace is not null)
+        {
+            Rule("default_namespace (OM_DEFAULT_NAMESPACE)", () => MemoryRules.Namespace(DefaultNamespace));
+        }
+
+        if (AgentId is not null)
+        {
+            Rule("the agent id (OM_AGENT_ID)", () => MemoryRules.AgentId(AgentId));
+        }
+
+        return this;
+    }
+
+    /// <summary>The addresses to listen on.</summary>
+    /// <exception cref="InvalidOptionException">The host name has no address here.</exception>
+    public IPAddress ResolveHost()
+    {
+        if (Host is "*" or "+")
+        {
+            return IPAddress.Any;
+        }
+
+        if (IPAddress.TryParse(Host.Trim('[', ']'), out var address))
+        {
+            return address;
+        }
+
+        try
+        {
+            var known = Dns.GetHostAddresses(Host);
+            return Array.Find(known, candidate => candidate.AddressFamily == AddressFamily.InterNetwork) ?? known[0];
+        }
+        catch (Exception exception) when (exception is SocketException or ArgumentException or IndexOutOfRangeException)
+        {
+            throw new InvalidOptionException($"host {Host} has no address on this machine: set --host or OM_HOST to an address, for example 127.0.0.1", exception);
+        }
+    }
+
+    /// <summary>What is unsafe about listening as these options say; empty on the loopback address.</summary>
+    public IReadOnlyList<string> ExposureWarnings()
+    {
+        if (IPAddress.IsLoopback(ResolveHost()))
+        {
+            return [];
+        }
+
+        List<string> warnings = [];
+        if (ApiKey is null)
+        {
+            warnings.Add("no api_key is set and the node listens beyond loopback: everybody who reaches it can read and change every memory");
+        }
+
+        if (!HasTls)
+        {
+            warnings.Add("TLS is off and the node listens beyond loopback: memories and keys cross the network readable");
+        }
+
+        return warnings;
+    }
+
+    private static void Require(bool condition, string otherwise)
+    {
+        if (!condition)
+        {
+            throw new InvalidOptionException(otherwise);
+        }
+    }
+
+    private static void Rule(string what, Action rule)
+    {
+        try
+        {
+            rule();
+        }
+        catch (MemoryException exception)
+        {
+            throw new InvalidOptionException($"{what} cannot be used: {exception.Message}", exception);
+        }
+    }
+}

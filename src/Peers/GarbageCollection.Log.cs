@@ -1,0 +1,12 @@
+using Microsoft.Extensions.Logging;
+
+namespace OrleansMemory.Peers;
+
+internal sealed partial class GarbageCollection
+{
+    [LoggerMessage(2101, LogLevel.Information, "Collected {Count} expired memories")]
+    private partial void LogCollected(long count);
+
+    [LoggerMessage(2102, LogLevel.Error, "A sweep for expired memories failed")]
+    private partial void LogFailed(Exception exception);
+}

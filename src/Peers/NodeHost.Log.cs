@@ -1,0 +1,25 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+
+namespace OrleansMemory.Peers;
+
+public sealed partial class NodeHost
+{
+    [LoggerMessage(2001, LogLevel.Information, "Listening on {Address}")]
+    private partial void LogListening(Uri address);
+
+    [LoggerMessage(2002, LogLevel.Warning, "Exposed: {Warning}")]
+    private partial void LogExposed(string warning);
+
+    [LoggerMessage(2003, LogLevel.Information, "Received {Signal}")]
+    private partial void LogSignal(PosixSignal signal);
+
+    [LoggerMessage(2004, LogLevel.Information, "Draining {InFlight} requests")]
+    private partial void LogDraining(long inFlight);
+
+    [LoggerMessage(2005, LogLevel.Warning, "The shutdown grace is over with {InFlight} requests in flight")]
+    private partial void LogGraceOver(long inFlight);
+
+    [LoggerMessage(2006, LogLevel.Critical, "The store failed; the node must stop")]
+    private partial void LogFatal(Exception exception);
+}

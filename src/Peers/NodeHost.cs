@@ -1,0 +1,274 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using OrleansMemory.Api;
+using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Http;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Peers;
+
+/// <summary>
+/// One node of named peers: the web server around an <see cref="IMemoryService"/>, its garbage collection, and its orderly end.
+/// Logs go to stderr.
+/// </summary>
+public sealed partial class NodeHost : IAsyncDisposable
+{
+    /// <summary>A commit waits for the disk and may hold its thread; the pool must not take half a second to notice.</summary>
+    private const int MinWorkerThreads = 16;
+
+    private const int MaxConnections = 10_000;
+
+    private static readonly Task<StoreFatalException> Never = new TaskCompletionSource<StoreFatalException>().Task;
+
+    private readonly WebApplication _application;
+    private readonly IMemoryService _service;
+    private readonly ServingState _state;
+    private readonly NodeOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<NodeHost> _logger;
+    private readonly Lock _gate = new();
+    private Task? _stopping;
+
+    private NodeHost(WebApplication application, IMemoryService service, NodeOptions options, TimeProvider time)
+    {
+        _application = application;
+        _service = service;
+        _options = options;
+        _time = time;
+        _state = application.Services.GetRequiredService<ServingState>();
+        _logger = application.Services.GetRequiredService<ILogger<NodeHost>>();
+        Addresses = [.. application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];
+    }
+
+    /// <summary>Where the node listens, with the port it was given.</summary>
+    public IReadOnlyList<Uri> Addresses { get; }
+
+    /// <summary>Starts the node; it serves when the task completes. The host owns the service from now on, also when the start fails.</summary>
+    /// <param name="output">Gets one line, <c>ai-memory listening on http://127.0.0.1:9077</c>, once the port is bound.</param>
+    /// <param name="configureLogging">Replaces the log on stderr.</param>
+    /// <exception cref="InvalidOptionException">An option cannot be used, or the address is taken.</exception>
+    public static async Task<NodeHost> StartAsync(
+        NodeOptions options, IMemoryService service, TimeProvider time, TextWriter? output = null, Action<ILoggingBuilder>? configureLogging = null)
+    {
+        WebApplication? application = null;
+        try
+        {
+            options.Validate();
+            RaiseThreadFloor();
+            application = Build(options, service, time, configureLogging);
+            await application.StartAsync();
+            var host = new NodeHost(application, service, options, time);
+            await host.AnnounceAsync(output);
+            return host;
+        }
+        catch (Exception exception)
+        {
+            if (application is not null)
+            {
+                await application.DisposeAsync();
+            }
+
+            await DisposeAsync(service);
+            throw exception is IOException
+                ? new InvalidOptionException($"cannot listen on {options.Host}:{options.Port}: {exception.Message} Set --port or OM_PORT to a free one", exception)
+                : exception;
+        }
+    }
+
+    /// <summary>
+    /// Serves until SIGTERM, SIGINT or <paramref name="stop"/>, then drains. A second signal ends the process at once.
+    /// </summary>
+    /// <exception cref="StoreFatalException">The store can no longer be trusted: the process must end at once and recover from disk.</exception>
+    public async Task RunAsync(CancellationToken stop = default)
+    {
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+        await using var cancelled = stop.Register(() => asked.TrySetResult());
+        if (await Task.WhenAny(asked.Task, Fatal) == Fatal)
+        {
+            var fatal = await Fatal;
+            LogFatal(fatal);
+            throw fatal;
+        }
+
+        await StopAsync();
+
+        void OnSignal(PosixSignalContext context)
+        {
+            context.Cancel = asked.TrySetResult();
+            LogSignal(context.Signal);
+        }
+    }
+
+    /// <summary>
+    /// Refuses new requests, waits for those in flight at most as long as the grace allows, closes the port and disposes the
+    /// service. A second call waits for the first.
+    /// </summary>
+    public Task StopAsync()
+    {
+        lock (_gate)
+        {
+            return _stopping ??= DrainAsync();
+        }
+    }
+
+    public async ValueTask DisposeAsync() => await StopAsync();
+
+    private Task<StoreFatalException> Fatal => _service is MemoryNode node ? node.Fatal : Never;
+
+    private static WebApplication Build(NodeOptions options, IMemoryService service, TimeProvider time, Action<ILoggingBuilder>? configureLogging)
+    {
+        // An empty builder reads no files and no ASPNETCORE_ variables: only our own options count.
+        var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "OrleansMemory" });
+        builder.Logging.SetMinimumLevel(LogLevel.Information);
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        (configureLogging ?? LogToStandardError)(builder.Logging);
+        builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
+        builder.Services.AddSingleton(time);
+        builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Warnings = options.ExposureWarnings() }, service);
+        builder.Services.AddHostedService(services =>
+            new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);
+        builder.WebHost.UseKestrelCore();
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, options));
+        var application = builder.Build();
+        application.UseMemoryApi();
+        return application;
+    }
+
+    private static void Configure(KestrelServerOptions kestrel, NodeOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxConcurrentConnections = MaxConnections;
+
+        // The API has its own limit, which answers in its own words; what a client sends beyond it is drained for a few seconds.
+        kestrel.Limits.MaxRequestBodySize = null;
+
+        // Byte for byte: a header beyond ASCII is the API's to judge.
+        kestrel.RequestHeaderEncodingSelector = _ => System.Text.Encoding.Latin1;
+        kestrel.Listen(options.ResolveHost(), options.Port, listen =>
+        {
+            listen.Protocols = options.HasTls ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http1;
+            if (options.HasTls)
+            {
+                UseTls(listen, options);
+            }
+        });
+    }
+
+    private static void UseTls(ListenOptions listen, NodeOptions options)
+    {
+        try
+        {
+            using var pem = X509Certificate2.CreateFromPemFile(options.TlsCertificatePath!, options.TlsKeyPath);
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPemFile(options.TlsCertificatePath!);
+
+            // A key read from PEM is ephemeral, which TLS on some systems refuses; the detour makes it a stored one.
+            var certificate = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), password: null);
+            listen.UseHttps(https =>
+            {
+                https.ServerCertificate = certificate;
+                https.ServerCertificateChain = chain;
+            });
+        }
+        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOptionException(
+                $"the TLS certificate {options.TlsCertificatePath} and key {options.TlsKeyPath} cannot be used: {exception.Message}", exception);
+        }
+    }
+
+    private static void LogToStandardError(ILoggingBuilder logging)
+    {
+        logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            console.ColorBehavior = LoggerColorBehavior.Disabled;
+        });
+        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+
+    private static void RaiseThreadFloor()
+    {
+        ThreadPool.GetMinThreads(out var workers, out var ports);
+        ThreadPool.SetMinThreads(Math.Max(workers, Math.Max(MinWorkerThreads, 2 * Environment.ProcessorCount)), ports);
+    }
+
+    private async Task AnnounceAsync(TextWriter? output)
+    {
+        foreach (var warning in _options.ExposureWarnings())
+        {
+            LogExposed(warning);
+        }
+
+        foreach (var address in Addresses)
+        {
+            LogListening(address);
+            if (output is not null)
+            {
+                await output.WriteLineAsync($"ai-memory listening on {address.GetLeftPart(UriPartial.Authority)}");
+                await output.FlushAsync();
+            }
+        }
+    }
+
+    private async Task DrainAsync()
+    {
+        // Off the caller's lock and its stack.
+        await Task.Yield();
+        LogDraining(_state.InFlight);
+        using var grace = new CancellationTokenSource(_options.ShutdownGrace, _time);
+        try
+        {
+            await _state.DrainAsync().WaitAsync(grace.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            LogGraceOver(_state.InFlight);
+        }
+
+        // What is left of the grace is for answers that are still on their way out.
+        await _application.StopAsync(grace.Token);
+        await _application.DisposeAsync();
+        await DisposeAsync(_service);
+    }
+
+    private static async ValueTask DisposeAsync(IMemoryService service)
+    {
+        switch (service)
+        {
+            case IAsyncDisposable disposable:
+                await disposable.DisposeAsync();
+                break;
+            case IDisposable disposable:
+                disposable.Dispose();
+                break;
+            default:
+                break;
+        }
+    }
+}
+
+/// <summary>Leaves signals to <see cref="NodeHost.RunAsync"/>.</summary>
+internal sealed class UnattendedLifetime : IHostLifetime
+{
+    public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
