@@ -29,7 +29,7 @@ internal sealed record Machine(
             CpuName(),
             Environment.ProcessorCount,
             GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
-            RuntimeInformation.OSDescription,
+            $"{RuntimeInformation.OSDescription}, {Environment.OSVersion.VersionString}",
             RuntimeInformation.FrameworkDescription,
             new DriveInfo(folder).DriveFormat,
             MeasureFsync(folder),

@@ -36,8 +36,10 @@ internal sealed class NodeProcess : IAsyncDisposable
         try
         {
             process = Process.Start(Command(folder)) ?? throw new InvalidOperationException("cannot start a node");
-            var address = await AddressAsync(process.StandardOutput).WaitAsync(StartDeadline);
-            return new(process, DrainAsync(process.StandardOutput), address, folder);
+            var log = process.StandardError.ReadLineAsync();
+            var address = await AddressAsync(process.StandardOutput).WaitAsync(StartDeadline)
+                ?? throw new InvalidOperationException($"the node ended before it listened: {await log ?? "it said nothing"}");
+            return new(process, Task.WhenAll(DrainAsync(process.StandardOutput), DrainAsync(process.StandardError, log)), address, folder);
         }
         catch
         {
@@ -75,7 +77,7 @@ internal sealed class NodeProcess : IAsyncDisposable
     private static ProcessStartInfo Command(string folder)
     {
         var self = Environment.ProcessPath ?? throw new InvalidOperationException("cannot find this program");
-        var start = new ProcessStartInfo(self) { RedirectStandardOutput = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(self) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
 
         // Started as `dotnet om.dll`, the program is the library.
         if (Path.GetFileNameWithoutExtension(self) == "dotnet")
@@ -98,7 +100,7 @@ internal sealed class NodeProcess : IAsyncDisposable
         return start;
     }
 
-    private static async Task<Uri> AddressAsync(StreamReader output)
+    private static async Task<Uri?> AddressAsync(StreamReader output)
     {
         const string Marker = "listening on ";
         while (await output.ReadLineAsync() is { } line)
@@ -110,14 +112,14 @@ internal sealed class NodeProcess : IAsyncDisposable
             }
         }
 
-        throw new InvalidOperationException("the node ended before it listened");
+        return null;
     }
 
-    private static async Task DrainAsync(StreamReader output)
+    /// <summary>An unread pipe would stop the node.</summary>
+    private static async Task DrainAsync(StreamReader output, Task<string?>? begun = null)
     {
-        while (await output.ReadLineAsync() is not null)
+        for (var line = await (begun ?? output.ReadLineAsync()); line is not null; line = await output.ReadLineAsync())
         {
-            // An unread pipe would stop the node.
         }
     }
 
