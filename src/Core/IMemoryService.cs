@@ -165,7 +165,7 @@ public sealed record RankedMemory(Memory Memory, double Score);
 /// <param name="TokensUsed">Sum over the shown memories of (bytes of title + bytes of content) / 4, rounded down for each.</param>
 /// <param name="Mode">One of <see cref="RecallModes"/>.</param>
 /// <param name="IsComplete">False when the index was behind or the query touched too much, so that a match may be missing.</param>
-public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode, bool IsComplete);
+public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode, bool IsComplete = true);
 
 /// <summary>How a recall found its memories.</summary>
 public static class RecallModes

@@ -1,0 +1,144 @@
+using System.Globalization;
+using System.Text.Json;
+using OrleansMemory.Cli.Output;
+
+namespace OrleansMemory.Cli.Bench;
+
+/// <param name="Rate">Requests a second; null sends as fast as the answers come.</param>
+internal sealed record BenchPlan(bool Recall, int Connections, TimeSpan Duration, TimeSpan Warmup, long Rows, double? Rate);
+
+/// <summary>The figures of one measurement.</summary>
+internal sealed record BenchReport(
+    BenchPlan Plan,
+    LoadResult Load,
+    Machine Machine,
+    ProcessUsage? NodeBefore,
+    ProcessUsage? NodeAfter,
+    TimeSpan GeneratorCpu)
+{
+    private static readonly (string Name, double Share)[] Percentiles = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)];
+
+    private double Throughput => Load.All.Count / Load.Elapsed.TotalSeconds;
+
+    private TimeSpan? NodeCpu => NodeAfter?.Cpu - NodeBefore?.Cpu;
+
+    public void WriteJson(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("bench", Plan.Recall ? "recall" : "writes");
+        writer.WriteString("loop", Plan.Rate is null ? "closed" : "open");
+        writer.WriteNumber("connections", Plan.Connections);
+        if (Plan.Rate is { } rate)
+        {
+            MemoryJson.WriteReal(writer, "rate", rate);
+        }
+
+        writer.WriteNumber("rows_before", Plan.Rows);
+        MemoryJson.WriteReal(writer, "seconds", Math.Round(Load.Elapsed.TotalSeconds, 3));
+        writer.WriteNumber("requests", Load.All.Count + Load.Failures.Values.Sum());
+        writer.WriteNumber("ok", Load.All.Count);
+        MemoryJson.WriteReal(writer, "throughput", Math.Round(Throughput, 1));
+        WriteLatencies(writer, "latency_ms", Load.All);
+        if (Load.ByClass.Count > 1)
+        {
+            writer.WriteStartObject("by_class");
+            foreach (var (name, latencies) in Classes())
+            {
+                WriteLatencies(writer, name, latencies);
+            }
+
+            writer.WriteEndObject();
+        }
+
+        writer.WriteStartObject("errors");
+        foreach (var (status, count) in Load.Failures)
+        {
+            writer.WriteNumber(StatusName(status), count);
+        }
+
+        writer.WriteEndObject();
+        if (NodeCpu is { } nodeCpu)
+        {
+            writer.WriteStartObject("node");
+            WriteCpu(writer, nodeCpu);
+            writer.WriteNumber("peak_rss_bytes", NodeAfter!.Value.PeakBytes);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteStartObject("generator");
+        WriteCpu(writer, GeneratorCpu);
+        writer.WriteEndObject();
+        writer.WriteStartObject("machine");
+        writer.WriteString("cpu", Machine.Cpu);
+        writer.WriteNumber("cores", Machine.Cores);
+        writer.WriteNumber("memory_bytes", Machine.MemoryBytes);
+        writer.WriteString("kernel", Machine.Kernel);
+        writer.WriteString("runtime", Machine.Runtime);
+        writer.WriteString("file_system", Machine.FileSystem);
+        MemoryJson.WriteReal(writer, "fsync_ms_p50", Math.Round(Machine.FsyncMilliseconds, 3));
+        writer.WriteEndObject();
+        writer.WriteString("version", Invocation.Version);
+        writer.WriteString("commit", Machine.Commit);
+        writer.WriteEndObject();
+    }
+
+    public void WriteText(TextWriter text)
+    {
+        var culture = CultureInfo.InvariantCulture;
+        var loop = Plan.Rate is { } rate ? string.Create(culture, $"open loop at {rate:0.#}/s") : "closed loop";
+        text.WriteLine(string.Create(culture, $"{(Plan.Recall ? "recall" : "writes")}: {Plan.Connections} connections, {loop}, {Load.Elapsed.TotalSeconds:0.0} s, {Plan.Rows} rows before"));
+        text.WriteLine(string.Create(culture, $"  {Throughput:0.0}/s, {Load.All.Count} ok"));
+        text.WriteLine($"  {Line(Load.All)}");
+        if (Load.ByClass.Count > 1)
+        {
+            foreach (var (name, latencies) in Classes())
+            {
+                text.WriteLine($"  {name,-8} {Line(latencies)}");
+            }
+        }
+
+        foreach (var (status, count) in Load.Failures)
+        {
+            text.WriteLine($"  failed with {StatusName(status)}: {count}");
+        }
+
+        if (NodeCpu is { } nodeCpu)
+        {
+            text.WriteLine(string.Create(culture, $"  node: {nodeCpu.TotalSeconds:0.00} s CPU ({Share(nodeCpu):0.0%} of the machine), peak {NodeAfter!.Value.PeakBytes / 1048576.0:0} MiB"));
+        }
+
+        text.WriteLine(string.Create(culture, $"  generator: {GeneratorCpu.TotalSeconds:0.00} s CPU ({Share(GeneratorCpu):0.0%} of the machine)"));
+        text.WriteLine(string.Create(
+            culture,
+            $"  {Machine.Cpu}, {Machine.Cores} cores, {Machine.MemoryBytes / 1073741824.0:0.0} GiB, {Machine.Kernel}, {Machine.Runtime}, {Machine.FileSystem}, fsync p50 {Machine.FsyncMilliseconds:0.000} ms"));
+        text.WriteLine($"  {Invocation.Version} {Machine.Commit ?? "(unknown commit)"}");
+    }
+
+    private static string StatusName(int status) => status == 0 ? "connection" : status.ToString(CultureInfo.InvariantCulture);
+
+    private static string Line(Latencies latencies) => string.Join(
+        ", ",
+        Percentiles.Select(percentile => string.Create(CultureInfo.InvariantCulture, $"{percentile.Name} {latencies.Milliseconds(percentile.Share):0.00} ms")));
+
+    private static void WriteLatencies(Utf8JsonWriter writer, string name, Latencies latencies)
+    {
+        writer.WriteStartObject(name);
+        writer.WriteNumber("count", latencies.Count);
+        foreach (var (percentile, share) in Percentiles)
+        {
+            MemoryJson.WriteReal(writer, percentile, latencies.Milliseconds(share));
+        }
+
+        writer.WriteEndObject();
+    }
+
+    private IEnumerable<(string Name, Latencies Latencies)> Classes() => Load.Classes.Zip(Load.ByClass);
+
+    private double Share(TimeSpan cpu) => cpu / (Load.Elapsed * Machine.Cores);
+
+    private void WriteCpu(Utf8JsonWriter writer, TimeSpan cpu)
+    {
+        MemoryJson.WriteReal(writer, "cpu_seconds", Math.Round(cpu.TotalSeconds, 3));
+        MemoryJson.WriteReal(writer, "cpu_share", Math.Round(Share(cpu), 4));
+    }
+}

@@ -1,0 +1,121 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using OrleansMemory.Cli.Commands;
+using OrleansMemory.Cli.Options;
+using OrleansMemory.Cli.Output;
+
+namespace OrleansMemory.Cli;
+
+/// <summary>The whole command line: the tree of commands, and what happens around a run.</summary>
+internal sealed class CommandLine
+{
+    private const int WrongUsage = 2;
+
+    private static readonly ParserConfiguration Parser = new() { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
+
+    private readonly Invocation _invocation;
+    private readonly Report _report;
+    private readonly GlobalOptions _globals = new();
+    private readonly Option<bool> _version = OptionKinds.Flag("Print the version", "--version", "-V");
+    private readonly Command _root;
+
+    private CommandLine(Invocation invocation, Report report)
+    {
+        _invocation = invocation;
+        _report = report;
+        _root = new(invocation.Name, "Replicated memory for AI agents.");
+        _globals.AddTo(_root);
+        _root.Add(new HelpOption());
+        _root.Add(_version);
+        foreach (var command in CommandTree.All())
+        {
+            _root.Add(Bind(command));
+        }
+
+        _root.Add(HelpCommand());
+    }
+
+    /// <returns>0 success; 1 "not found" and every runtime error; 2 wrong usage.</returns>
+    public static async Task<int> RunAsync(Invocation invocation, IReadOnlyList<string> arguments, Report report)
+    {
+        var line = new CommandLine(invocation, report);
+        try
+        {
+            return await line.RunAsync(arguments);
+        }
+        catch (UsageException exception)
+        {
+            return line.Refuse(exception.Command, exception.Message);
+        }
+        catch (Exception exception)
+        {
+            return Failure.Write(report.Error, exception);
+        }
+    }
+
+    private async Task<int> RunAsync(IReadOnlyList<string> arguments)
+    {
+        var parse = _root.Parse(ArgumentForms.Normalize(_root, arguments), Parser);
+        if (parse.CommandResult.Command == _root && parse.Action is not HelpAction)
+        {
+            if (parse.GetResult(_version) is not null)
+            {
+                _report.Text.WriteLine(_invocation.VersionLine);
+                return 0;
+            }
+
+            _root.Parse(["--help"], Parser).Invoke(new InvocationConfiguration { Output = _report.Error, Error = _report.Error });
+            return WrongUsage;
+        }
+
+        if (parse.Errors.Count > 0 && parse.Action is not HelpAction)
+        {
+            return Refuse(parse.CommandResult.Command, parse.Errors[0].Message);
+        }
+
+        return await parse.InvokeAsync(new InvocationConfiguration
+        {
+            Output = _report.Text,
+            Error = _report.Error,
+            EnableDefaultExceptionHandler = false,
+            // Signals belong to the commands that run long.
+            ProcessTerminationTimeout = null,
+        });
+    }
+
+    private Command Bind(CliCommand definition)
+    {
+        var command = definition.Command;
+        command.SetAction(async (parse, _) =>
+        {
+            await using var session = new Session(_invocation, _globals, parse, _report);
+            return await definition.Run(session);
+        });
+        return command;
+    }
+
+    private Command HelpCommand()
+    {
+        var name = new Argument<string?>("COMMAND") { Description = "The command to explain", Arity = ArgumentArity.ZeroOrOne };
+        var help = new Command("help", "Print help for a command") { name };
+        help.SetAction(parse =>
+        {
+            string[] about = parse.GetValue(name) is { } command ? [command, "--help"] : ["--help"];
+            return _root.Parse(ArgumentForms.Normalize(_root, about), Parser).Invoke(new InvocationConfiguration { Output = _report.Text, Error = _report.Error });
+        });
+        return help;
+    }
+
+    private int Refuse(Command command, string message)
+    {
+        var path = command == _root ? _root.Name : $"{_root.Name} {command.Name}";
+        var arguments = string.Concat(command.Arguments.Select(argument => argument.Arity.MinimumNumberOfValues == 0 ? $" [{argument.Name}]" : $" <{argument.Name}>"));
+        var rest = command == _root ? " <COMMAND>" : arguments;
+        _report.Error.WriteLine($"error: {message}");
+        _report.Error.WriteLine();
+        _report.Error.WriteLine($"Usage: {path} [OPTIONS]{rest}");
+        _report.Error.WriteLine();
+        _report.Error.WriteLine("For more information, try '--help'.");
+        return WrongUsage;
+    }
+}

@@ -1,0 +1,31 @@
+using System.Globalization;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Cli;
+
+/// <summary>Who the caller claims to be.</summary>
+internal static class Identity
+{
+    /// <summary>
+    /// The name that was given, or one made from this process, which differs in each run. With <c>OM_ANONYMIZE</c> on, it does not
+    /// reveal the host.
+    /// </summary>
+    public static string Resolve(string? given)
+    {
+        if (given is not null)
+        {
+            return MemoryRules.AgentId(given);
+        }
+
+        var tail = string.Create(CultureInfo.InvariantCulture, $"pid-{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
+        var host = Variables.IsOn("ANONYMIZE") ? "" : HostName();
+        return host.Length == 0 ? $"anonymous:{tail}" : $"host:{host}:{tail}";
+    }
+
+    private static string HostName()
+    {
+        var name = Environment.MachineName;
+        var clean = string.Concat(name.Select(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' or '.' ? character : '-'));
+        return clean.Length <= 64 ? clean : clean[..64];
+    }
+}

@@ -1,0 +1,58 @@
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Storage.Sqlite;
+
+namespace OrleansMemory.Cli;
+
+/// <summary>A local database with its engine, inside this process. One process at a time holds a database.</summary>
+internal sealed class LocalService : IAsyncDisposable
+{
+    private readonly IAsyncDisposable _store;
+    private readonly MemoryNode _node;
+    private bool _handedOver;
+
+    private LocalService(IAsyncDisposable store, MemoryNode node)
+    {
+        _store = store;
+        _node = node;
+    }
+
+    public IMemoryService Service => _node;
+
+    /// <summary>The engine, for a host that disposes it before this is disposed.</summary>
+    public MemoryNode HandOver()
+    {
+        _handedOver = true;
+        return _node;
+    }
+
+    /// <exception cref="MemoryException">The file cannot be opened, is in use, or is not one of ours.</exception>
+    public static async Task<LocalService> OpenAsync(DatabaseLocation database, NodeSettings settings, string? nodeId = null)
+    {
+        if (database.InDataFolder)
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(database.Path)!);
+        }
+
+        var store = SqliteStore.Open(database.Path, nodeId);
+        try
+        {
+            return new(store, await MemoryNode.StartAsync(store, settings, TimeProvider.System, new Random()));
+        }
+        catch
+        {
+            await store.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_handedOver)
+        {
+            await _node.DisposeAsync();
+        }
+
+        await _store.DisposeAsync();
+    }
+}

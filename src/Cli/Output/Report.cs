@@ -1,0 +1,72 @@
+using System.Text;
+using System.Text.Json;
+
+namespace OrleansMemory.Cli.Output;
+
+/// <summary>
+/// The two streams of a command: results on standard output, everything else on standard error. UTF-8 without a byte order mark,
+/// LF line ends on every system.
+/// </summary>
+internal sealed class Report : IDisposable
+{
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
+
+    private readonly Stream _output;
+    private readonly StreamWriter _text;
+    private readonly StreamWriter _error;
+
+    public Report(Stream output, Stream error, bool colour)
+    {
+        _output = output;
+        _text = new(output, Utf8, bufferSize: 4096, leaveOpen: true) { NewLine = "\n" };
+        _error = new(error, Utf8, bufferSize: 1024, leaveOpen: true) { NewLine = "\n", AutoFlush = true };
+        Colour = colour;
+    }
+
+    /// <summary>True when the reader is a terminal that shows colours.</summary>
+    public bool Colour { get; }
+
+    public TextWriter Text => _text;
+
+    public TextWriter Error => _error;
+
+    public static Report OfConsole() => new(
+        Console.OpenStandardOutput(),
+        Console.OpenStandardError(),
+        colour: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("NO_COLOR") is null or "");
+
+    /// <summary>One JSON document and a line end.</summary>
+    public void Json(Action<Utf8JsonWriter> write, bool indented = false)
+    {
+        _text.Flush();
+        using (var writer = JsonWriter(_output, indented))
+        {
+            write(writer);
+        }
+
+        _output.WriteByte((byte)'\n');
+    }
+
+    /// <summary>Standard output itself, after everything written before.</summary>
+    public Stream Raw()
+    {
+        _text.Flush();
+        return _output;
+    }
+
+    public static Utf8JsonWriter JsonWriter(Stream stream, bool indented = false) => new(stream, new JsonWriterOptions
+    {
+        Encoder = PlainJsonEncoder.Instance,
+        Indented = indented,
+        NewLine = "\n",
+        SkipValidation = true,
+        MaxDepth = 128,
+    });
+
+    public void Dispose()
+    {
+        _text.Dispose();
+        _error.Dispose();
+        _output.Flush();
+    }
+}

@@ -1,0 +1,157 @@
+using System.Buffers;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using OrleansMemory.Cli.Output;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Cli.Remote;
+
+/// <summary>An answer of a node: its body, and what its headers tell about a write.</summary>
+/// <param name="Version">The entity tag without quotes; empty when there was none.</param>
+internal sealed record NodeAnswer(HttpStatusCode Status, JsonElement Body, LogPosition Position, string Version);
+
+/// <summary>Requests to one node, and its errors as the exceptions that a local store throws.</summary>
+internal sealed class NodeClient : IDisposable
+{
+    private readonly HttpClient _http;
+
+    public NodeClient(Uri address, string? apiKey)
+    {
+        var path = address.GetLeftPart(UriPartial.Path).TrimEnd('/');
+        _http = new(new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None, ConnectTimeout = TimeSpan.FromSeconds(5) })
+        {
+            BaseAddress = new($"{path}/api/v1/"),
+            // A batch of a thousand rows over a slow line; a command that takes longer is stuck.
+            Timeout = TimeSpan.FromSeconds(100),
+        };
+        _http.DefaultRequestHeaders.Accept.Add(new("application/json"));
+        if (apiKey is not null)
+        {
+            _http.DefaultRequestHeaders.Add("X-API-Key", apiKey);
+        }
+    }
+
+    public Task<NodeAnswer> GetAsync(string path, CancellationToken cancellation = default) => SendAsync(HttpMethod.Get, path, null, null, cancellation);
+
+    /// <summary>A write; no cancellation, as everywhere.</summary>
+    public Task<NodeAnswer> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? body, WriteContext? context) =>
+        SendAsync(method, path, body, context, CancellationToken.None);
+
+    public async Task<NodeAnswer> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? body, WriteContext? context, CancellationToken cancellation)
+    {
+        using var request = Request(method, path, body, context);
+        using var response = await AskAsync(request, HttpCompletionOption.ResponseContentRead, cancellation);
+        var bytes = await response.Content.ReadAsByteArrayAsync(cancellation);
+        return new(response.StatusCode, Parse(bytes, path), Position(response.Headers), response.Headers.ETag?.Tag.Trim('"') ?? "");
+    }
+
+    /// <summary>An answer that may not fit in memory.</summary>
+    public async Task<(HttpResponseMessage Response, Stream Body)> StreamAsync(string path, CancellationToken cancellation)
+    {
+        using var request = Request(HttpMethod.Get, path, null, null);
+        var response = await AskAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+        return (response, await response.Content.ReadAsStreamAsync(cancellation));
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private static HttpRequestMessage Request(HttpMethod method, string path, Action<Utf8JsonWriter>? body, WriteContext? context)
+    {
+        var request = new HttpRequestMessage(method, path);
+        if (context?.AgentId is { } agentId)
+        {
+            request.Headers.Add("X-Agent-Id", agentId);
+        }
+
+        if (context?.IdempotencyKey is { } key)
+        {
+            request.Headers.Add("Idempotency-Key", key);
+        }
+
+        if (context?.IfMatch is { } version)
+        {
+            request.Headers.IfMatch.Add(new($"\"{version}\""));
+        }
+
+        if (body is not null)
+        {
+            var buffer = new ArrayBufferWriter<byte>(1024);
+            using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = PlainJsonEncoder.Instance, SkipValidation = true }))
+            {
+                body(writer);
+            }
+
+            request.Content = new ReadOnlyMemoryContent(buffer.WrittenMemory);
+            request.Content.Headers.ContentType = new("application/json");
+        }
+
+        return request;
+    }
+
+    private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, HttpCompletionOption completion, CancellationToken cancellation)
+    {
+        HttpResponseMessage response;
+        try
+        {
+            response = await _http.SendAsync(request, completion, cancellation);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw new MemoryException(new ErrorKind("node_unreachable", 503), $"cannot reach the node at {_http.BaseAddress!.GetLeftPart(UriPartial.Authority)}", exception);
+        }
+        catch (TaskCanceledException exception) when (!cancellation.IsCancellationRequested)
+        {
+            throw new MemoryException(new ErrorKind("node_timeout", 504), $"the node did not answer within {_http.Timeout.TotalSeconds:0} s", exception);
+        }
+
+        if (response.IsSuccessStatusCode)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            throw await ErrorAsync(response, cancellation);
+        }
+    }
+
+    private static async Task<MemoryException> ErrorAsync(HttpResponseMessage response, CancellationToken cancellation)
+    {
+        var status = (int)response.StatusCode;
+        var text = await response.Content.ReadAsStringAsync(cancellation);
+        try
+        {
+            using var body = JsonDocument.Parse(text);
+            if (body.RootElement.ValueKind == JsonValueKind.Object && body.RootElement.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.String)
+            {
+                var code = body.RootElement.TryGetProperty("code", out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+                return new(ErrorKinds.Of(code, status), error.GetString()!);
+            }
+        }
+        catch (JsonException)
+        {
+            // Plain text, as proxies and older nodes send.
+        }
+
+        var plain = text.Trim();
+        return new(ErrorKinds.Of(null, status), plain.Length is > 0 and <= 500 ? plain : $"the node answered HTTP {status}");
+    }
+
+    private static JsonElement Parse(byte[] bytes, string path)
+    {
+        try
+        {
+            return bytes.Length == 0 ? default : JsonDocument.Parse(bytes).RootElement;
+        }
+        catch (JsonException exception)
+        {
+            throw new MemoryException(ErrorKind.MalformedRequest, $"the node's answer to {path} is not JSON", exception);
+        }
+    }
+
+    private static LogPosition Position(HttpResponseHeaders headers) =>
+        headers.TryGetValues("X-Memory-Token", out var values) && LogPosition.TryParse(values.First(), out var position) ? position : default;
+}

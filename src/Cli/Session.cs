@@ -1,0 +1,149 @@
+using System.CommandLine;
+using OrleansMemory.Api.Configuration;
+using OrleansMemory.Cli.Options;
+using OrleansMemory.Cli.Output;
+using OrleansMemory.Cli.Remote;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Cli;
+
+/// <summary>One run of one command: its global options, its output, and the service it works on.</summary>
+internal sealed class Session(Invocation invocation, GlobalOptions options, ParseResult parse, Report report) : IAsyncDisposable
+{
+    private readonly Lazy<NodeOptions> _configuration = new(() => Load(invocation, report));
+    private string? _agentId;
+    private IAsyncDisposable? _opened;
+
+    public Invocation Invocation => invocation;
+
+    public Report Report => report;
+
+    public TextWriter Text => report.Text;
+
+    public TextWriter Error => report.Error;
+
+    public bool Json { get; } = parse.GetValue(options.Json);
+
+    public Timestamp Now { get; } = Timestamp.Now(TimeProvider.System);
+
+    /// <summary>The caller, from <c>--agent-id</c>, the environment, or the process.</summary>
+    public string AgentId => _agentId ??= Identity.Resolve(parse.GetValue(options.AgentId) ?? Configuration.AgentId);
+
+    public WriteContext Write => new(AgentId);
+
+    /// <summary>What the environment and the configuration files say; the command line comes before it.</summary>
+    /// <exception cref="InvalidOptionException">The user's file or a variable cannot be used.</exception>
+    public NodeOptions Configuration => _configuration.Value;
+
+    /// <summary>The local database: <c>--db</c>, the configuration, else the default of the program's name.</summary>
+    public DatabaseLocation Database
+    {
+        get
+        {
+            if (parse.GetValue(options.Db) is { } named)
+            {
+                return new(Path.GetFullPath(named), InDataFolder: false);
+            }
+
+            var path = Path.GetFullPath(Configuration.DatabasePath);
+            var data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            return new(path, InDataFolder: data.Length > 0 && path.StartsWith(Path.Combine(data, "orleans-memory") + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+        }
+    }
+
+    /// <summary>The node that the options name; null when they name a database.</summary>
+    public Uri? Address
+    {
+        get
+        {
+            var url = parse.GetValue(options.Url);
+            var db = parse.GetValue(options.Db);
+            if (url is not null && db is not null)
+            {
+                throw new UsageException(parse.CommandResult.Command, "the argument '--url' cannot be used with '--db'");
+            }
+
+            // A flag wins over any variable.
+            url ??= db is null ? Variables.Read("URL") : null;
+            if (url is null)
+            {
+                return null;
+            }
+
+            return Uri.TryCreate(url, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
+                ? address
+                : throw new MemoryException(ErrorKind.MalformedRequest, $"not an http or https address: {url}");
+        }
+    }
+
+    public T? Value<T>(Option<T> option) => parse.GetValue(option);
+
+    public T Required<T>(Option<T> option) => parse.GetRequiredValue(option);
+
+    public T Required<T>(Argument<T> argument) => parse.GetRequiredValue(argument);
+
+    /// <summary>Opens the local database or the remote node; once for each session.</summary>
+    public async Task<IMemoryService> OpenAsync()
+    {
+        CheckPassphraseFile();
+        if (Address is { } address)
+        {
+            var remote = new RemoteMemoryService(address, Configuration.ApiKey);
+            _opened = remote;
+            return remote;
+        }
+
+        var local = await LocalService.OpenAsync(Database, Configuration.ToNodeSettings());
+        _opened = local;
+        return local.Service;
+    }
+
+    /// <summary>As <see cref="OpenAsync"/>, for commands that remove what has expired from a local database before they work.</summary>
+    public async Task<IMemoryService> OpenCollectedAsync()
+    {
+        var service = await OpenAsync();
+        if (_opened is LocalService)
+        {
+            await service.CollectGarbageAsync();
+        }
+
+        return service;
+    }
+
+    /// <summary>Tells that no memory has the id.</summary>
+    /// <returns>The exit status.</returns>
+    public int NotFound(string id)
+    {
+        Error.WriteLine($"not found: {id}");
+        return 1;
+    }
+
+    public ValueTask DisposeAsync() => _opened?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private static NodeOptions Load(Invocation invocation, Report report)
+    {
+        var loaded = ConfigurationLoader.Load(ConfigurationSources.OfProcess(invocation.IsAiMemory));
+        foreach (var warning in loaded.Warnings)
+        {
+            report.Error.WriteLine($"{invocation.Name}: {warning}");
+        }
+
+        return loaded.Options;
+    }
+
+    private void CheckPassphraseFile()
+    {
+        if (parse.GetValue(options.PassphraseFile) is not { } path)
+        {
+            return;
+        }
+
+        if (File.ReadAllText(path).TrimEnd('\r', '\n').Length == 0)
+        {
+            throw new MemoryException(ErrorKind.MalformedRequest, $"passphrase file {path} is empty");
+        }
+
+        Error.WriteLine("warning: databases are not encrypted; the passphrase is not used");
+    }
+}

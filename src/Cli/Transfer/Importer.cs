@@ -1,0 +1,200 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Cli.Transfer;
+
+/// <summary>What an import did.</summary>
+/// <param name="Errors"><c>id: why</c> for each row that was refused.</param>
+/// <param name="Restamped">Rows whose claimed author was replaced by the caller.</param>
+internal sealed record ImportSummary(long Imported, long Restamped, IReadOnlyList<string> Errors);
+
+/// <summary>
+/// Reads an export of any length in bounded memory and sends it in batches. Links come first in an export and can only be made
+/// last, so they wait in a temporary file.
+/// </summary>
+internal sealed class Importer(IMemoryService service, string agentId, bool trustSource)
+{
+    /// <summary>Below the limit of a request on a node, with room for its frame.</summary>
+    private const int BatchBytes = 1_500_000;
+
+    private readonly List<Memory> _batch = [];
+    private readonly List<string> _errors = [];
+    private readonly Dictionary<string, string> _renamed = [];
+    private int _batchBytes;
+    private long _imported;
+    private long _restamped;
+
+    /// <exception cref="MemoryException">The document is malformed or has no <c>memories</c>; batches before that point are stored.</exception>
+    public async Task<ImportSummary> RunAsync(Stream input)
+    {
+        await using var links = TemporaryFile.Create();
+        var reader = new ArrayElementReader(input);
+        try
+        {
+            while (await reader.ReadAsync() is { } element)
+            {
+                if (reader.Member == "memories")
+                {
+                    await AddAsync(element);
+                }
+                else if (reader.Member == "links")
+                {
+                    Hold(links, element);
+                }
+            }
+        }
+        catch (JsonException exception)
+        {
+            await SendAsync();
+            var stored = _imported == 0 ? "" : $"; {_imported} memories before the fault are imported";
+            throw new MemoryException(ErrorKind.MalformedRequest, $"malformed JSON{stored}", exception);
+        }
+
+        if (!reader.Arrays.Contains("memories"))
+        {
+            throw new MemoryException(ErrorKind.MissingField, "malformed JSON: missing array `memories`");
+        }
+
+        await SendAsync();
+        await SendLinksAsync(links);
+        return new(_imported, _restamped, _errors);
+    }
+
+    private static void Hold(FileStream links, JsonElement element)
+    {
+        links.Write(links.Position == 0 ? "{\"links\":["u8 : ","u8);
+        links.Write(JsonMarshal.GetRawUtf8Value(element));
+    }
+
+    private async Task AddAsync(JsonElement element)
+    {
+        Memory memory;
+        try
+        {
+            memory = MemoryRules.Check(Restamp(WireReader.Memory(element)));
+        }
+        catch (Exception exception) when (exception is MemoryException or InvalidOperationException)
+        {
+            _errors.Add($"{WireReader.OptionalText(element, "id") ?? "?"}: {exception.Message}");
+            return;
+        }
+
+        var bytes = JsonMarshal.GetRawUtf8Value(element).Length;
+        if (_batch.Count == MemoryLimits.BatchRows || _batchBytes + bytes > BatchBytes)
+        {
+            await SendAsync();
+        }
+
+        _batch.Add(memory);
+        _batchBytes += bytes;
+    }
+
+    private Memory Restamp(Memory memory)
+    {
+        if (trustSource)
+        {
+            return memory;
+        }
+
+        var original = memory.Metadata.Text("agent_id");
+        if (original == agentId)
+        {
+            return memory;
+        }
+
+        var metadata = memory.Metadata.With("agent_id", agentId);
+        if (original is not null)
+        {
+            _restamped++;
+            metadata = metadata.With("imported_from_agent_id", original);
+        }
+
+        return memory with { Metadata = metadata };
+    }
+
+    private async Task SendAsync()
+    {
+        if (_batch.Count == 0)
+        {
+            return;
+        }
+
+        // Whose name the rows carry is settled above, alike for a local database and for a node.
+        var outcomes = await service.ImportAsync(_batch, [], new ImportOptions(TrustSource: true), new WriteContext(agentId));
+        for (var row = 0; row < _batch.Count; row++)
+        {
+            var id = _batch[row].Id;
+            if (outcomes[row] is { Error: { } error })
+            {
+                _errors.Add($"{id}: {error.Message}");
+                continue;
+            }
+
+            _imported++;
+            if (outcomes[row].Receipt is { } receipt && receipt.Memory.Id != id)
+            {
+                _renamed[id] = receipt.Memory.Id;
+            }
+        }
+
+        _batch.Clear();
+        _batchBytes = 0;
+    }
+
+    /// <summary>A malformed link is passed over, as is one whose ends did not arrive.</summary>
+    private async Task SendLinksAsync(FileStream held)
+    {
+        if (held.Position == 0)
+        {
+            return;
+        }
+
+        held.Write("]}"u8);
+        held.Position = 0;
+        var reader = new ArrayElementReader(held);
+        var batch = new List<Link>(MemoryLimits.BatchRows);
+        while (await reader.ReadAsync() is { } element)
+        {
+            if (TryRead(element) is { } link)
+            {
+                batch.Add(link);
+            }
+
+            if (batch.Count == MemoryLimits.BatchRows)
+            {
+                await SendLinksAsync(batch);
+            }
+        }
+
+        await SendLinksAsync(batch);
+    }
+
+    private async Task SendLinksAsync(List<Link> batch)
+    {
+        if (batch.Count > 0)
+        {
+            await service.ImportAsync([], batch, new ImportOptions(TrustSource: true), new WriteContext(agentId));
+            batch.Clear();
+        }
+    }
+
+    private Link? TryRead(JsonElement element)
+    {
+        try
+        {
+            var link = WireReader.Link(element);
+            return link with
+            {
+                SourceId = _renamed.GetValueOrDefault(link.SourceId, link.SourceId),
+                TargetId = _renamed.GetValueOrDefault(link.TargetId, link.TargetId),
+                Relation = MemoryRules.Relation(link.Relation),
+            };
+        }
+        catch (Exception exception) when (exception is MemoryException or InvalidOperationException)
+        {
+            return null;
+        }
+    }
+}
