@@ -74,13 +74,14 @@ internal static class SqliteSchema
         create index if not exists entry_target on entry(kind, target, clock) where target is not null;
         create table if not exists mutation_log(
             set_id integer not null,
+            incarnation text not null,
             seq integer not null,
             clock integer not null,
             epoch integer not null,
             kind integer not null,
             key text not null,
             idempotency_key text,
-            primary key (set_id, seq)) without rowid;
+            primary key (set_id, incarnation, seq)) without rowid;
         create table if not exists vector(
             set_id integer not null,
             node text not null,

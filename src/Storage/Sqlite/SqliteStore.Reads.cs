@@ -144,8 +144,8 @@ public sealed partial class SqliteStore
         _readers.ReadAsync<IReadOnlyList<Mutation>>(
             reader =>
             {
-                var log = reader.Statement("select seq, clock, epoch, kind, key, idempotency_key from mutation_log where set_id = 0 and seq > ?1 order by seq limit ?2")
-                        .Bind(1, afterSequence).Bind(2, rows).All(static statement => new LogRow(
+                var log = reader.Statement("select seq, clock, epoch, kind, key, idempotency_key from mutation_log where set_id = 0 and incarnation = ?3 and seq > ?1 order by seq limit ?2")
+                        .Bind(1, afterSequence).Bind(2, rows).Bind(3, SqliteWriter.FormatIncarnation(Log)).All(static statement => new LogRow(
                         statement.Integer(0), statement.Integer(1), statement.Integer(2), (MutationKind)statement.Integer(3), statement.Text(4), statement.TextOrNull(5)));
                 var mutations = new List<Mutation>(log.Count);
                 var size = 0;

@@ -71,7 +71,7 @@ internal sealed class SqliteWriter
         _deleteMemory = database.Prepare("delete from memory where row = ?1");
         _putTombstone = database.Prepare("insert or replace into tombstone(id, namespace, clock, hash, body) values (?1, ?2, ?3, ?4, ?5)");
         _putEntry = database.Prepare("insert or replace into entry(kind, key, owner, target, live, clock, hash, body) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
-        _appendLog = database.Prepare("insert into mutation_log(set_id, seq, clock, epoch, kind, key, idempotency_key) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+        _appendLog = database.Prepare("insert into mutation_log(set_id, incarnation, seq, clock, epoch, kind, key, idempotency_key) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
         _putApplied = database.Prepare("insert or replace into vector(set_id, node, incarnation, applied, ranges) values (?1, ?2, ?3, ?4, ?5)");
         _putDigest = database.Prepare("insert or replace into digest(set_id, namespace, bucket, rows, hash) values (?1, ?2, ?3, ?4, ?5)");
         _putDeadLetter = database.Prepare("""
@@ -131,8 +131,8 @@ internal sealed class SqliteWriter
 
         foreach (var row in changes.Log)
         {
-            _appendLog.Bind(1, ReplicaSet).Bind(2, row.Sequence).Bind(3, row.Clock).Bind(4, row.Epoch)
-                .Bind(5, (long)row.Kind).Bind(6, row.Key).Bind(7, row.IdempotencyKey).Run();
+            _appendLog.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(_log)).Bind(3, row.Sequence).Bind(4, row.Clock).Bind(5, row.Epoch)
+                .Bind(6, (long)row.Kind).Bind(7, row.Key).Bind(8, row.IdempotencyKey).Run();
         }
 
         foreach (var (log, applied) in changes.Vector)
@@ -297,7 +297,7 @@ internal sealed class SqliteWriter
         }
     }
 
-    private static string FormatIncarnation(LogId log) => log.Incarnation.ToString("x16", CultureInfo.InvariantCulture);
+    internal static string FormatIncarnation(LogId log) => log.Incarnation.ToString("x16", CultureInfo.InvariantCulture);
 
     private sealed class Transaction(SqliteWriter writer) : IStoreTransaction
     {
