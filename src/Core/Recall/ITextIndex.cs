@@ -25,7 +25,7 @@ public interface ITextReader : IDisposable
     /// <summary>Tokens of a memory on average.</summary>
     double AverageLength { get; }
 
-    /// <summary>How many memories hold each word, exact to about one percent.</summary>
+    /// <summary>How many memories hold each word; for common words, as the share of them at some recent time.</summary>
     Task<IReadOnlyList<long>> CountAsync(IReadOnlyList<string> words, CancellationToken cancellation);
 
     /// <summary>Shows every match to <paramref name="candidates"/>, each once, until it says stop.</summary>

@@ -190,7 +190,7 @@ public static class Ranker
         private double _threshold = double.NegativeInfinity;
         private int _visits;
 
-        /// <summary>A match was passed over because better ones filled the heap.</summary>
+        /// <summary>A match, filtered or not, was passed over because better ones filled the heap.</summary>
         public bool Overflowed { get; private set; }
 
         /// <summary>Some matches were not looked at.</summary>
@@ -236,17 +236,19 @@ public static class Ranker
                 }
             }
 
+            // First what most matches fail once the heap is full, in two steps: age costs a division.
+            if (_threshold > double.NegativeInfinity
+                && (weights.MaxStatic(inputs, query.Mode) + _maxText < _threshold || weights.Static(inputs, query.Mode, query.Now) + _maxText < _threshold))
+            {
+                Overflowed = true;
+                return Interest.Pass;
+            }
+
             if (inputs.ExpiresAt <= query.Now || inputs.Priority < _minPriority || inputs.CreatedAt < _since || inputs.CreatedAt > _until
                 || (inputs.Tags & _tag) != _tag || (_agent is { } agent && agent != inputs.Agent)
                 || (query.Filter.Tier is { } tier && tier != inputs.Tier)
                 || !(_everyNamespace || (ScopesShown(inputs.Namespace) & (1 << (int)inputs.Scope)) != 0))
             {
-                return Interest.Pass;
-            }
-
-            if (weights.Static(inputs, query.Mode, query.Now) + _maxText < _threshold)
-            {
-                Overflowed = true;
                 return Interest.Pass;
             }
 

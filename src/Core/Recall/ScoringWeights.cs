@@ -49,6 +49,9 @@ public sealed record ScoringWeights
     public double Static(Memory memory, MatchMode mode, Timestamp now) =>
         Static(memory.Priority, memory.AccessCount, memory.Confidence, memory.Tier, memory.UpdatedAt, mode, now);
 
+    /// <summary>What the static part of this memory never exceeds at any time.</summary>
+    public double MaxStatic(in RankInputs inputs, MatchMode mode) => Timeless(inputs.Priority, inputs.AccessCount, inputs.Confidence, inputs.Tier, mode) + Recency;
+
     /// <summary>What the static part never exceeds.</summary>
     public double MaxStatic(MatchMode mode) =>
         (Priority * MemoryLimits.MaxPriority) + (Access * AccessCap) + Confidence + Recency
@@ -69,11 +72,13 @@ public sealed record ScoringWeights
     public double MaxTextTerm(double inverseFrequency) => Text * inverseFrequency * (K1 + 1);
 
     private double Static(int priority, long accesses, double confidence, Tier tier, Timestamp updatedAt, MatchMode mode, Timestamp now) =>
+        Timeless(priority, accesses, confidence, tier, mode) + (Recency / (1 + (RecencyDecay * Math.Max(0, now.SecondsSince(updatedAt)) / SecondsPerDay)));
+
+    private double Timeless(int priority, long accesses, double confidence, Tier tier, MatchMode mode) =>
         (Priority * priority)
         + (Access * Math.Min(accesses, AccessCap))
         + (Confidence * confidence)
-        + (mode == MatchMode.Any ? TierTerm(tier) : 0)
-        + (Recency / (1 + (RecencyDecay * Math.Max(0, now.SecondsSince(updatedAt)) / SecondsPerDay)));
+        + (mode == MatchMode.Any ? TierTerm(tier) : 0);
 
     private double TierTerm(Tier tier) => tier switch
     {

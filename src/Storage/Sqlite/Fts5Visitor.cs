@@ -8,7 +8,7 @@ namespace OrleansMemory.Storage.Sqlite;
 
 /// <summary>
 /// The SQL function <c>om_visit(table)</c> of one connection: an FTS5 auxiliary function that shows each match of a query to
-/// managed code from inside SQLite's own loop, with how often the match holds each phrase. It returns null.
+/// managed code from inside SQLite's own loop, with how often the match holds each phrase. It returns null, so that as a condition it yields no row.
 /// </summary>
 internal sealed unsafe class Fts5Visitor : IDisposable
 {

@@ -81,7 +81,7 @@ internal sealed partial class SqliteTextIndex
         private const int Cheap = 64;
 
         /// <summary>A share of one in this many may change before a common word is counted anew; until then its share is taken as steady.</summary>
-        private const int Steady = 50;
+        private const int Steady = 20;
 
         public bool IsGood(long documents, long applied) =>
             applied == Applied || (Count >= Cheap && applied - Applied < Math.Max(Math.Min(documents, Documents) / Steady, 1));
@@ -114,8 +114,8 @@ internal sealed partial class SqliteTextIndex
             _index.Execute("pragma busy_timeout = 2000; pragma cache_size = -16384; pragma mmap_size = 1073741824");
             _main.Execute("pragma busy_timeout = 2000; pragma cache_size = -4096");
             _visitor = new(_index);
-            _scan = _index.Prepare("select count(om_visit(ft)) from ft where ft match ?1");
-            _scanNewest = _index.Prepare("select om_visit(ft) from ft where ft match ?1 order by rowid desc");
+            _scan = _index.Prepare("select 1 from ft where ft match ?1 and om_visit(ft)");
+            _scanNewest = _index.Prepare("select 1 from ft where ft match ?1 and om_visit(ft) order by rowid desc");
             _count = _index.Prepare("select count(*) from ft where ft match ?1");
             _find = _index.Prepare("select rowid from ft where ft match ?1 and rowid > ?2 order by rowid");
             _fetch = _main.Prepare("select " + MemoryRows.Columns + " from memory where row = ?1 and state = 0");
