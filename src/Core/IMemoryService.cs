@@ -163,7 +163,15 @@ public sealed record RecallQuery : MemoryFilter
 public sealed record RankedMemory(Memory Memory, double Score);
 
 /// <param name="TokensUsed">Sum over the shown memories of (bytes of title + bytes of content) / 4, rounded down for each.</param>
-public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode);
+/// <param name="Mode">One of <see cref="RecallModes"/>.</param>
+/// <param name="IsComplete">False when the index was behind or the query touched too much, so that a match may be missing.</param>
+public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode, bool IsComplete = true);
+
+/// <summary>How a recall found its memories.</summary>
+public static class RecallModes
+{
+    public const string Keyword = "keyword";
+}
 
 public sealed record ForgetQuery(string? Namespace, string? Pattern, Tier? Tier);
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core;
@@ -129,7 +130,18 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
         long forgotten = 0;
         if (query.Pattern is { } pattern)
         {
-            throw new NotSupportedException(pattern);
+            // What was forgotten is not found again, so each round finds the next ones.
+            var matches = new RecallQuery { Context = pattern, Namespace = filter.Namespace, Tier = filter.Tier, Limit = ForgetRows };
+            while (true)
+            {
+                var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(matches, Now()), _settings.Scoring, CancellationToken.None);
+                var archived = ranking.Memories.Count == 0 ? 0 : await ForgetAsync([.. ranking.Memories.Select(static ranked => ranked.Memory.Id)]);
+                forgotten += archived;
+                if (archived == 0)
+                {
+                    return forgotten;
+                }
+            }
         }
 
         var after = "";
@@ -191,9 +203,20 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
             : new([.. memories.Take(query.Limit)], PageCursor.Format(memories[query.Limit - 1]));
     }
 
-    public Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query, CancellationToken cancellation = default) => throw new NotSupportedException();
+    public async Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query, CancellationToken cancellation = default)
+    {
+        RequireLimit(query.Limit);
+        return (await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now()), _settings.Scoring, cancellation)).Memories;
+    }
 
-    public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) => throw new NotSupportedException();
+    public async Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default)
+    {
+        RequireLimit(query.Limit);
+        var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now()), _settings.Scoring, cancellation);
+        var (memories, tokens) = TokenBudget.Fit(ranking.Memories, query.BudgetTokens);
+        _accesses.Record(memories.Select(static ranked => ranked.Memory.Id));
+        return new(memories, tokens, RecallModes.Keyword, ranking.IsComplete);
+    }
 
     public async Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default)
     {
@@ -424,6 +447,14 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
 
         var metadata = memory.Metadata.With("agent_id", agentId);
         return memory with { Metadata = author is null ? metadata : metadata.With("imported_from_agent_id", author) };
+    }
+
+    private static void RequireLimit(int limit)
+    {
+        if (limit < 0)
+        {
+            throw new MemoryException(ErrorKind.InvalidLimit, "limit cannot be negative");
+        }
     }
 
     private static void RequireBatch(int rows)

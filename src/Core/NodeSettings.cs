@@ -1,4 +1,5 @@
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Core;
 
@@ -6,6 +7,8 @@ namespace OrleansMemory.Core;
 public sealed record NodeSettings
 {
     public Lifetimes Lifetimes { get; init; } = new();
+
+    public ScoringWeights Scoring { get; init; } = new();
 
     /// <summary>Expired memories are archived; else they are deleted for good.</summary>
     public bool ArchiveOnGc { get; init; } = true;

@@ -17,10 +17,15 @@ internal sealed partial class ApiGate(
     {
         var started = time.GetTimestamp();
         var route = context.GetEndpoint()?.Metadata.GetMetadata<RouteLabel>();
+
+        // Routing takes letter case and a slash at the end lightly; the contract does not.
+        var path = context.Request.Path.Value ?? "";
+        var isExact = !(path.Length > 1 && path[^1] == '/') && (route is null || route.Covers(path));
+        route = isExact ? route : null;
         state.Enter();
         try
         {
-            await AnswerAsync(context, route);
+            await AnswerAsync(context, route, isExact);
         }
         catch (MemoryException exception) when (!context.Response.HasStarted)
         {
@@ -47,7 +52,7 @@ internal sealed partial class ApiGate(
         }
     }
 
-    private Task AnswerAsync(HttpContext context, RouteLabel? route)
+    private Task AnswerAsync(HttpContext context, RouteLabel? route, bool isExact)
     {
         if (HttpMethods.IsOptions(context.Request.Method))
         {
@@ -69,9 +74,7 @@ internal sealed partial class ApiGate(
             }
         }
 
-        // Routing takes letter case and a slash at the end lightly; the contract does not.
-        var path = context.Request.Path.Value;
-        if ((path is { Length: > 1 } && path[^1] == '/') || (route is not null && !route.Covers(path)))
+        if (!isExact)
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;

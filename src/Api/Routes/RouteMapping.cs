@@ -16,8 +16,8 @@ internal sealed record RouteLabel(string Template, bool IsOpen)
     private readonly string _after = Template.Contains('}') ? Template[(Template.IndexOf('}') + 1)..] : "";
 
     /// <summary>Whether the path has the literal parts of the template, letter for letter.</summary>
-    public bool Covers(string? path) =>
-        path is not null && path.StartsWith(_before, StringComparison.Ordinal) && path.EndsWith(_after, StringComparison.Ordinal);
+    public bool Covers(string path) =>
+        path.StartsWith(_before, StringComparison.Ordinal) && path.EndsWith(_after, StringComparison.Ordinal);
 }
 
 internal static class RouteMapping

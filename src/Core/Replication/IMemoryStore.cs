@@ -1,4 +1,5 @@
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Core.Replication;
 
@@ -14,6 +15,9 @@ public interface IMemoryStore : IAsyncDisposable
 
     /// <summary>Where files are, or the server is; no secrets.</summary>
     string Description { get; }
+
+    /// <summary>The full-text index over the shown memories.</summary>
+    ITextIndex Index { get; }
 
     /// <summary>What the next decision continues from.</summary>
     ValueTask<StoreHead> ReadHeadAsync();

@@ -17,7 +17,7 @@ internal static class MemoryRows
     /// <summary>What <see cref="ReadRow"/> reads, in its order.</summary>
     public const string RowColumns = Columns + ", row, state, touches, own, hash";
 
-    private const int ColumnCount = 15;
+    public const int ColumnCount = 15;
 
     /// <summary>The memory as its readers see it.</summary>
     public static Memory Read(SqliteStatement statement, int firstColumn) => new()

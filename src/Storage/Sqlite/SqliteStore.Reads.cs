@@ -186,9 +186,13 @@ public sealed partial class SqliteStore
                 }),
             cancellation);
 
-    public ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default) => _readers.ReadAsync(Verify, cancellation);
+    public async ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default)
+    {
+        var rows = await _readers.ReadAsync(Verify, cancellation);
+        return rows with { Differences = [.. rows.Differences, .. await _index.VerifyAsync(cancellation)] };
+    }
 
-    public StoreGauges ReadGauges() => new(SizeBytes(), 0, 0, IndexComplete: true);
+    public StoreGauges ReadGauges() => new(SizeBytes(), _index.LagRows, _index.LagSeconds, _index.IsComplete);
 
     private long SizeBytes()
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 using SQLitePCL;
 
@@ -21,15 +22,17 @@ public sealed partial class SqliteStore : IMemoryStore
     private readonly SqliteDatabase _database;
     private readonly SqliteWriter _writer;
     private readonly SqliteReaders _readers;
+    private readonly SqliteTextIndex _index;
     private int _disposed;
 
-    private SqliteStore(string path, StoreLock held, SqliteDatabase database, LogId log)
+    private SqliteStore(string path, StoreLock held, SqliteDatabase database, LogId log, TimeProvider time)
     {
         Path = path;
         Log = log;
         _lock = held;
         _database = database;
-        _writer = new(database, log);
+        _index = SqliteTextIndex.Open(path, log.ToString(), time);
+        _writer = new(database, log, _index);
         _readers = new(path);
     }
 
@@ -37,16 +40,19 @@ public sealed partial class SqliteStore : IMemoryStore
 
     public string Path { get; }
 
+    public ITextIndex Index => _index;
+
     public string Description => $"sqlite://{Path} (SQLite {SqliteLibrary.Version}{(SqliteLibrary.IsBundled ? ", bundled" : "")})";
 
     /// <summary>Opens the store of a node, or creates it.</summary>
     /// <param name="path">The folder must exist.</param>
     /// <param name="nodeId">Null: the one that the store holds, or a new one from the machine's name.</param>
+    /// <param name="time">For waits and lags; null: the system's.</param>
     /// <exception cref="MemoryException">
     /// <see cref="ErrorKind.StoreInUse"/>, <see cref="ErrorKind.StoreNotOurs"/> (another program's file, or another node's),
     /// <see cref="ErrorKind.StoreTooNew"/>, <see cref="ErrorKind.StoreFailed"/>.
     /// </exception>
-    public static SqliteStore Open(string path, string? nodeId = null)
+    public static SqliteStore Open(string path, string? nodeId = null, TimeProvider? time = null)
     {
         path = System.IO.Path.GetFullPath(path);
         var held = StoreLock.Acquire(path, LockPatience);
@@ -65,7 +71,7 @@ public sealed partial class SqliteStore : IMemoryStore
                 pragma wal_autocheckpoint = 16000;
                 pragma application_id = {ApplicationId};
                 """);
-            return new(path, held, database, Initialise(database, nodeId));
+            return new(path, held, database, Initialise(database, nodeId), time ?? TimeProvider.System);
         }
         catch (Exception exception)
         {
@@ -84,13 +90,18 @@ public sealed partial class SqliteStore : IMemoryStore
 
     public ValueTask<StoreHead> ReadHeadAsync() => new(_writer.ReadHead());
 
-    public ValueTask<IStoreTransaction> BeginAsync() => new(_writer.Begin());
+    public async ValueTask<IStoreTransaction> BeginAsync()
+    {
+        await _index.WaitForRoomAsync();
+        return _writer.Begin();
+    }
 
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
             await _readers.DisposeAsync();
+            _index.Dispose();
             _database.Dispose();
             _lock.Dispose();
         }

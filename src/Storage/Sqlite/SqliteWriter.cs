@@ -9,9 +9,11 @@ internal sealed class SqliteWriter
 {
     private const int ReplicaSet = 0;
     private const int CachedDigests = 65_536;
+    private const int TrimmedRows = 1_000;
 
     private readonly SqliteDatabase _database;
     private readonly LogId _log;
+    private readonly SqliteTextIndex _index;
     private readonly SqliteStatement _begin;
     private readonly SqliteStatement _commit;
     private readonly SqliteStatement _rollback;
@@ -33,13 +35,18 @@ internal sealed class SqliteWriter
     private readonly SqliteStatement _putDeadLetter;
     private readonly SqliteStatement _putClock;
     private readonly SqliteStatement _queueIndex;
+    private readonly SqliteStatement _trimIndex;
     private readonly Dictionary<DigestKey, Digest> _digests = [];
+    private readonly List<long> _rankChanged = [];
+    private long _queued;
+    private long _trimmed;
     private bool _open;
 
-    public SqliteWriter(SqliteDatabase database, LogId log)
+    public SqliteWriter(SqliteDatabase database, LogId log, SqliteTextIndex index)
     {
         _database = database;
         _log = log;
+        _index = index;
         _begin = database.Prepare("begin immediate");
         _commit = database.Prepare("commit");
         _rollback = database.Prepare("rollback");
@@ -73,6 +80,9 @@ internal sealed class SqliteWriter
             """);
         _putClock = database.Prepare("update meta set value = ?1 where key = 'clock'");
         _queueIndex = database.Prepare("insert into index_queue(row, old_namespace, old_title, old_tags, old_content) values (?1, ?2, ?3, ?4, ?5)");
+        _trimIndex = database.Prepare("delete from index_queue where n <= ?1");
+        _queued = database.QueryInteger("select seq from sqlite_sequence where name = 'index_queue'") ?? 0;
+        _trimmed = (database.QueryInteger("select min(n) from index_queue") ?? (_queued + 1)) - 1;
     }
 
     public StoreHead ReadHead()
@@ -89,7 +99,14 @@ internal sealed class SqliteWriter
         return new Transaction(this);
     }
 
-    private void Commit(ChangeSet changes) => Guarded(() =>
+    private void Commit(ChangeSet changes)
+    {
+        _rankChanged.Clear();
+        Guarded(() => Write(changes));
+        _index.Notify(_queued, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_rankChanged));
+    }
+
+    private void Write(ChangeSet changes)
     {
         foreach (var change in changes.Memories)
         {
@@ -136,10 +153,22 @@ internal sealed class SqliteWriter
             Write(letter);
         }
 
+        TrimIndexQueue();
         _putClock.Bind(1, changes.Head.Clock.ToString(CultureInfo.InvariantCulture)).Run();
         _commit.Run();
         _open = false;
-    });
+    }
+
+    /// <summary>Lets go of what the index holds for good, a bounded part in each transaction.</summary>
+    private void TrimIndexQueue()
+    {
+        var end = Math.Min(_index.DurableWatermark, _trimmed + TrimmedRows);
+        if (end - _trimmed >= TrimmedRows || (end > _trimmed && end == _queued))
+        {
+            _trimIndex.Bind(1, end).Run();
+            _trimmed = end;
+        }
+    }
 
     private void Write(MemoryChange change)
     {
@@ -159,11 +188,17 @@ internal sealed class SqliteWriter
         }
 
         var old = change.Before is { Visibility: RowVisibility.Shown } before ? before.View : null;
-        var shown = change.After is { Visibility: RowVisibility.Shown };
-        if (old is not null || shown)
+        var present = change.After is { Visibility: RowVisibility.Shown } shown ? shown.View : null;
+        if (old is not null && present is not null && old.Namespace == present.Namespace && old.Title == present.Title && old.Content == present.Content
+            && old.Tags.SequenceEqual(present.Tags))
+        {
+            _rankChanged.Add(row);
+        }
+        else if (old is not null || present is not null)
         {
             _queueIndex.Bind(1, row).Bind(2, old?.Namespace).Bind(3, old?.Title)
                 .Bind(4, old is null ? null : MemoryRows.FormatTags(old.Tags)).Bind(5, old?.Content).Run();
+            _queued = _database.LastInsertRow;
         }
     }
 
@@ -240,6 +275,7 @@ internal sealed class SqliteWriter
         {
             _open = false;
             _digests.Clear();
+            _queued = _database.QueryInteger("select seq from sqlite_sequence where name = 'index_queue'") ?? 0;
 
             // SQLite has undone the transaction by itself after some errors; then there is nothing left to undo.
             if (SQLitePCL.raw.sqlite3_get_autocommit(_database.Handle) == 0)
