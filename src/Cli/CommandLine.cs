@@ -58,7 +58,7 @@ internal sealed class CommandLine
         var parse = _root.Parse(ArgumentForms.Normalize(_root, arguments), Parser);
         if (parse.CommandResult.Command == _root && parse.Action is not HelpAction)
         {
-            if (parse.GetResult(_version) is not null)
+            if (parse.GetValue(_version))
             {
                 _report.Text.WriteLine(_invocation.VersionLine);
                 return 0;
