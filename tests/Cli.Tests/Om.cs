@@ -103,6 +103,9 @@ internal sealed class Om : IDisposable
     /// <summary>Starts <c>om serve</c> on a free port and waits until it listens.</summary>
     public Task<ServedNode> ServeAsync(params string[] arguments) => ServedNode.StartAsync(Start(["serve", "--port", "0", .. arguments]));
 
+    public Task<ServedNode> ServeWithAsync((string Name, string Value)[] environment) =>
+        ServedNode.StartAsync(Start(_program, ["serve", "--port", "0"], environment));
+
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
     private Process Start(string program, string[] arguments, params (string Name, string Value)[] environment)

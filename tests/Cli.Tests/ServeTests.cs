@@ -70,7 +70,7 @@ public sealed class ServeTests : IDisposable
     [Fact]
     public async Task A_node_with_a_key_lets_in_who_has_it()
     {
-        await using var node = await ServedNode.StartAsync(StartWithKey());
+        await using var node = await _om.ServeWithAsync([("OM_API_KEY", "secret")]);
         Assert.Contains("API key", (await _om.RunAsync("stats", "--url", node.Url)).Exits(1).Error, StringComparison.Ordinal);
         (await _om.RunWithAsync([("OM_API_KEY", "secret"), ("OM_URL", node.Url)], "stats")).Exits(0);
     }
@@ -153,12 +153,4 @@ public sealed class ServeTests : IDisposable
     }
 
     public void Dispose() => _om.Dispose();
-
-    private System.Diagnostics.Process StartWithKey()
-    {
-        Directory.CreateDirectory(_om.PathTo(".config/orleans-memory"));
-        File.WriteAllText(_om.PathTo(".config/orleans-memory/config.toml"), "api_key = \"secret\"\n");
-        var process = _om.Start("serve", "--port", "0");
-        return process;
-    }
 }

@@ -16,7 +16,6 @@ internal static class BenchCommand
     public static CliCommand Create()
     {
         var kind = new Argument<string>("KIND") { Description = "writes or recall" };
-        kind.AcceptOnlyFromAmong("writes", "recall");
         var connections = OptionKinds.Number("Connections [default: 64; recall 8]", 1, 4096, "--connections");
         var seconds = OptionKinds.Number("Seconds to measure [default: 10]", 0.1, 86_400.0, "--seconds");
         var warmup = OptionKinds.Number("Seconds of load before that [default: 2]", 0.0, 600.0, "--warmup-secs");
@@ -26,7 +25,12 @@ internal static class BenchCommand
         var command = new Command("bench", "Measure stores or recalls on a fresh node") { kind, connections, seconds, warmup, rows, rate, data };
         return new(command, async session =>
         {
-            var recall = session.Required(kind) == "recall";
+            var recall = session.Required(kind) switch
+            {
+                "writes" => false,
+                "recall" => true,
+                var other => throw new UsageException(command, $"invalid value '{other}' for KIND: use writes or recall"),
+            };
             var plan = new BenchPlan(
                 recall,
                 session.Value(connections) ?? (recall ? 8 : 64),
