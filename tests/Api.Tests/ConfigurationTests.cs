@@ -105,6 +105,15 @@ public sealed class ConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void Scoring_weights_are_read()
+    {
+        Write("orleans-memory", "[scoring]\npriority = 0\nlong_tier = 1.5\naccess_cap = 7\n");
+        _variables["OM_SCORING_RECENCY_DECAY"] = "0.25";
+        var scoring = ConfigurationLoader.Load(Sources).Options.Validate().ToNodeSettings().Scoring;
+        Assert.Equal(new() { Priority = 0, LongTier = 1.5, AccessCap = 7, RecencyDecay = 0.25 }, scoring);
+    }
+
+    [Fact]
     public void A_value_of_the_wrong_type_is_named()
     {
         _variables["OM_PORT"] = "many";
@@ -127,6 +136,8 @@ public sealed class ConfigurationTests : IDisposable
         { new() { ApiKey = "" }, "api_key" },
         { new() { DefaultNamespace = "a b" }, "OM_DEFAULT_NAMESPACE" },
         { new() { AgentId = "a b" }, "OM_AGENT_ID" },
+        { new() { Scoring = new() { Recency = -1 } }, "OM_SCORING_RECENCY" },
+        { new() { Scoring = new() { B = 1.5 } }, "OM_SCORING_B" },
     };
 
     [Theory]
