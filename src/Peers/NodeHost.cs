@@ -166,6 +166,8 @@ public sealed partial class NodeHost : IAsyncDisposable
             {
                 UseTls(listen, options);
             }
+
+            listen.UseCompleteBodies();
         });
     }
 
