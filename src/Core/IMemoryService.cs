@@ -66,6 +66,16 @@ public interface IMemoryService
     /// <summary>Every link whose ends are live, streamed in bounded memory.</summary>
     IAsyncEnumerable<Link> ExportLinksAsync(CancellationToken cancellation = default);
 
+    /// <summary>Waits until this node holds what the token names, for a bounded time.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/></exception>
+    Task WaitForAsync(LogPosition token, CancellationToken cancellation = default);
+
+    /// <summary>As <see cref="GetAsync"/>, after asking as many other replicas as make the answer no older than any acknowledged write.</summary>
+    Task<MemoryWithLinks> GetAtQuorumAsync(string idOrPrefix, CancellationToken cancellation = default);
+
+    /// <summary>The node among its peers.</summary>
+    ReplicaSetStatus Cluster();
+
     /// <summary>Ready to take reads and writes; else why not.</summary>
     ServiceHealth Health();
 }
@@ -73,7 +83,8 @@ public interface IMemoryService
 /// <param name="AgentId">The claimed caller; null when none was named.</param>
 /// <param name="IdempotencyKey">Makes a retry of the same write answer as the first did.</param>
 /// <param name="IfMatch">The <see cref="WriteReceipt.Version"/> that the caller saw; a write to any other fails with <see cref="ErrorKind.PreconditionFailed"/>.</param>
-public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey = null, string? IfMatch = null);
+/// <param name="Quorum">How many nodes must hold the write: 1, majority, all or a number; null: as configured.</param>
+public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey = null, string? IfMatch = null, string? Quorum = null);
 
 /// <summary>What an acknowledged write did.</summary>
 /// <param name="Memory">The memory after the write; before it for a delete.</param>
@@ -81,7 +92,27 @@ public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey
 /// <param name="Position">Where the write stands in its node's log; the caller's token.</param>
 /// <param name="Stamp">Orders this write among all others.</param>
 /// <param name="Version">Changes with every change of the memory; the entity tag.</param>
-public sealed record WriteReceipt(Memory Memory, bool Created, LogPosition Position, Stamp Stamp, string Version);
+public sealed record WriteReceipt(Memory Memory, bool Created, LogPosition Position, Stamp Stamp, string Version)
+{
+    /// <summary>How many nodes hold the write, this one included; null before that was asked.</summary>
+    public QuorumOutcome? Quorum { get; init; }
+
+    /// <summary>One of <see cref="Durabilities"/>.</summary>
+    public string Durability { get; init; } = Durabilities.Local;
+}
+
+/// <summary>What a receipt promises.</summary>
+public static class Durabilities
+{
+    /// <summary>On stable storage of the only node there is.</summary>
+    public const string Local = "local";
+
+    /// <summary>On stable storage of W nodes.</summary>
+    public const string Quorum = "quorum";
+
+    /// <summary>On fewer nodes than configured, because the request asked for fewer.</summary>
+    public const string BelowQuorum = "below_quorum";
+}
 
 /// <param name="Linked">False when the link existed.</param>
 public sealed record LinkReceipt(Link Link, bool Linked, LogPosition Position);

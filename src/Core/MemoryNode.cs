@@ -18,19 +18,20 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
 
     private readonly IMemoryStore _store;
     private readonly CommandWriter _writer;
+    private readonly ReplicaSet _replicas;
     private readonly AccessRecorder _accesses;
     private readonly NodeSettings _settings;
     private readonly TimeProvider _time;
     private bool _draining;
 
-    private MemoryNode(IMemoryStore store, CommandWriter writer, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
+    private MemoryNode(IMemoryStore store, CommandWriter writer, ReplicaSet replicas, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
     {
         _store = store;
         _writer = writer;
         _settings = settings;
         _time = time;
         _accesses = new(writer, store.Log, settings, time, scheduler);
-        Replica = new(writer, time);
+        _replicas = replicas;
     }
 
     /// <summary>Ends when the store can no longer be trusted; the host must then end the process at once.</summary>
@@ -39,14 +40,20 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
     public IMemoryStore Store => _store;
 
     /// <summary>Where other nodes' mutations come in.</summary>
-    public Replica Replica { get; }
+    public Replica Replica => _replicas.Replica;
 
+    /// <summary>What answers other nodes.</summary>
+    public ReplicaEndpoint Endpoint => _replicas.Endpoint;
+
+    /// <param name="links">One for each peer.</param>
     /// <param name="scheduler">Exclusive, for the writer; null takes a new exclusive one over the thread pool.</param>
-    public static async Task<MemoryNode> StartAsync(IMemoryStore store, NodeSettings settings, TimeProvider time, Random random, TaskScheduler? scheduler = null)
+    public static async Task<MemoryNode> StartAsync(
+        IMemoryStore store, NodeSettings settings, TimeProvider time, Random random, IReadOnlyList<IReplicaLink>? links = null, TaskScheduler? scheduler = null)
     {
         scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
-        return new(store, writer, settings, time, scheduler);
+        var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
+        return new(store, writer, replicas, settings, time, scheduler);
     }
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
@@ -76,7 +83,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
         var outcomes = await OutcomesAsync(memories, async (memory, _) =>
         {
             var clean = MemoryRules.Check(options.TrustSource ? memory : Restamp(memory, context.AgentId));
-            return await Engine(clean.Namespace).ImportAsync(clean);
+            return await Engine(clean.Namespace).ImportAsync(clean, context);
         });
 
         // A link follows its memories to the ids under which they were taken.
@@ -91,7 +98,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
 
         var linked = await OutcomesAsync(links, async (link, _) =>
         {
-            await LinkAsync(ids.GetValueOrDefault(link.SourceId, link.SourceId), ids.GetValueOrDefault(link.TargetId, link.TargetId), link.Relation, link.CreatedAt);
+            await LinkAsync(ids.GetValueOrDefault(link.SourceId, link.SourceId), ids.GetValueOrDefault(link.TargetId, link.TargetId), link.Relation, link.CreatedAt, context);
             return (WriteReceipt?)null;
         });
         return [.. outcomes, .. linked];
@@ -117,7 +124,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
     }
 
     public Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, WriteContext context) =>
-        LinkAsync(sourceId, targetId, relation, createdAt: null);
+        LinkAsync(sourceId, targetId, relation, createdAt: null, context);
 
     public async Task<long> ForgetAsync(ForgetQuery query, WriteContext context)
     {
@@ -135,7 +142,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
             while (true)
             {
                 var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(matches, Now()), _settings.Scoring, CancellationToken.None);
-                var archived = ranking.Memories.Count == 0 ? 0 : await ForgetAsync([.. ranking.Memories.Select(static ranked => ranked.Memory.Id)]);
+                var archived = ranking.Memories.Count == 0 ? 0 : await ForgetAsync([.. ranking.Memories.Select(static ranked => ranked.Memory.Id)], context);
                 forgotten += archived;
                 if (archived == 0)
                 {
@@ -153,7 +160,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
                 return forgotten;
             }
 
-            forgotten += await ForgetAsync(ids);
+            forgotten += await ForgetAsync(ids, context);
             after = ids[^1];
         }
     }
@@ -279,7 +286,26 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
     public ServiceHealth Health() =>
         _writer.Fatal.IsCompleted ? new(false, "the store failed; the node is stopping")
         : Volatile.Read(ref _draining) ? new(false, "draining")
+        : _replicas.Problem is { } problem ? new(false, problem)
         : new(true, null);
+
+    public Task WaitForAsync(LogPosition token, CancellationToken cancellation = default) => _replicas.WaitForAsync(token, cancellation);
+
+    public async Task<MemoryWithLinks> GetAtQuorumAsync(string idOrPrefix, CancellationToken cancellation = default)
+    {
+        MemoryRules.Id(idOrPrefix);
+        var known = await _store.FindIdsAsync(idOrPrefix, MemoryLimits.AmbiguousIdsShown + 1, cancellation);
+        await _replicas.ReadThroughAsync([.. known.Append(idOrPrefix).Distinct().Select(static id => new RowKey(MutationKind.Memory, id))]);
+        return await GetAsync(idOrPrefix, cancellation);
+    }
+
+    public ReplicaSetStatus Cluster() => _replicas.Status();
+
+    /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time.</summary>
+    public Task WaitForFirstComparisonAsync() => _replicas.WaitForFirstComparisonAsync();
+
+    /// <summary>Waits until every peer that answers holds all of this node's writes, for at most the given time.</summary>
+    public Task<bool> FlushPeersAsync(TimeSpan atMost) => _replicas.FlushAsync(atMost);
 
     /// <summary>Writes the touches that wait.</summary>
     public Task FlushAsync() => _accesses.FlushAsync();
@@ -289,10 +315,11 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
     {
         Volatile.Write(ref _draining, true);
         await _accesses.DisposeAsync();
+        await _replicas.DisposeAsync();
         await _writer.DisposeAsync();
     }
 
-    private async Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, Timestamp? createdAt)
+    private async Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, Timestamp? createdAt, WriteContext context)
     {
         MemoryRules.Id(sourceId);
         MemoryRules.Id(targetId);
@@ -302,7 +329,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
             throw new MemoryException(ErrorKind.SelfLink, "cannot link a memory to itself");
         }
 
-        return await _writer.RunAsync(async session =>
+        var (receipt, _) = await _replicas.Writer.RunAsync(async session =>
         {
             await RequireLiveAsync(session, sourceId, "source");
             await RequireLiveAsync(session, targetId, "target");
@@ -316,7 +343,8 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
             var entry = new EntryState(key, sourceId, targetId, Live: true, session.NextStamp(), EntryBodies.Encode(new LinkBody(created.Nanoseconds)));
             await session.PutAsync(entry);
             return new LinkReceipt(EntryBodies.Link(entry), Linked: true, session.Position);
-        });
+        }, _replicas.Writer.Parse(context.Quorum));
+        return receipt;
     }
 
     private static async ValueTask RequireLiveAsync(WriteSession session, string id, string end)
@@ -403,7 +431,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
         return found.Count == 1 ? found.Values.First() : throw NamespaceEngine.NotFound();
     }
 
-    private async Task<long> ForgetAsync(IReadOnlyList<string> ids) => await Engine(ClosedSets.DefaultNamespace).ForgetAsync(ids);
+    private async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) => await Engine(ClosedSets.DefaultNamespace).ForgetAsync(ids, context);
 
     private static async Task<IReadOnlyList<RowOutcome>> OutcomesAsync<T>(IReadOnlyList<T> rows, Func<T, int, Task<WriteReceipt?>> write)
     {
@@ -465,7 +493,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
         }
     }
 
-    private NamespaceEngine Engine(string @namespace) => new(@namespace, _writer, _settings);
+    private NamespaceEngine Engine(string @namespace) => new(@namespace, _replicas.Writer, _settings);
 
     private Timestamp Now() => Timestamp.Now(_time);
 }

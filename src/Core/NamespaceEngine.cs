@@ -9,32 +9,44 @@ namespace OrleansMemory.Core;
 /// Decides the writes of one namespace: limits, identity, conflicts. Each decision runs inside a transaction of its node's
 /// writer, on the state that it commits with.
 /// </summary>
-public sealed class NamespaceEngine(string @namespace, CommandWriter writer, NodeSettings settings)
+public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, NodeSettings settings)
 {
     public string Namespace { get; } = @namespace;
 
     /// <summary>Creates the memory, or merges the draft into the live one of its name.</summary>
     /// <param name="draft">Checked.</param>
-    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) => writer.RunAsync(session => DecideStoreAsync(session, draft, context));
+    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) => WriteAsync(session => DecideStoreAsync(session, draft, context), context);
 
     /// <summary>Takes a complete memory: new under its own id, or merged into the live one of its id or name.</summary>
     /// <param name="memory">Checked.</param>
-    public Task<WriteReceipt> ImportAsync(Memory memory) => writer.RunAsync(session => DecideImportAsync(session, memory));
+    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync(session => DecideImportAsync(session, memory), context);
 
     /// <param name="patch">Checked.</param>
     public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
-        writer.RunAsync(session => DecideUpdateAsync(session, id, patch, context));
+        WriteAsync(session => DecideUpdateAsync(session, id, patch, context), context);
 
-    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => writer.RunAsync(session => DecideDeleteAsync(session, id, context));
+    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync(session => DecideDeleteAsync(session, id, context), context);
 
     public Task<WriteReceipt> PromoteAsync(string id, WriteContext context) =>
-        writer.RunAsync(session => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context));
+        WriteAsync(session => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context), context);
 
     /// <summary>Archives those of the given memories that are still live.</summary>
-    public Task<long> ForgetAsync(IReadOnlyList<string> ids) => writer.RunAsync(session => DecideForgetAsync(session, ids));
+    public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
+        (await writer.RunAsync(session => DecideForgetAsync(session, ids), writer.Parse(context.Quorum))).Value;
 
     /// <summary>Archives those of the given memories that are still expired.</summary>
-    public Task<long> ExpireAsync(IReadOnlyList<string> ids) => writer.RunAsync(session => DecideExpireAsync(session, ids));
+    public async Task<long> ExpireAsync(IReadOnlyList<string> ids) => (await writer.RunAsync(session => DecideExpireAsync(session, ids), wanted: 1)).Value;
+
+    private async Task<WriteReceipt> WriteAsync(Func<WriteSession, ValueTask<WriteReceipt>> decide, WriteContext context)
+    {
+        var wanted = writer.Parse(context.Quorum);
+        var (receipt, outcome) = await writer.RunAsync(decide, wanted);
+        return writer.Settings.Nodes == 1 ? receipt : receipt with
+        {
+            Quorum = outcome,
+            Durability = outcome.Needed >= writer.Settings.QuorumWrites ? Durabilities.Quorum : Durabilities.BelowQuorum,
+        };
+    }
 
     private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context)
     {
@@ -81,7 +93,7 @@ public sealed class NamespaceEngine(string @namespace, CommandWriter writer, Nod
         return receipt;
     }
 
-    private static async ValueTask<WriteReceipt?> RepeatAsync(WriteSession session, string receiptId, string requestHash, MemoryDraft draft)
+    private async ValueTask<WriteReceipt?> RepeatAsync(WriteSession session, string receiptId, string requestHash, MemoryDraft draft)
     {
         if (await session.FindEntryAsync(new(MutationKind.IdempotencyReceipt, receiptId)) is not { } entry)
         {
@@ -95,6 +107,13 @@ public sealed class NamespaceEngine(string @namespace, CommandWriter writer, Nod
 
         // A retry answers as the first request did, also when the memory was deleted since: the write it asks about did happen.
         var row = await session.FindAsync(entry.Owner);
+        if (writer.Settings.Nodes > 1)
+        {
+            // The rows are logged once more as they are, so that the answer rests on what the peers hold now.
+            session.Relog(row is null ? MutationKind.MemoryDelete : MutationKind.Memory, entry.Owner);
+            session.Relog(MutationKind.IdempotencyReceipt, receiptId);
+        }
+
         var memory = row?.View ?? new Memory
         {
             Id = entry.Owner,

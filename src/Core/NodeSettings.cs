@@ -1,5 +1,6 @@
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core;
 
@@ -12,6 +13,9 @@ public sealed record NodeSettings
 
     /// <summary>Expired memories are archived; else they are deleted for good.</summary>
     public bool ArchiveOnGc { get; init; } = true;
+
+    /// <summary>How many nodes must hold a write; the number of peers is that of the links.</summary>
+    public ReplicaSetSettings ReplicaSet { get; init; } = ReplicaSetSettings.Single;
 
     /// <summary>How long touches of recalled memories gather before they are written together.</summary>
     public TimeSpan TouchInterval { get; init; } = TimeSpan.FromSeconds(1);

@@ -49,6 +49,8 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind SelfLink = new("self_link", 400);
     public static readonly ErrorKind InvalidAccessCount = new("invalid_access_count", 400);
     public static readonly ErrorKind InvalidIdempotencyKey = new("invalid_idempotency_key", 400);
+    public static readonly ErrorKind InvalidQuorum = new("invalid_quorum", 400);
+    public static readonly ErrorKind InvalidToken = new("invalid_token", 400);
     public static readonly ErrorKind IdempotencyMismatch = new("idempotency_mismatch", 422);
 
     public static readonly ErrorKind Unauthorized = new("unauthorized", 401);
@@ -57,6 +59,8 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind PreconditionFailed = new("precondition_failed", 412);
 
     public static readonly ErrorKind Overloaded = new("overloaded", 503);
+    public static readonly ErrorKind QuorumNotMet = new("quorum_not_met", 503);
+    public static readonly ErrorKind NotYet = new("not_yet", 503);
     public static readonly ErrorKind Draining = new("draining", 503);
     public static readonly ErrorKind StoreFailed = new("store_failed", 503);
     public static readonly ErrorKind StoreFull = new("store_full", 503);
@@ -69,7 +73,7 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
 }
 
 /// <summary>A request that cannot be served, for a reason the caller can act on.</summary>
-public sealed class MemoryException(ErrorKind kind, string message, Exception? inner = null) : Exception(message, inner)
+public class MemoryException(ErrorKind kind, string message, Exception? inner = null) : Exception(message, inner)
 {
     public ErrorKind Kind { get; } = kind;
 }

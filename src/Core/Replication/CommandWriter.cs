@@ -3,6 +3,9 @@ using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Core.Replication;
 
+/// <summary>What a decision gave, and the range of its mutations in the log; none when <paramref name="Last"/> is below <paramref name="First"/>.</summary>
+public sealed record Decided<T>(T Value, long First, long Last);
+
 /// <summary>
 /// The one writer of a store. It takes all commands that wait, runs them in order in one transaction, each on the state that the
 /// ones before it left, and answers every caller after the one fsync. A command that fails is undone alone. Decide and commit are
@@ -14,19 +17,18 @@ public sealed class CommandWriter : IAsyncDisposable
     private const int CommandsInGroup = 1_024;
 
     private readonly IMemoryStore _store;
-    private readonly TaskScheduler _scheduler;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly Channel<Command> _queue;
     private readonly TaskCompletionSource<StoreFatalException> _fatal = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _loop = Task.CompletedTask;
     private StoreHead _head;
+    private long _openedAt;
     private Timestamp _lastNow;
 
-    private CommandWriter(IMemoryStore store, TaskScheduler scheduler, TimeProvider time, Random random)
+    private CommandWriter(IMemoryStore store, TimeProvider time, Random random)
     {
         _store = store;
-        _scheduler = scheduler;
         _time = time;
         _random = random;
         _queue = Channel.CreateBounded<Command>(new BoundedChannelOptions(QueuedCommands) { SingleReader = true });
@@ -35,10 +37,14 @@ public sealed class CommandWriter : IAsyncDisposable
     /// <summary>Ends when the store can no longer be trusted: the process must stop and recover from disk.</summary>
     public Task<StoreFatalException> Fatal => _fatal.Task;
 
+    /// <summary>Gets every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
+    public Action<LogId, ChangeSet>? Committed { get; set; }
+
     /// <param name="scheduler">Exclusive: everything that the writer does runs on it.</param>
     public static async Task<CommandWriter> StartAsync(IMemoryStore store, TaskScheduler scheduler, TimeProvider time, Random random)
     {
-        var writer = new CommandWriter(store, scheduler, time, random) { _head = await store.ReadHeadAsync() };
+        var writer = new CommandWriter(store, time, random) { _head = await store.ReadHeadAsync() };
+        writer._openedAt = writer._head.Sequence;
         writer._loop = Task.Factory.StartNew(writer.LoopAsync, CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler).Unwrap();
         return writer;
     }
@@ -47,7 +53,10 @@ public sealed class CommandWriter : IAsyncDisposable
     /// Runs a decision in the next transaction. The task ends when what it decided is on stable storage, or with the
     /// <see cref="MemoryException"/> that it threw; then it changed nothing.
     /// </summary>
-    public async Task<T> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide)
+    public async Task<T> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide) => (await DecideAsync(decide)).Value;
+
+    /// <summary>As <see cref="RunAsync"/>, with where the decision's mutations stand in the log.</summary>
+    public async Task<Decided<T>> DecideAsync<T>(Func<WriteSession, ValueTask<T>> decide)
     {
         var command = new Command<T>(decide);
         try
@@ -66,6 +75,20 @@ public sealed class CommandWriter : IAsyncDisposable
 
         return await command.Task;
     }
+
+    /// <summary>A clock reading below every stamp that is drawn from now on, and the last sequence number before it.</summary>
+    public Task<StoreHead> DrawClockAsync() => RunAsync(static session =>
+    {
+        session.NextStamp();
+        return ValueTask.FromResult(session.Head);
+    });
+
+    /// <summary>Begins a new log under a new incarnation; what the old one holds since the store was opened is written to it again.</summary>
+    public Task RenewLogAsync() => RunAsync(static session =>
+    {
+        session.RequestRenewal();
+        return ValueTask.FromResult(0);
+    });
 
     /// <summary>Takes no more commands, finishes those that wait.</summary>
     public async ValueTask DisposeAsync()
@@ -92,6 +115,7 @@ public sealed class CommandWriter : IAsyncDisposable
     private async Task RunGroupAsync(List<Command> group)
     {
         var started = _time.GetTimestamp();
+        var renew = false;
         try
         {
             await using var transaction = await _store.BeginAsync();
@@ -104,13 +128,22 @@ public sealed class CommandWriter : IAsyncDisposable
             }
 
             _lastNow = session.Now;
+            _head = _head with { Clock = session.Head.Clock };
+            renew = session.RenewalRequested;
             if (session.HasChanges)
             {
                 var changes = session.ToChangeSet();
                 await transaction.CommitAsync(changes);
                 _head = changes.Head;
+                Committed?.Invoke(_store.Log, changes);
                 Instruments.CommitRows.Record(changes.Log.Count);
                 Instruments.CommitSeconds.Record(_time.GetElapsedTime(started).TotalSeconds);
+            }
+
+            await transaction.DisposeAsync();
+            if (renew)
+            {
+                await RenewAsync();
             }
         }
         catch (StoreFatalException exception)
@@ -138,6 +171,35 @@ public sealed class CommandWriter : IAsyncDisposable
         }
     }
 
+    private async Task RenewAsync()
+    {
+        // What was written since the store was opened stands under numbers that peers take for other rows: it is logged again.
+        var rows = new HashSet<RowKey>();
+        for (var after = _openedAt; await _store.ReadLogAsync(after, CommandsInGroup, int.MaxValue) is { Count: > 0 } page; after = page[^1].Position.Sequence)
+        {
+            rows.UnionWith(page.Select(static mutation => new RowKey(mutation.Kind, mutation.Key)));
+        }
+
+        await _store.RenewLogAsync();
+        _head = _head with { Sequence = 0 };
+        _openedAt = 0;
+        await using var transaction = await _store.BeginAsync();
+        var session = new WriteSession(transaction, _store.Log, _head, Timestamp.Now(_time), _random);
+        session.BeginDecision();
+        foreach (var row in rows)
+        {
+            session.Relog(row.Kind, row.Key);
+        }
+
+        if (session.HasChanges)
+        {
+            var changes = session.ToChangeSet();
+            await transaction.CommitAsync(changes);
+            _head = changes.Head;
+            Committed?.Invoke(_store.Log, changes);
+        }
+    }
+
     private static void Fail(List<Command> group, MemoryException exception)
     {
         foreach (var command in group)
@@ -157,17 +219,19 @@ public sealed class CommandWriter : IAsyncDisposable
 
     private sealed class Command<T>(Func<WriteSession, ValueTask<T>> decide) : Command
     {
-        private readonly TaskCompletionSource<T> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private T? _result;
+        private readonly TaskCompletionSource<Decided<T>> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private Decided<T>? _result;
         private Exception? _refused;
 
-        public Task<T> Task => _completion.Task;
+        public Task<Decided<T>> Task => _completion.Task;
 
         public override async ValueTask DecideAsync(WriteSession session)
         {
             try
             {
-                _result = await decide(session);
+                var first = session.Head.Sequence + 1;
+                var value = await decide(session);
+                _result = new(value, first, session.Head.Sequence);
             }
             catch (MemoryException exception) when (exception.Kind != ErrorKind.StoreFailed && exception.Kind != ErrorKind.StoreFull)
             {

@@ -33,7 +33,13 @@ public readonly record struct Digest(long Rows, UInt128 Hash)
 /// <summary>Names one digest. Rows that belong to no namespace of memories are under <c>@kind</c>.</summary>
 public readonly record struct DigestKey(string Namespace, int Bucket)
 {
+    /// <summary>All tombstones: there are few, and they go when every node has them.</summary>
+    public static DigestKey Tombstones { get; } = new("@tombstones", 0);
+
     public static DigestKey Of(MemoryState state) => new(state.Name.Value.Namespace, Digest.BucketOf(state.Id));
 
-    public static DigestKey Of(EntryState entry) => new($"@{(int)entry.Key.Kind}", Digest.BucketOf(entry.Key.Key));
+    public static DigestKey Of(EntryState entry) => Of(entry.Key.Kind, entry.Key.Key);
+
+    /// <summary>Of an entry.</summary>
+    public static DigestKey Of(MutationKind kind, string key) => new($"@{(int)kind}", Digest.BucketOf(key));
 }

@@ -10,7 +10,7 @@ namespace OrleansMemory.Core.Replication;
 /// </summary>
 public interface IMemoryStore : IAsyncDisposable
 {
-    /// <summary>The log that this store writes.</summary>
+    /// <summary>The log that this store writes. Changes only by <see cref="RenewLogAsync"/>.</summary>
     LogId Log { get; }
 
     /// <summary>Where files are, or the server is; no secrets.</summary>
@@ -23,6 +23,9 @@ public interface IMemoryStore : IAsyncDisposable
     ValueTask<StoreHead> ReadHeadAsync();
 
     ValueTask<IStoreTransaction> BeginAsync();
+
+    /// <summary>Draws a new incarnation: the log begins anew at 1. No transaction is open.</summary>
+    ValueTask RenewLogAsync();
 
     /// <summary>A memory as readers see it, with what is replicated of it; null when the id is not held or deleted.</summary>
     ValueTask<MemoryRow?> FindAsync(string id, CancellationToken cancellation = default);
@@ -60,6 +63,15 @@ public interface IMemoryStore : IAsyncDisposable
 
     /// <summary>Rows of this store's log after <paramref name="afterSequence"/>, ascending, with the present state of what they name, up to a number of rows and of bytes.</summary>
     ValueTask<IReadOnlyList<Mutation>> ReadLogAsync(long afterSequence, int rows, int bytes, CancellationToken cancellation = default);
+
+    /// <summary>Digests, with one for the tombstones under <see cref="DigestKey.Tombstones"/>, and the vector of the same instant.</summary>
+    ValueTask<DigestSnapshot> ReadDigestSnapshotAsync(CancellationToken cancellation = default);
+
+    /// <summary>Keys and hashes of replicated rows in the given buckets, after the given place; about <paramref name="limit"/> rows are looked at.</summary>
+    ValueTask<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, int limit, CancellationToken cancellation = default);
+
+    /// <summary>The present state of rows; those that are not there are left out.</summary>
+    ValueTask<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation = default);
 
     ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default);
 

@@ -17,6 +17,33 @@ public sealed class Replica(CommandWriter writer, TimeProvider time)
     /// <exception cref="MemoryException">The store failed: nothing was applied and no vector moved.</exception>
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch) => writer.RunAsync(session => DecideAsync(session, batch));
 
+    /// <summary>Joins rows that came by digest exchange, without a place in a log. A row that this code cannot read is left out, and its digest goes on to differ.</summary>
+    /// <returns>How many are held now, or overruled by a tombstone.</returns>
+    public Task<int> JoinAsync(IReadOnlyList<ReplicatedRow> rows) => writer.RunAsync(async session =>
+    {
+        var joined = 0;
+        foreach (var row in rows)
+        {
+            if (await session.JoinAsync(row.Key.Kind, row.Body) is ApplyOutcome.Applied or ApplyOutcome.RefusedDeleted)
+            {
+                joined++;
+            }
+        }
+
+        return joined;
+    });
+
+    /// <summary>Says that everything a peer held at some instant is held here too.</summary>
+    public Task<int> JoinVectorAsync(IReadOnlyDictionary<LogId, AppliedSet> vector) => writer.RunAsync(async session =>
+    {
+        foreach (var (log, held) in vector)
+        {
+            await session.JoinAppliedAsync(log, held);
+        }
+
+        return vector.Count;
+    });
+
     private async ValueTask<IReadOnlyList<ApplyOutcome>> DecideAsync(WriteSession session, IReadOnlyList<Mutation> batch)
     {
         var horizon = time.GetUtcNow().Add(MaxClockSkew).ToUnixTimeMilliseconds();

@@ -12,6 +12,35 @@ public sealed record AppliedSet(long Through, IReadOnlyList<(long First, long La
     public bool Contains(long sequence) =>
         sequence <= Through || Above.Any(range => sequence >= range.First && sequence <= range.Last);
 
+    /// <summary>True when every number from <paramref name="first"/> to <paramref name="last"/> is in the set.</summary>
+    public bool Covers(long first, long last) =>
+        last <= Through || Above.Any(range => Math.Max(first, Through + 1) >= range.First && last <= range.Last);
+
+    /// <summary>The ranges up to <paramref name="last"/> that are not in the set, ascending.</summary>
+    public IEnumerable<(long First, long Last)> Missing(long last)
+    {
+        var next = Through + 1;
+        foreach (var range in Above)
+        {
+            if (range.First > last)
+            {
+                break;
+            }
+
+            if (range.First > next)
+            {
+                yield return (next, range.First - 1);
+            }
+
+            next = Math.Max(next, range.Last + 1);
+        }
+
+        if (next <= last)
+        {
+            yield return (next, last);
+        }
+    }
+
     /// <summary>This set and the numbers from <paramref name="first"/> to <paramref name="last"/>.</summary>
     public AppliedSet With(long first, long last)
     {

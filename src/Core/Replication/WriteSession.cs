@@ -21,6 +21,7 @@ public sealed class WriteSession
     private readonly Stack<Action> _undo = [];
     private StoreHead _head;
     private Timestamp _now;
+    private bool _joined;
 
     internal WriteSession(IStoreTransaction transaction, LogId log, StoreHead head, Timestamp now, Random random)
     {
@@ -40,7 +41,10 @@ public sealed class WriteSession
     /// <summary>Where the last mutation of this session stands in the store's log.</summary>
     public LogPosition Position => new(_log, _head.Sequence);
 
-    internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0;
+    /// <summary>A decision asked for a new log; the writer begins it after this transaction.</summary>
+    internal bool RenewalRequested { get; private set; }
+
+    internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0 || _joined;
 
     /// <summary>Ids are drawn where they are decided, from the chance that the engine was given.</summary>
     public string NewId()
@@ -123,7 +127,7 @@ public sealed class WriteSession
             return ApplyOutcome.Already;
         }
 
-        var outcome = await JoinAsync(mutation);
+        var outcome = await JoinAsync(mutation.Kind, mutation.Body);
         if (outcome is ApplyOutcome.Applied or ApplyOutcome.RefusedDeleted)
         {
             // A row that a tombstone overrules is held by that tombstone: the vector covers it, though it counts toward no quorum.
@@ -133,6 +137,22 @@ public sealed class WriteSession
 
         return outcome;
     }
+
+    /// <summary>Adds to what is known to be held of another node's log.</summary>
+    public async ValueTask JoinAppliedAsync(LogId log, AppliedSet held)
+    {
+        var applied = await AppliedAsync(log);
+        var joined = applied.With(held);
+        if (log != _log && (joined.Through != applied.Through || !joined.Above.SequenceEqual(applied.Above)))
+        {
+            SetApplied(log, joined);
+        }
+    }
+
+    /// <summary>Logs a row again as it is, so that every peer answers for it once more.</summary>
+    public void Relog(MutationKind kind, string key) => Append(NextStamp(), epoch: 0, kind, key, idempotencyKey: null);
+
+    internal void RequestRenewal() => RenewalRequested = true;
 
     /// <summary>Keeps a refused row where an operator sees it.</summary>
     public void Refuse(DeadLetter letter)
@@ -236,18 +256,19 @@ public sealed class WriteSession
         }
     }
 
-    private async ValueTask<ApplyOutcome> JoinAsync(Mutation mutation)
+    /// <summary>Joins the state of a row, whichever way it came.</summary>
+    public async ValueTask<ApplyOutcome> JoinAsync(MutationKind kind, ReadOnlyMemory<byte> body)
     {
         try
         {
-            switch (mutation.Kind)
+            switch (kind)
             {
                 case MutationKind.Memory:
-                    return await JoinAsync(MemoryCodec.Decode(mutation.Body));
+                    return await JoinAsync(MemoryCodec.Decode(body));
                 case MutationKind.MemoryDelete:
-                    return await JoinAsync(MemoryCodec.DecodeTombstone(mutation.Body));
+                    return await JoinAsync(MemoryCodec.DecodeTombstone(body));
                 default:
-                    return await JoinAsync(EntryState.Decode(mutation.Body));
+                    return await JoinAsync(EntryState.Decode(body));
             }
         }
         catch (MemoryException exception) when (exception.Kind == ErrorKind.MalformedRequest)
@@ -264,6 +285,8 @@ public sealed class WriteSession
             return ApplyOutcome.RefusedDeleted;
         }
 
+        _joined = true;
+        Observe(incoming.NewestStamp);
         var state = slot.Row is { } held ? MemoryMerge.Merge(held.Own, incoming) : incoming;
         await SetAsync(slot, state, slot.Row?.Access ?? await AccessOfNewAsync(incoming.Id));
         return ApplyOutcome.Applied;
@@ -271,6 +294,8 @@ public sealed class WriteSession
 
     private async ValueTask<ApplyOutcome> JoinAsync(Tombstone incoming)
     {
+        _joined = true;
+        Observe(incoming.Stamp);
         var slot = await SlotAsync(incoming.Id);
         await BuryAsync(slot, slot.Tombstone is { } held ? MemoryMerge.Merge(held, incoming) : incoming);
         return ApplyOutcome.Applied;
@@ -278,6 +303,8 @@ public sealed class WriteSession
 
     private async ValueTask<ApplyOutcome> JoinAsync(EntryState incoming)
     {
+        _joined = true;
+        Observe(incoming.Stamp);
         var held = await FindEntryAsync(incoming.Key);
         await SetAsync(held is null ? incoming : EntryState.Merge(held, incoming));
         return ApplyOutcome.Applied;

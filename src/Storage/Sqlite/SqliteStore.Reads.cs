@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
@@ -165,11 +166,44 @@ public sealed partial class SqliteStore
             },
             cancellation);
 
-    public ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default) =>
-        _readers.ReadAsync<IReadOnlyDictionary<LogId, AppliedSet>>(
-            reader => reader.Statement("select node, incarnation, applied, ranges from vector where set_id = 0").All(static row => (Log: ParseLog(row.Text(0), row.Text(1)), Applied: AppliedSet.Parse(row.Integer(2), row.Text(3))))
-                .ToDictionary(static pair => pair.Log, static pair => pair.Applied),
+    public ValueTask<DigestSnapshot> ReadDigestSnapshotAsync(CancellationToken cancellation = default) => _readers.ReadAsync(
+        static reader =>
+        {
+            var digests = ReadDigests(reader);
+            var tombstones = default(Digest);
+            foreach (var hash in reader.Statement("select hash from tombstone").All(static row => (object)MemoryRows.ParseHash(row.Blob(0))))
+            {
+                tombstones = tombstones.With((UInt128)hash);
+            }
+
+            digests[DigestKey.Tombstones] = tombstones;
+            return new DigestSnapshot(digests, ReadVector(reader));
+        },
+        cancellation);
+
+    public ValueTask<RowHashPage> ReadHashesAsync(
+        IReadOnlyCollection<DigestKey> buckets, string? after, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync(reader => ReadHashes(reader, buckets as IReadOnlySet<DigestKey> ?? buckets.ToHashSet(), after, limit), cancellation);
+
+    public ValueTask<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<ReplicatedRow>>(
+            reader =>
+            {
+                var rows = new List<ReplicatedRow>(keys.Count);
+                foreach (var key in keys)
+                {
+                    if (Present(reader, key) is { } row)
+                    {
+                        rows.Add(row);
+                    }
+                }
+
+                return rows;
+            },
             cancellation);
+
+    public ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyDictionary<LogId, AppliedSet>>(ReadVector, cancellation);
 
     public ValueTask<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(int limit, CancellationToken cancellation = default) =>
         _readers.ReadAsync<IReadOnlyList<DeadLetter>>(
@@ -292,42 +326,90 @@ public sealed partial class SqliteStore
         ? log
         : throw new MemoryException(ErrorKind.StoreFailed, $"the store names a log that is none: {node}~{incarnation}");
 
+    private static Dictionary<LogId, AppliedSet> ReadVector(SqliteReader reader) =>
+        reader.Statement("select node, incarnation, applied, ranges from vector where set_id = 0")
+            .All(static row => (Log: ParseLog(row.Text(0), row.Text(1)), Applied: AppliedSet.Parse(row.Integer(2), row.Text(3))))
+            .ToDictionary(static pair => pair.Log, static pair => pair.Applied);
+
+    /// <summary>One table after the other, each in the order of its key; the place is the table's letter and the last key.</summary>
+    private static RowHashPage ReadHashes(SqliteReader reader, IReadOnlySet<DigestKey> buckets, string? after, int limit)
+    {
+        var place = after ?? "m0";
+        var rows = new List<(RowKey, UInt128)>();
+        var table = place[0];
+        var key = place[1..];
+        string? last = null;
+        var read = 0;
+        switch (table)
+        {
+            case 'm':
+                foreach (var (row, id, bucket, hash) in reader.Statement("select row, id, namespace, hash from memory where row > ?1 order by row limit ?2")
+                    .Bind(1, long.Parse(key, CultureInfo.InvariantCulture)).Bind(2, limit)
+                    .All(static found => Tuple.Create(found.Integer(0), found.Text(1), new DigestKey(found.Text(2), Digest.BucketOf(found.Text(1))), MemoryRows.ParseHash(found.Blob(3)))))
+                {
+                    read++;
+                    last = row.ToString(CultureInfo.InvariantCulture);
+                    if (buckets.Contains(bucket))
+                    {
+                        rows.Add((new(MutationKind.Memory, id), hash));
+                    }
+                }
+
+                return new(rows, read == limit ? $"m{last}" : "t");
+            case 't':
+                foreach (var (id, hash) in reader.Statement("select id, hash from tombstone where id > ?1 order by id limit ?2")
+                    .Bind(1, key).Bind(2, limit).All(static found => Tuple.Create(found.Text(0), MemoryRows.ParseHash(found.Blob(1)))))
+                {
+                    read++;
+                    last = id;
+                    if (buckets.Contains(DigestKey.Tombstones))
+                    {
+                        rows.Add((new(MutationKind.MemoryDelete, id), hash));
+                    }
+                }
+
+                return new(rows, read == limit ? $"t{last}" : "e0/");
+            case 'e':
+                var separator = key.IndexOf('/', StringComparison.Ordinal);
+                foreach (var (kind, name, hash) in reader.Statement("select kind, key, hash from entry where (kind, key) > (?1, ?2) order by kind, key limit ?3")
+                    .Bind(1, long.Parse(key[..separator], CultureInfo.InvariantCulture)).Bind(2, key[(separator + 1)..]).Bind(3, limit)
+                    .All(static found => Tuple.Create((MutationKind)found.Integer(0), found.Text(1), MemoryRows.ParseHash(found.Blob(2)))))
+                {
+                    read++;
+                    last = $"{(int)kind}/{name}";
+                    if (buckets.Contains(DigestKey.Of(kind, name)))
+                    {
+                        rows.Add((new(kind, name), hash));
+                    }
+                }
+
+                return new(rows, read == limit ? $"e{last}" : null);
+            default:
+                throw new MemoryException(ErrorKind.InvalidCursor, "not a place that this store gave");
+        }
+    }
+
     /// <summary>A log row with the present state of what it names.</summary>
     private Mutation Present(SqliteReader reader, LogRow row)
     {
-        // A memory's put may have become a delete since; what is sent then is the delete.
-        var kind = row.Kind;
-        ReadOnlyMemory<byte>? body;
-        if (kind is MutationKind.Memory or MutationKind.MemoryDelete)
+        var present = Present(reader, new RowKey(row.Kind, row.Key))
+            ?? throw new MemoryException(ErrorKind.StoreFailed, $"log row {row.Sequence} names a row that is not there");
+        return new(new(Log, row.Sequence), new(row.Clock, Log), row.Epoch, present.Key.Kind, row.Key, present.Body, row.IdempotencyKey);
+    }
+
+    /// <summary>A memory's put may have become a delete since, which is then its state.</summary>
+    private static ReplicatedRow? Present(SqliteReader reader, RowKey key)
+    {
+        if (key.Kind is not (MutationKind.Memory or MutationKind.MemoryDelete))
         {
-            var memory = reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, row.Key).First(MemoryRows.ReadRow);
-            kind = memory is null ? MutationKind.MemoryDelete : MutationKind.Memory;
-            body = memory is null ? Body("select body from tombstone where id = ?1", null) : MemoryCodec.Encode(memory.Own);
-        }
-        else
-        {
-            body = Body("select body from entry where key = ?1 and kind = ?2", (long)kind);
+            return reader.Statement("select body from entry where kind = ?1 and key = ?2").Bind(1, (long)key.Kind).Bind(2, key.Key)
+                .First(row => new ReplicatedRow(key, row.Blob(0).ToArray()));
         }
 
-        return new(
-            new(Log, row.Sequence),
-            new(row.Clock, Log),
-            row.Epoch,
-            kind,
-            row.Key,
-            body ?? throw new MemoryException(ErrorKind.StoreFailed, $"log row {row.Sequence} names a row that is not there"),
-            row.IdempotencyKey);
-
-        ReadOnlyMemory<byte>? Body(string sql, long? second)
-        {
-            var statement = reader.Statement(sql).Bind(1, row.Key);
-            if (second is { } value)
-            {
-                statement.Bind(2, value);
-            }
-
-            return statement.First(static found => found.Blob(0).ToArray()) is { } bytes ? bytes : (ReadOnlyMemory<byte>?)null;
-        }
+        return reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, key.Key)
+                .First(static row => new ReplicatedRow(new(MutationKind.Memory, row.Text(0)), MemoryCodec.Encode(MemoryRows.ReadRow(row).Own)))
+            ?? reader.Statement("select body from tombstone where id = ?1").Bind(1, key.Key)
+                .First(row => new ReplicatedRow(new(MutationKind.MemoryDelete, key.Key), row.Blob(0).ToArray()));
     }
 
     private StoreVerification Verify(SqliteReader reader)

@@ -28,7 +28,6 @@ public sealed partial class SqliteStore : IMemoryStore
     private SqliteStore(string path, StoreLock held, SqliteDatabase database, LogId log, TimeProvider time)
     {
         Path = path;
-        Log = log;
         _lock = held;
         _database = database;
         _index = SqliteTextIndex.Open(path, log.ToString(), time);
@@ -36,7 +35,7 @@ public sealed partial class SqliteStore : IMemoryStore
         _readers = new(path);
     }
 
-    public LogId Log { get; }
+    public LogId Log => _writer.Log;
 
     public string Path { get; }
 
@@ -94,6 +93,19 @@ public sealed partial class SqliteStore : IMemoryStore
     {
         await _index.WaitForRoomAsync();
         return _writer.Begin();
+    }
+
+    public ValueTask RenewLogAsync()
+    {
+        try
+        {
+            _writer.RenewLog(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+            return ValueTask.CompletedTask;
+        }
+        catch (SqliteException exception)
+        {
+            throw Failure(exception);
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -12,7 +12,6 @@ internal sealed class SqliteWriter
     private const int TrimmedRows = 1_000;
 
     private readonly SqliteDatabase _database;
-    private readonly LogId _log;
     private readonly SqliteTextIndex _index;
     private readonly SqliteStatement _begin;
     private readonly SqliteStatement _commit;
@@ -45,7 +44,7 @@ internal sealed class SqliteWriter
     public SqliteWriter(SqliteDatabase database, LogId log, SqliteTextIndex index)
     {
         _database = database;
-        _log = log;
+        Log = log;
         _index = index;
         _begin = database.Prepare("begin immediate");
         _commit = database.Prepare("commit");
@@ -85,10 +84,20 @@ internal sealed class SqliteWriter
         _trimmed = (database.QueryInteger("select min(n) from index_queue") ?? (_queued + 1)) - 1;
     }
 
+    public LogId Log { get; private set; }
+
+    public void RenewLog(ReadOnlySpan<byte> incarnation)
+    {
+        var log = new LogId(Log.Node, System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(incarnation));
+        using var update = _database.Prepare("update meta set value = ?1 where key = 'incarnation'");
+        update.Bind(1, FormatIncarnation(log)).Run();
+        Log = log;
+    }
+
     public StoreHead ReadHead()
     {
         var clock = long.Parse(_database.QueryText("select value from meta where key = 'clock'") ?? "0", CultureInfo.InvariantCulture);
-        return new(FindApplied(_log).Through, clock);
+        return new(FindApplied(Log).Through, clock);
     }
 
     /// <exception cref="MemoryException">The store cannot be written now.</exception>
@@ -131,7 +140,7 @@ internal sealed class SqliteWriter
 
         foreach (var row in changes.Log)
         {
-            _appendLog.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(_log)).Bind(3, row.Sequence).Bind(4, row.Clock).Bind(5, row.Epoch)
+            _appendLog.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(Log)).Bind(3, row.Sequence).Bind(4, row.Clock).Bind(5, row.Epoch)
                 .Bind(6, (long)row.Kind).Bind(7, row.Key).Bind(8, row.IdempotencyKey).Run();
         }
 

@@ -1,0 +1,62 @@
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>
+/// Brings in from a peer what no log brings any more: rows of a log whose writer is gone or began anew, or that a damaged or
+/// restored store lacks. Compares digests, then hashes of what differs, then fetches rows and joins them. After a full round this
+/// store holds all that the peer held at its start, and says so in its vector.
+/// </summary>
+public sealed class AntiEntropy(IMemoryStore store, Replica replica)
+{
+    private const int HashRows = 5_000;
+    private const int FetchRows = 500;
+
+    /// <returns>How many rows were brought in.</returns>
+    /// <exception cref="LinkException">The peer stopped answering; what was brought in stays.</exception>
+    public async Task<long> PullAsync(IReplicaLink peer, CancellationToken cancellation)
+    {
+        var theirs = await peer.ReadDigestsAsync(cancellation);
+        var mine = await store.ReadDigestSnapshotAsync(cancellation);
+        var differing = theirs.Digests.Where(pair => mine.Digests.GetValueOrDefault(pair.Key) != pair.Value).Select(static pair => pair.Key).ToHashSet();
+        long pulled = 0;
+        var whole = true;
+        if (differing.Count > 0)
+        {
+            string? after = null;
+            do
+            {
+                var page = await peer.ReadHashesAsync(differing, after, cancellation);
+                foreach (var keys in (await MissingAsync(page.Rows, cancellation)).Chunk(FetchRows))
+                {
+                    var rows = await peer.ReadRowsAsync(keys, cancellation);
+                    var joined = await replica.JoinAsync(rows);
+                    whole &= joined == rows.Count;
+                    pulled += joined;
+                }
+
+                after = page.Next;
+            }
+            while (after is not null);
+        }
+
+        if (whole)
+        {
+            await replica.JoinVectorAsync(theirs.Vector);
+        }
+
+        return pulled;
+    }
+
+    /// <summary>Those rows that this store holds otherwise or not at all.</summary>
+    private async Task<IReadOnlyList<RowKey>> MissingAsync(IReadOnlyList<(RowKey Key, UInt128 Hash)> rows, CancellationToken cancellation)
+    {
+        var missing = new List<RowKey>();
+        foreach (var chunk in rows.Chunk(HashRows))
+        {
+            var held = (await store.ReadRowsAsync([.. chunk.Select(static row => row.Key)], cancellation))
+                .ToDictionary(static row => (row.Key.Kind, row.Key.Key), static row => MemoryCodec.Hash(row.Body.Span));
+            missing.AddRange(chunk.Where(row => !held.TryGetValue((row.Key.Kind, row.Key.Key), out var hash) || hash != row.Hash).Select(static row => row.Key));
+        }
+
+        return missing;
+    }
+}

@@ -1,0 +1,350 @@
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>What a pump's owner knows of its peer.</summary>
+/// <param name="Node">Null until the peer was heard.</param>
+/// <param name="Problem">Why the peer does not count; null when it does.</param>
+public sealed record PeerStatus(
+    string Address,
+    string? Node,
+    bool IsUp,
+    string? Problem,
+    long BehindRows,
+    double BehindSeconds,
+    Timestamp? LastHeardAt,
+    PeerHello? Hello);
+
+/// <summary>
+/// Ships this node's log to one peer for as long as the node runs. Every row goes to every peer, whatever became of the request
+/// that wrote it. Two lanes: new rows go at once on the live lane, while the gap lane brings what the peer missed, so a node that
+/// was long away counts for new writes as soon as it answers. What the peer holds is told by the peer at each connect; nothing
+/// here has to survive a restart.
+/// </summary>
+public sealed class PeerPump(
+    IReplicaLink link,
+    IMemoryStore store,
+    MutationFeed feed,
+    QuorumWriter quorum,
+    PeerSession session,
+    TimeProvider time,
+    Random random)
+{
+    private const int BatchRows = 512;
+    private const int BatchBytes = 1 << 20;
+
+    /// <summary>Batches on the way at once: while they are, the next one gathers.</summary>
+    private const int LiveInFlight = 2;
+    private const int GapInFlight = 2;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private AppliedSet _held = AppliedSet.None;
+    private PeerHello? _hello;
+    private Timestamp? _lastHeardAt;
+    private string? _problem = "not heard of yet";
+    private long _oldestUnheldSince;
+    private string? _refusal;
+
+    /// <summary>Why the peer must never count; null when it may.</summary>
+    public string? Refusal => Volatile.Read(ref _refusal);
+
+    public PeerStatus Status
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var head = feed.Head.Sequence;
+                var behind = Math.Max(0, head - _held.Through - _held.Above.Sum(static range => range.Last - range.First + 1));
+                var seconds = behind == 0 || _oldestUnheldSince == 0 ? 0 : time.GetElapsedTime(_oldestUnheldSince).TotalSeconds;
+                return new(link.Address, _hello?.Log.Node, _problem is null, _problem, behind, seconds, _lastHeardAt, _hello);
+            }
+        }
+    }
+
+    /// <summary>Runs until it is told to stop.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        quorum.AddPeer(link.Address);
+        var pause = FirstPause;
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                await GreetAsync(stop);
+                pause = FirstPause;
+                await ShipAsync(stop);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (PeerRefusedException exception)
+            {
+                // A wrong peer never counts, and is asked again in case its operator mends it.
+                Lose(exception.Message, isDown: true);
+                Volatile.Write(ref _refusal, exception.Message);
+                pause = LongestPause;
+            }
+            catch (Exception exception) when (exception is LinkException or MemoryException)
+            {
+                Lose(exception.Message, exception is LinkException { IsDown: true });
+            }
+
+            try
+            {
+                await Task.Delay(pause * (0.5 + random.NextDouble()), time, stop);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+    }
+
+    private async Task GreetAsync(CancellationToken stop)
+    {
+        using var deadline = new CancellationTokenSource(CallDeadline, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(stop, deadline.Token);
+        PeerHello hello;
+        var sent = time.GetTimestamp();
+        try
+        {
+            hello = await link.GreetAsync(await session.HelloAsync(), both.Token);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new LinkException($"{link.Address} did not answer a greeting within {CallDeadline.TotalSeconds} s", isDown: false);
+        }
+
+        await session.HeardAsync(link.Address, hello, time.GetElapsedTime(sent));
+        var held = hello.Vector.GetValueOrDefault(feed.Head.Log) ?? AppliedSet.None;
+        lock (_gate)
+        {
+            _hello = hello;
+            _held = held;
+            _lastHeardAt = Timestamp.Now(time);
+            _problem = null;
+        }
+
+        Volatile.Write(ref _refusal, null);
+
+        quorum.Connected(link.Address, held);
+    }
+
+    /// <summary>Ships until a call fails.</summary>
+    private async Task ShipAsync(CancellationToken stop)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var head = feed.Head;
+        Task[] lanes = [ShipLiveAsync(head, ended.Token), ShipGapAsync(head, ended.Token), BeatAsync(ended.Token)];
+        try
+        {
+            // The gap lane ends when the gap is closed; the others only when something fails.
+            var first = await Task.WhenAny(lanes[0], lanes[2], FailedAsync(lanes[1]));
+            await first;
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            foreach (var lane in lanes)
+            {
+                try
+                {
+                    await lane;
+                }
+                catch (Exception exception) when (exception is OperationCanceledException or LinkException or MemoryException or PeerRefusedException)
+                {
+                    // The first failure is the one that is told.
+                }
+            }
+        }
+    }
+
+    private static async Task FailedAsync(Task lane)
+    {
+        await lane;
+        await new TaskCompletionSource().Task;
+    }
+
+    private async Task ShipLiveAsync(LogPosition from, CancellationToken ended)
+    {
+        var inFlight = new List<Task>(LiveInFlight);
+        var next = from;
+        while (true)
+        {
+            if (feed.Head.Log != next.Log)
+            {
+                throw new LinkException("this node began a new log", isDown: false);
+            }
+
+            var batch = feed.Read(next.Sequence, BatchRows, BatchBytes) ?? await store.ReadLogAsync(next.Sequence, BatchRows, BatchBytes, ended);
+            if (batch.Count == 0)
+            {
+                await Task.WhenAny([feed.WaitAsync(next, ended), .. inFlight]);
+                ended.ThrowIfCancellationRequested();
+            }
+            else
+            {
+                inFlight.Add(SendAsync(batch, ended));
+                next = batch[^1].Position;
+            }
+
+            await SettleAsync(inFlight, LiveInFlight);
+        }
+    }
+
+    private async Task ShipGapAsync(LogPosition through, CancellationToken ended)
+    {
+        AppliedSet held;
+        lock (_gate)
+        {
+            held = _held;
+        }
+
+        var inFlight = new List<Task>(GapInFlight);
+        foreach (var (first, last) in held.Missing(through.Sequence).ToList())
+        {
+            for (var next = first; next <= last;)
+            {
+                var page = await store.ReadLogAsync(next - 1, (int)Math.Min(BatchRows, last - next + 1), BatchBytes, ended);
+                if (page.Count == 0)
+                {
+                    break;
+                }
+
+                inFlight.Add(SendAsync(page, ended));
+                next = page[^1].Position.Sequence + 1;
+                await SettleAsync(inFlight, GapInFlight);
+            }
+        }
+
+        await Task.WhenAll(inFlight);
+    }
+
+    private async Task BeatAsync(CancellationToken ended)
+    {
+        while (true)
+        {
+            await Task.Delay(Heartbeat, time, ended);
+            using var deadline = new CancellationTokenSource(CallDeadline, time);
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(ended, deadline.Token);
+            var sent = time.GetTimestamp();
+            PeerHello hello;
+            try
+            {
+                hello = await link.GreetAsync(await session.HelloAsync(), both.Token);
+            }
+            catch (OperationCanceledException) when (!ended.IsCancellationRequested)
+            {
+                throw new LinkException($"{link.Address} stopped answering", isDown: false);
+            }
+
+            await session.HeardAsync(link.Address, hello, time.GetElapsedTime(sent));
+            lock (_gate)
+            {
+                _hello = hello;
+                _lastHeardAt = Timestamp.Now(time);
+            }
+        }
+    }
+
+    private static async Task SettleAsync(List<Task> inFlight, int most)
+    {
+        for (var index = inFlight.Count - 1; index >= 0; index--)
+        {
+            if (inFlight[index].IsCompleted)
+            {
+                await inFlight[index];
+                inFlight.RemoveAt(index);
+            }
+        }
+
+        while (inFlight.Count >= most)
+        {
+            var done = await Task.WhenAny(inFlight);
+            inFlight.Remove(done);
+            await done;
+        }
+    }
+
+    private async Task SendAsync(IReadOnlyList<Mutation> batch, CancellationToken ended)
+    {
+        IReadOnlyList<ApplyOutcome> outcomes;
+        using var deadline = new CancellationTokenSource(CallDeadline, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(ended, deadline.Token);
+        lock (_gate)
+        {
+            if (_oldestUnheldSince == 0)
+            {
+                _oldestUnheldSince = time.GetTimestamp();
+            }
+        }
+
+        try
+        {
+            outcomes = await link.ApplyAsync(batch, both.Token);
+        }
+        catch (OperationCanceledException) when (!ended.IsCancellationRequested)
+        {
+            throw new LinkException($"{link.Address} did not answer within {CallDeadline.TotalSeconds} s", isDown: false);
+        }
+
+        if (outcomes.Count != batch.Count)
+        {
+            throw new LinkException($"{link.Address} answered for {outcomes.Count} of {batch.Count} rows", isDown: false);
+        }
+
+        // Runs of rows that count are told as ranges.
+        for (var first = 0; first < batch.Count;)
+        {
+            if (outcomes[first] is not (ApplyOutcome.Applied or ApplyOutcome.Already))
+            {
+                quorum.Refused(link.Address, batch[first].Position.Sequence, outcomes[first]);
+                first++;
+                continue;
+            }
+
+            var last = first;
+            while (last + 1 < batch.Count && outcomes[last + 1] is ApplyOutcome.Applied or ApplyOutcome.Already
+                && batch[last + 1].Position.Sequence == batch[last].Position.Sequence + 1)
+            {
+                last++;
+            }
+
+            Held(batch[first].Position.Sequence, batch[last].Position.Sequence);
+            first = last + 1;
+        }
+    }
+
+    private void Held(long first, long last)
+    {
+        lock (_gate)
+        {
+            _held = _held.With(first, last);
+            _oldestUnheldSince = _held.Covers(1, feed.Head.Sequence) ? 0 : time.GetTimestamp();
+        }
+
+        quorum.Acknowledged(link.Address, first, last);
+    }
+
+    private void Lose(string problem, bool isDown)
+    {
+        lock (_gate)
+        {
+            _problem = problem;
+        }
+
+        quorum.Lost(link.Address, isDown);
+    }
+}
+
+/// <summary>A peer answered, but it must not count: it is this node itself, or one that another address names already.</summary>
+public sealed class PeerRefusedException(string message) : Exception(message);

@@ -1,0 +1,104 @@
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>What a node says of itself to its peers, and what it makes of what they say.</summary>
+public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, TimeProvider time, Func<bool> isRecovering)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, PeerHello> _hellos = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TimeSpan> _ahead = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource _compared = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Ends with the first comparison of clocks with a peer.</summary>
+    public Task Compared => _compared.Task;
+
+    /// <summary>How far this node's clock is ahead of the median of its peers'; zero until one was heard.</summary>
+    public TimeSpan Ahead
+    {
+        get
+        {
+            lock (_gate)
+            {
+                if (_ahead.Count == 0)
+                {
+                    return TimeSpan.Zero;
+                }
+
+                var sorted = _ahead.Values.Order().ToList();
+                return sorted[(sorted.Count - 1) / 2];
+            }
+        }
+    }
+
+    /// <summary>True while this node must originate nothing: its clock is too far ahead of its peers'.</summary>
+    public bool IsClockAhead => Ahead > Replica.MaxClockSkew;
+
+    /// <summary>Nodes that were heard, by address.</summary>
+    public IReadOnlyDictionary<string, PeerHello> Hellos
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return new Dictionary<string, PeerHello>(_hellos);
+            }
+        }
+    }
+
+    public async Task<PeerHello> HelloAsync()
+    {
+        // The clock is drawn from the writer before the vector is read: rows after it are stamped above it.
+        var head = await writer.DrawClockAsync();
+        var vector = await store.ReadVectorAsync();
+        List<string> members;
+        lock (_gate)
+        {
+            members = [.. _hellos.Values.Select(static hello => hello.Log.Node).Append(store.Log.Node).Distinct().Order(StringComparer.Ordinal)];
+        }
+
+        return new(
+            store.Log,
+            head.Sequence,
+            head.Clock,
+            time.GetUtcNow().ToUnixTimeMilliseconds(),
+            settings.Nodes,
+            settings.QuorumWrites,
+            members,
+            isRecovering(),
+            vector);
+    }
+
+    /// <summary>Takes an answer in.</summary>
+    /// <param name="roundTrip">From asking to hearing: the peer read its clock in between.</param>
+    /// <exception cref="PeerRefusedException">The peer must not count.</exception>
+    public async Task HeardAsync(string address, PeerHello hello, TimeSpan roundTrip)
+    {
+        lock (_gate)
+        {
+            if (hello.Log.Node == store.Log.Node)
+            {
+                throw new PeerRefusedException($"{address} is this node itself (node id {store.Log.Node}); take it out of --quorum-peers, or give each node its own --node-id");
+            }
+
+            foreach (var (other, known) in _hellos)
+            {
+                if (other != address && known.Log.Node == hello.Log.Node)
+                {
+                    throw new PeerRefusedException($"{address} and {other} are the same node ({hello.Log.Node}); name it once in --quorum-peers");
+                }
+            }
+
+            _hellos[address] = hello;
+            var peerNow = DateTimeOffset.FromUnixTimeMilliseconds(hello.UnixMilliseconds) + (roundTrip / 2);
+            _ahead[address] = time.GetUtcNow() - peerNow;
+        }
+
+        _compared.TrySetResult();
+        if (hello.Vector.TryGetValue(store.Log, out var held) && Highest(held) > (await store.ReadHeadAsync()).Sequence)
+        {
+            // The store is an older copy of what this node once was: its numbers would name other rows than they did.
+            await writer.RenewLogAsync();
+        }
+    }
+
+    private static long Highest(AppliedSet held) => held.Above.Count > 0 ? held.Above[^1].Last : held.Through;
+}

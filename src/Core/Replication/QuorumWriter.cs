@@ -1,0 +1,239 @@
+namespace OrleansMemory.Core.Replication;
+
+/// <summary>What a write reached.</summary>
+/// <param name="Got">Nodes that hold it durably, this one included.</param>
+/// <param name="Reason">Null when the quorum was met; else one of <see cref="QuorumReasons"/>.</param>
+public sealed record QuorumOutcome(int Got, int Needed, string? Reason)
+{
+    public bool IsMet => Got >= Needed;
+}
+
+public static class QuorumReasons
+{
+    /// <summary>Every missing peer is known to be down.</summary>
+    public const string Unreachable = "unreachable";
+
+    /// <summary>The deadline passed.</summary>
+    public const string Timeout = "timeout";
+
+    /// <summary>A peer that is up would not take the row.</summary>
+    public const string Refused = "refused";
+
+    /// <summary>A newer activation has replaced the one that decided.</summary>
+    public const string Fenced = "fenced";
+
+    public const string ClockSkew = "clock_skew";
+    public const string StoreFailed = "store_failed";
+    public const string Draining = "draining";
+}
+
+/// <summary>
+/// Waits until enough replicas hold a write. It only watches: the pumps ship every row to every peer whatever is answered to
+/// whom, so a quorum that is met, a caller that leaves and a deadline that passes cancel nothing.
+/// </summary>
+public sealed class QuorumWriter(TimeProvider time)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Peer> _peers = new(StringComparer.Ordinal);
+    private readonly SortedSet<Waiter> _waiters = new(Comparer<Waiter>.Create(
+        static (a, b) => a.Last != b.Last ? a.Last.CompareTo(b.Last) : a.Number.CompareTo(b.Number)));
+
+    private long _numbers;
+
+    /// <summary>Nodes of the set, this one included.</summary>
+    public int Nodes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _peers.Count + 1;
+            }
+        }
+    }
+
+    /// <summary>A peer that counts; until it is heard of, nobody knows whether it is down.</summary>
+    public void AddPeer(string peer)
+    {
+        lock (_gate)
+        {
+            _peers[peer] = new Peer();
+        }
+    }
+
+    /// <summary>The peer told what it holds of this node's log.</summary>
+    public void Connected(string peer, AppliedSet held)
+    {
+        lock (_gate)
+        {
+            _peers[peer].State = PeerState.Up;
+            _peers[peer].Held = held;
+            Settle();
+        }
+    }
+
+    /// <summary>The peer stopped answering.</summary>
+    public void Lost(string peer, bool isDown)
+    {
+        lock (_gate)
+        {
+            _peers[peer].State = isDown ? PeerState.Down : PeerState.Silent;
+            Settle();
+        }
+    }
+
+    /// <summary>The peer holds these rows durably.</summary>
+    public void Acknowledged(string peer, long first, long last)
+    {
+        lock (_gate)
+        {
+            _peers[peer].Held = _peers[peer].Held.With(first, last);
+            Settle(last);
+        }
+    }
+
+    /// <summary>The peer would not take a row, for now or for good.</summary>
+    public void Refused(string peer, long sequence, ApplyOutcome outcome)
+    {
+        lock (_gate)
+        {
+            foreach (var waiter in _waiters)
+            {
+                if (sequence >= waiter.First && sequence <= waiter.Last)
+                {
+                    waiter.Refusal = outcome == ApplyOutcome.Fenced ? QuorumReasons.Fenced : QuorumReasons.Refused;
+                }
+            }
+        }
+    }
+
+    /// <summary>This node writes a new log: nobody holds anything of it.</summary>
+    public void Renewed()
+    {
+        lock (_gate)
+        {
+            foreach (var peer in _peers.Values)
+            {
+                peer.Held = AppliedSet.None;
+            }
+        }
+    }
+
+    /// <summary>Waits until <paramref name="needed"/> nodes hold the rows from first to last, it can no longer happen, or the time is over.</summary>
+    /// <param name="needed">Nodes, this one included; more than there are is cut to all.</param>
+    public async Task<QuorumOutcome> WaitAsync(long first, long last, int needed, TimeSpan timeout)
+    {
+        Waiter waiter;
+        lock (_gate)
+        {
+            waiter = new(first, last, Math.Min(needed, _peers.Count + 1), _numbers++);
+            if (Judge(waiter) is { } known)
+            {
+                return known;
+            }
+
+            _waiters.Add(waiter);
+        }
+
+        try
+        {
+            return await waiter.Outcome.Task.WaitAsync(timeout, time);
+        }
+        catch (TimeoutException)
+        {
+            lock (_gate)
+            {
+                _waiters.Remove(waiter);
+                return Judge(waiter) ?? new(Got(waiter), waiter.Needed, waiter.Refusal ?? QuorumReasons.Timeout);
+            }
+        }
+    }
+
+    private void Settle(long through = long.MaxValue)
+    {
+        List<Waiter>? settled = null;
+        foreach (var waiter in _waiters)
+        {
+            if (waiter.Last > through)
+            {
+                break;
+            }
+
+            if (Judge(waiter) is { } outcome)
+            {
+                waiter.Outcome.TrySetResult(outcome);
+                (settled ??= []).Add(waiter);
+            }
+        }
+
+        foreach (var waiter in settled ?? [])
+        {
+            _waiters.Remove(waiter);
+        }
+    }
+
+    private int Got(Waiter waiter)
+    {
+        var got = 1;
+        foreach (var peer in _peers.Values)
+        {
+            if (peer.Held.Covers(waiter.First, waiter.Last))
+            {
+                got++;
+            }
+        }
+
+        return got;
+    }
+
+    /// <summary>Null while it is open.</summary>
+    private QuorumOutcome? Judge(Waiter waiter)
+    {
+        var got = Got(waiter);
+        if (got >= waiter.Needed)
+        {
+            return new(got, waiter.Needed, null);
+        }
+
+        var possible = got;
+        foreach (var peer in _peers.Values)
+        {
+            if (peer.State != PeerState.Down && !peer.Held.Covers(waiter.First, waiter.Last))
+            {
+                possible++;
+            }
+        }
+
+        return possible < waiter.Needed ? new(got, waiter.Needed, QuorumReasons.Unreachable) : null;
+    }
+
+    private enum PeerState
+    {
+        Unknown,
+        Up,
+        Silent,
+        Down,
+    }
+
+    private sealed class Peer
+    {
+        public PeerState State { get; set; }
+
+        public AppliedSet Held { get; set; } = AppliedSet.None;
+    }
+
+    private sealed class Waiter(long first, long last, int needed, long number)
+    {
+        public long First => first;
+
+        public long Last => last;
+
+        public int Needed => needed;
+
+        public long Number => number;
+
+        public string? Refusal { get; set; }
+
+        public TaskCompletionSource<QuorumOutcome> Outcome { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
