@@ -92,6 +92,8 @@ internal sealed partial class SqliteTextIndex
             catch (Exception failure)
             {
                 failed = true;
+                _source?.Reset();
+                _index?.Reset();
                 LastFailure = failure;
                 if (failure is SqliteException { PrimaryCode: raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB })
                 {
@@ -160,6 +162,7 @@ internal sealed partial class SqliteTextIndex
                 _watermark = watermark;
                 _notified = Math.Max(_notified, last);
                 _sinceCheckpoint = 1;
+                _incompleteSince = _time.GetTimestamp();
             }
         }
     }
@@ -569,6 +572,7 @@ internal sealed partial class SqliteTextIndex
             Insert.Reset();
             Delete.Reset();
             Length.Reset();
+            Lengths.Reset();
             SaveProgress.Reset();
         }
     }

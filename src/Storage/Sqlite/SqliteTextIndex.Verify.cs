@@ -11,13 +11,25 @@ internal sealed partial class SqliteTextIndex
 
     /// <summary>
     /// Compares every token of the index with one built anew in memory from the shown memories, and the rank table with their
-    /// columns. Holds the indexer still meanwhile; costs about as much as a rebuild.
+    /// columns. Waits for a rebuild to end, then holds the indexer still; costs about as much as a rebuild.
     /// </summary>
-    /// <returns>The first 100 differences; none when the index is exact. Changes still queued are one.</returns>
+    /// <returns>The first 100 differences; none when the index is exact. Damage is one, and starts a rebuild.</returns>
     public async Task<IReadOnlyList<string>> VerifyAsync(CancellationToken cancellation = default)
     {
-        await WaitAsync(Volatile.Read(ref _notified), Volatile.Read(ref _touchesNotified), needsLoad: true, cancellation);
-        return await Task.Run(() => Verify(cancellation), cancellation);
+        while (!await WaitAsync(Volatile.Read(ref _notified), Volatile.Read(ref _touchesNotified), Need.Complete, cancellation))
+        {
+            // A rebuild of a large store takes several rounds of the bounded wait.
+        }
+
+        try
+        {
+            return await Task.Run(() => Verify(cancellation), cancellation);
+        }
+        catch (SqliteException failure) when (failure.PrimaryCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB)
+        {
+            Report(failure);
+            return [$"the index is damaged: {failure.Message}"];
+        }
     }
 
     private List<string> Verify(CancellationToken cancellation)
@@ -25,12 +37,6 @@ internal sealed partial class SqliteTextIndex
         var differences = new List<string>();
         lock (_step)
         {
-            if (!IsComplete)
-            {
-                differences.Add("the index is not complete");
-                return differences;
-            }
-
             using var main = SqliteDatabase.Open(_mainPath, readOnly: true);
             using var actual = SqliteDatabase.Open(_path);
             using var expected = SqliteDatabase.Open(":memory:");
