@@ -323,7 +323,8 @@ internal sealed partial class SqliteTextIndex
 
             foreach (var row in touched)
             {
-                if (_rank.TryGet(row, out var old) && _source!.Read(row) && _source.IsShown)
+                // A row of the batch was read above, with the length of its new text.
+                if (!pending.ContainsKey(row) && _rank.TryGet(row, out var old) && _source!.Read(row) && _source.IsShown)
                 {
                     ranks.Add((row, _rank.Read(_source.Row, MainStatements.FirstRank, old.Length)));
                 }
