@@ -196,12 +196,18 @@ internal sealed partial class ServedNode : IAsyncDisposable
         return new(_process.ExitCode, Introduction + await _rest, await _error);
     }
 
+    /// <summary>SIGKILL: the process has no say in it.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync().WaitAsync(Deadline);
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
         {
-            _process.Kill();
-            await _process.WaitForExitAsync();
+            await KillAsync();
         }
 
         _process.Dispose();

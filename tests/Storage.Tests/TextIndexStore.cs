@@ -62,7 +62,7 @@ internal sealed class TextIndexStore : IDisposable
         statement.Bind(1, row).Bind(2, state).Bind(3, (int)memory.Tier).Bind(4, memory.Priority).Bind(5, memory.Confidence).Bind(6, memory.AccessCount)
             .Bind(7, memory.CreatedAt.Nanoseconds).Bind(8, memory.UpdatedAt.Nanoseconds).Bind(9, memory.ExpiresAt?.Nanoseconds).Bind(10, memory.Id)
             .Bind(11, memory.Namespace).Bind(12, memory.Metadata.Text("agent_id")).Bind(13, memory.Metadata.Text("scope")).Bind(14, memory.Source)
-            .Bind(15, memory.Title).Bind(16, MemoryRows.TagsText(memory.Tags)).Bind(17, memory.Metadata.Json).Bind(18, memory.Content).Run();
+            .Bind(15, memory.Title).Bind(16, MemoryRows.FormatTags(memory.Tags)).Bind(17, memory.Metadata.Json).Bind(18, memory.Content).Run();
     }
 
     public void Delete(long row)
