@@ -36,7 +36,9 @@ internal sealed class CommandLine
         var line = new CommandLine(invocation, report);
         try
         {
-            return await line.RunAsync(arguments);
+            var status = await line.RunAsync(arguments);
+            report.Flush();
+            return status;
         }
         catch (UsageException exception)
         {
