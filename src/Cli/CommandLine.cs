@@ -10,6 +10,7 @@ namespace OrleansMemory.Cli;
 internal sealed class CommandLine
 {
     private const int WrongUsage = 2;
+    private const string HelpName = "help";
 
     private static readonly ParserConfiguration Parser = new() { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
 
@@ -27,12 +28,6 @@ internal sealed class CommandLine
         _globals.AddTo(_root);
         _root.Add(new HelpOption());
         _root.Add(_version);
-        foreach (var command in CommandTree.All())
-        {
-            _root.Add(Bind(command));
-        }
-
-        _root.Add(HelpCommand());
     }
 
     /// <returns>0 success; 1 "not found" and every runtime error; 2 wrong usage.</returns>
@@ -41,7 +36,9 @@ internal sealed class CommandLine
         var line = new CommandLine(invocation, report);
         try
         {
-            return await line.RunAsync(arguments);
+            var status = await line.RunAsync(arguments);
+            report.Flush();
+            return status;
         }
         catch (UsageException exception)
         {
@@ -55,7 +52,14 @@ internal sealed class CommandLine
 
     private async Task<int> RunAsync(IReadOnlyList<string> arguments)
     {
-        var parse = _root.Parse(ArgumentForms.Normalize(_root, arguments), Parser);
+        var tokens = ArgumentForms.Normalize(_root, arguments, Find);
+        if (_root.Subcommands.Count == 0)
+        {
+            // Nothing was named: the help shows them all.
+            BuildAll();
+        }
+
+        var parse = _root.Parse(tokens, Parser);
         if (parse.CommandResult.Command == _root && parse.Action is not HelpAction)
         {
             if (parse.GetValue(_version))
@@ -83,6 +87,31 @@ internal sealed class CommandLine
         });
     }
 
+    /// <summary>Builds the command that was named and no other: a tree of all of them would cost each run a tenth of its time.</summary>
+    private Command? Find(string name)
+    {
+        if (_root.Subcommands.FirstOrDefault(known => known.Name == name) is { } built)
+        {
+            return built;
+        }
+
+        var command = name == HelpName ? HelpCommand() : CommandTree.Find(name) is { } definition ? Bind(definition) : null;
+        if (command is not null)
+        {
+            _root.Add(command);
+        }
+
+        return command;
+    }
+
+    private void BuildAll()
+    {
+        foreach (var name in CommandTree.Names.Append(HelpName))
+        {
+            Find(name);
+        }
+    }
+
     private Command Bind(CliCommand definition)
     {
         var command = definition.Command;
@@ -97,11 +126,16 @@ internal sealed class CommandLine
     private Command HelpCommand()
     {
         var name = new Argument<string?>("COMMAND") { Description = "The command to explain", Arity = ArgumentArity.ZeroOrOne };
-        var help = new Command("help", "Print help for a command") { name };
+        var help = new Command(HelpName, "Print help for a command") { name };
         help.SetAction(parse =>
         {
             string[] about = parse.GetValue(name) is { } command ? [command, "--help"] : ["--help"];
-            return _root.Parse(ArgumentForms.Normalize(_root, about), Parser).Invoke(new InvocationConfiguration { Output = _report.Text, Error = _report.Error });
+            if (about.Length == 1)
+            {
+                BuildAll();
+            }
+
+            return _root.Parse(ArgumentForms.Normalize(_root, about, Find), Parser).Invoke(new InvocationConfiguration { Output = _report.Text, Error = _report.Error });
         });
         return help;
     }

@@ -7,11 +7,11 @@ public sealed class BenchTests : IDisposable
     [Fact]
     public async Task Writes_are_measured_on_a_fresh_node_that_is_gone_afterwards()
     {
-        var outcome = (await _om.RunAsync("bench", "writes", "--connections", "4", "--seconds", "0.5", "--warmup-secs", "0", "--rows", "10", "--data", ".", "--json")).Exits(0);
+        var outcome = (await _om.RunAsync("bench", "writes", "--connections", "4", "--requests", "40", "--warmup-secs", "0", "--rows", "10", "--data", ".", "--json")).Exits(0);
         var report = outcome.Json;
         Assert.Equal("closed", report.GetProperty("loop").GetString());
-        Assert.True(report.GetProperty("ok").GetInt32() > 0);
-        Assert.Equal(report.GetProperty("ok").GetInt32(), report.GetProperty("requests").GetInt32());
+        Assert.Equal(40, report.GetProperty("requests").GetInt32());
+        Assert.Equal(40, report.GetProperty("ok").GetInt32());
         Assert.Equal("{}", report.GetProperty("errors").GetRawText());
         var latency = report.GetProperty("latency_ms");
         Assert.True(latency.GetProperty("p50").GetDouble() > 0);
@@ -27,7 +27,7 @@ public sealed class BenchTests : IDisposable
     public async Task Requests_at_a_rate_go_to_the_node_at_url()
     {
         await using var node = await _om.ServeAsync();
-        var report = (await _om.RunAsync("bench", "writes", "--connections", "2", "--rate", "50", "--seconds", "1", "--warmup-secs", "0", "--json", "--url", node.Url)).Exits(0).Json;
+        var report = (await _om.RunAsync("bench", "writes", "--connections", "2", "--rate", "100", "--seconds", "0.5", "--warmup-secs", "0", "--json", "--url", node.Url)).Exits(0).Json;
         Assert.Equal("open", report.GetProperty("loop").GetString());
         Assert.Equal(50, report.GetProperty("requests").GetInt32());
         Assert.False(report.TryGetProperty("node", out _));
@@ -37,18 +37,18 @@ public sealed class BenchTests : IDisposable
     [Fact]
     public async Task Recall_is_told_apart_by_class()
     {
-        var outcome = (await _om.RunAsync("bench", "recall", "--connections", "2", "--seconds", "0.5", "--warmup-secs", "0", "--rows", "2000", "--data", ".", "--json")).Exits(0);
+        var outcome = (await _om.RunAsync("bench", "recall", "--connections", "2", "--requests", "50", "--warmup-secs", "0", "--rows", "2000", "--data", ".", "--json")).Exits(0);
         Assert.Equal("{}", outcome.Json.GetProperty("errors").GetRawText());
         Assert.Equal(2_000, outcome.Json.GetProperty("rows_before").GetInt32());
         var classes = outcome.Json.GetProperty("by_class").EnumerateObject().ToList();
         Assert.Equal(["1 rare", "1 common", "2 mixed", "3 mixed", "4 mixed"], classes.Select(entry => entry.Name));
-        Assert.All(classes, entry => Assert.True(entry.Value.GetProperty("count").GetInt32() > 0));
+        Assert.All(classes, entry => Assert.Equal(10, entry.Value.GetProperty("count").GetInt32()));
     }
 
     [Fact]
     public async Task A_text_report_names_the_machine()
     {
-        var text = (await _om.RunAsync("bench", "writes", "--connections", "2", "--seconds", "0.2", "--warmup-secs", "0", "--data", ".")).Exits(0).Output;
+        var text = (await _om.RunAsync("bench", "writes", "--connections", "2", "--requests", "10", "--warmup-secs", "0", "--data", ".")).Exits(0).Output;
         Assert.Contains("closed loop", text, StringComparison.Ordinal);
         Assert.Contains("fsync p50", text, StringComparison.Ordinal);
         (await _om.RunAsync("bench", "everything")).Exits(2);

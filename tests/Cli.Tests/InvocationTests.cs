@@ -95,6 +95,16 @@ public sealed class InvocationTests : IDisposable
         Assert.False(Directory.Exists(_om.PathTo("none")));
     }
 
+    [Theory]
+    [InlineData("stats")]
+    [InlineData("stats --json")]
+    [InlineData("export")]
+    public async Task Output_that_cannot_be_written_is_an_error(string command)
+    {
+        var outcome = (await _om.RunAsync("/bin/sh", ["-c", $"\"{_om.Program}\" {command} > /dev/full"], input: null)).Exits(1);
+        Assert.Equal("Error: No space left on device\n", outcome.Error);
+    }
+
     [Fact]
     public async Task A_passphrase_file_is_checked()
     {

@@ -27,14 +27,15 @@ internal sealed class Om : IDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
-    private readonly string _program;
     private string? _alias;
 
     public Om()
     {
         Folder = Directory.CreateTempSubdirectory("om-cli-").FullName;
-        _program = Path.Combine(AppContext.BaseDirectory, "om");
     }
+
+    /// <summary>The executable, from the build output.</summary>
+    public string Program { get; } = Path.Combine(AppContext.BaseDirectory, "om");
 
     public string Folder { get; }
 
@@ -44,10 +45,10 @@ internal sealed class Om : IDisposable
     public string PathTo(string name) => Path.Combine(Folder, name);
 
     /// <summary>Runs <c>om</c> to its end.</summary>
-    public Task<Outcome> RunAsync(params string[] arguments) => RunAsync(_program, arguments, input: null);
+    public Task<Outcome> RunAsync(params string[] arguments) => RunAsync(Program, arguments, input: null);
 
     /// <summary>Runs <c>om</c> with bytes on standard input.</summary>
-    public Task<Outcome> FeedAsync(byte[] input, params string[] arguments) => RunAsync(_program, arguments, input);
+    public Task<Outcome> FeedAsync(byte[] input, params string[] arguments) => RunAsync(Program, arguments, input);
 
     public Task<Outcome> FeedAsync(string input, params string[] arguments) => FeedAsync(Encoding.UTF8.GetBytes(input), arguments);
 
@@ -57,7 +58,7 @@ internal sealed class Om : IDisposable
         if (_alias is null)
         {
             _alias = Path.Combine(Directory.CreateDirectory(PathTo("bin")).FullName, "ai-memory");
-            File.CreateSymbolicLink(_alias, _program);
+            File.CreateSymbolicLink(_alias, Program);
         }
 
         return RunAsync(_alias, arguments, input: null);
@@ -95,16 +96,16 @@ internal sealed class Om : IDisposable
         return new(process.ExitCode, await output, await error);
     }
 
-    public Task<Outcome> RunWithAsync((string Name, string Value)[] environment, params string[] arguments) => RunAsync(_program, arguments, null, environment);
+    public Task<Outcome> RunWithAsync((string Name, string Value)[] environment, params string[] arguments) => RunAsync(Program, arguments, null, environment);
 
     /// <summary>Starts <c>om</c> and leaves it running.</summary>
-    public Process Start(params string[] arguments) => Start(_program, arguments);
+    public Process Start(params string[] arguments) => Start(Program, arguments);
 
     /// <summary>Starts <c>om serve</c> on a free port and waits until it listens.</summary>
     public Task<ServedNode> ServeAsync(params string[] arguments) => ServedNode.StartAsync(Start(["serve", "--port", "0", .. arguments]));
 
     public Task<ServedNode> ServeWithAsync((string Name, string Value)[] environment) =>
-        ServedNode.StartAsync(Start(_program, ["serve", "--port", "0"], environment));
+        ServedNode.StartAsync(Start(Program, ["serve", "--port", "0"], environment));
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 

@@ -99,6 +99,7 @@ public sealed class ReadTests : IDisposable
         Assert.True(memories[0].GetProperty("score").GetDouble() >= memories[1].GetProperty("score").GetDouble());
         Assert.Matches(@"^\d+\.\d{1,3}$", memories[0].GetProperty("score").GetRawText());
         Assert.Equal(0, memories[0].GetProperty("access_count").GetInt32());
+        Assert.Equal(1, (await _om.RunAsync("get", "a", "--json")).Exits(0).Json.GetProperty("memory").GetProperty("access_count").GetInt32());
 
         var budget = (await _om.RunAsync("recall", "deploy", "--budget-tokens", "0", "--json")).Exits(0);
         Assert.Equal("{\"budget_tokens\":0,\"count\":0,\"memories\":[],\"mode\":\"keyword\",\"tokens_used\":0}\n", budget.Output);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using OrleansMemory.Storage.Sqlite;
 using SQLitePCL;
 
 namespace OrleansMemory.Cli.Tests;
@@ -105,7 +106,9 @@ public sealed class ServeTests : IDisposable
     public async Task A_database_of_the_peer_system_is_refused_and_left_as_it_is()
     {
         var path = _om.PathTo("ai-memory.db");
-        Batteries_V2.Init();
+
+        // Opening a store loads the SQLite library that the program uses; a process can have only one.
+        await SqliteStore.Open(_om.PathTo("any.db")).DisposeAsync();
         Assert.Equal(raw.SQLITE_OK, raw.sqlite3_open(path, out var database));
         Assert.Equal(raw.SQLITE_OK, raw.sqlite3_exec(database, """
             create table memories (id text primary key, tier text not null, namespace text not null, title text not null, content text not null,

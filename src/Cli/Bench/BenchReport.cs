@@ -5,7 +5,7 @@ using OrleansMemory.Cli.Output;
 namespace OrleansMemory.Cli.Bench;
 
 /// <param name="Rate">Requests a second; null sends as fast as the answers come.</param>
-internal sealed record BenchPlan(bool Recall, int Connections, TimeSpan Duration, TimeSpan Warmup, long Rows, double? Rate);
+internal sealed record BenchPlan(bool Recall, int Connections, TimeSpan Duration, long Requests, TimeSpan Warmup, long Rows, double? Rate);
 
 /// <summary>The figures of one measurement.</summary>
 internal sealed record BenchReport(

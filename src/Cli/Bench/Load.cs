@@ -32,8 +32,8 @@ internal sealed class Load(IPEndPoint node, IRequestSource source, int connectio
 
     private long _tickets;
 
-    /// <summary>Runs for a time; the tickets go on from those of the run before.</summary>
-    public LoadResult Run(TimeSpan duration)
+    /// <summary>Runs for a time or a number of requests, whichever ends first; the tickets go on from those of the run before.</summary>
+    public LoadResult Run(TimeSpan duration, long requests = long.MaxValue)
     {
         var firstTicket = Interlocked.Read(ref _tickets);
         var workers = new Worker[connections];
@@ -47,7 +47,7 @@ internal sealed class Load(IPEndPoint node, IRequestSource source, int connectio
             {
                 ready.Signal();
                 go.Wait();
-                Work(worker, clock, firstTicket, duration);
+                Work(worker, clock, firstTicket, duration, requests);
             }, StackBytes)
             { IsBackground = true };
             worker.Thread.Start();
@@ -72,13 +72,18 @@ internal sealed class Load(IPEndPoint node, IRequestSource source, int connectio
         return new(elapsed, source.Classes, byClass, failures);
     }
 
-    private void Work(Worker worker, Stopwatch clock, long firstTicket, TimeSpan duration)
+    private void Work(Worker worker, Stopwatch clock, long firstTicket, TimeSpan duration, long requests)
     {
         using var connection = new HttpConnection(node);
         var scratch = new byte[ScratchBytes];
         while (true)
         {
             var ticket = Interlocked.Increment(ref _tickets) - 1;
+            if (ticket - firstTicket >= requests)
+            {
+                return;
+            }
+
             var begun = clock.Elapsed;
             if (rate is { } perSecond)
             {

@@ -17,12 +17,13 @@ internal static class BenchCommand
     {
         var kind = new Argument<string>("KIND") { Description = "writes or recall" };
         var connections = OptionKinds.Number("Connections [default: 64; recall 8]", 1, 4096, "--connections");
-        var seconds = OptionKinds.Number("Seconds to measure [default: 10]", 0.1, 86_400.0, "--seconds");
+        var seconds = OptionKinds.Number("Seconds to measure [default: 10; with --requests no limit]", 0.1, 86_400.0, "--seconds");
+        var requests = OptionKinds.Number("Requests to measure at most", 1L, 1_000_000_000L, "--requests");
         var warmup = OptionKinds.Number("Seconds of load before that [default: 2]", 0.0, 600.0, "--warmup-secs");
         var rows = OptionKinds.Number("Memories to load first [default: 0; recall 100000]", 0L, 100_000_000L, "--rows");
         var rate = OptionKinds.Number("Requests a second, sent on time whatever the answers do [default: as fast as answered]", 0.1, 1e6, "--rate");
         var data = OptionKinds.Text("Folder for the node's database [default: the folder for temporary files]", "--data");
-        var command = new Command("bench", "Measure stores or recalls on a fresh node") { kind, connections, seconds, warmup, rows, rate, data };
+        var command = new Command("bench", "Measure stores or recalls on a fresh node") { kind, connections, seconds, requests, warmup, rows, rate, data };
         return new(command, async session =>
         {
             var recall = session.Required(kind) switch
@@ -34,7 +35,8 @@ internal static class BenchCommand
             var plan = new BenchPlan(
                 recall,
                 session.Value(connections) ?? (recall ? 8 : 64),
-                TimeSpan.FromSeconds(session.Value(seconds) ?? 10),
+                TimeSpan.FromSeconds(session.Value(seconds) ?? (session.Value(requests) is null ? 10 : 86_400)),
+                session.Value(requests) ?? long.MaxValue,
                 TimeSpan.FromSeconds(session.Value(warmup) ?? 2),
                 session.Value(rows) ?? (recall ? DefaultRecallRows : 0),
                 session.Value(rate));
@@ -91,7 +93,7 @@ internal static class BenchCommand
 
         var nodeBefore = node?.Usage();
         var generatorBefore = Environment.CpuUsage.TotalTime;
-        var result = load.Run(plan.Duration);
+        var result = load.Run(plan.Duration, plan.Requests);
         return new(plan, result, machine, nodeBefore, node?.Usage(), Environment.CpuUsage.TotalTime - generatorBefore);
     }
 }

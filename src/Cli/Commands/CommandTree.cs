@@ -5,28 +5,32 @@ namespace OrleansMemory.Cli.Commands;
 /// <summary>A command: how it is written, and what it does. <paramref name="Run"/> returns the exit status.</summary>
 internal sealed record CliCommand(Command Command, Func<Session, Task<int>> Run);
 
-/// <summary>Every command, in the order of the help text.</summary>
+/// <summary>Every command, in the order of the help text; built when it is asked for.</summary>
 internal static class CommandTree
 {
-    public static IEnumerable<CliCommand> All() =>
+    private static readonly (string Name, Func<CliCommand> Create)[] Commands =
     [
-        ServeCommands.Up(),
-        ServeCommands.Serve(),
-        StoreCommand.Create(),
-        UpdateCommand.Create(),
-        RecallCommand.Create(),
-        SearchCommands.Search(),
-        SearchCommands.List(),
-        SingleCommands.Get(),
-        SingleCommands.Delete(),
-        PromoteCommand.Create(),
-        ForgetCommand.Create(),
-        LinkCommand.Create(),
-        OverviewCommands.Stats(),
-        OverviewCommands.Namespaces(),
-        OverviewCommands.Gc(),
-        TransferCommands.Export(),
-        TransferCommands.Import(),
-        BenchCommand.Create(),
+        ("up", ServeCommands.Up),
+        ("serve", ServeCommands.Serve),
+        ("store", StoreCommand.Create),
+        ("update", UpdateCommand.Create),
+        ("recall", RecallCommand.Create),
+        ("search", SearchCommands.Search),
+        ("list", SearchCommands.List),
+        ("get", SingleCommands.Get),
+        ("delete", SingleCommands.Delete),
+        ("promote", PromoteCommand.Create),
+        ("forget", ForgetCommand.Create),
+        ("link", LinkCommand.Create),
+        ("stats", OverviewCommands.Stats),
+        ("namespaces", OverviewCommands.Namespaces),
+        ("gc", OverviewCommands.Gc),
+        ("export", TransferCommands.Export),
+        ("import", TransferCommands.Import),
+        ("bench", BenchCommand.Create),
     ];
+
+    public static IEnumerable<string> Names => Commands.Select(command => command.Name);
+
+    public static CliCommand? Find(string name) => Array.Find(Commands, command => command.Name == name).Create?.Invoke();
 }

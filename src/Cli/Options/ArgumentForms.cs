@@ -9,9 +9,10 @@ namespace OrleansMemory.Cli.Options;
 /// </summary>
 internal static class ArgumentForms
 {
+    /// <param name="find">The command of a name; null when there is none. Asked at most once.</param>
     /// <returns>Tokens in which options are <c>--name=value</c> and arguments come last, after <c>--</c>.</returns>
     /// <exception cref="UsageException">An unknown option or subcommand, or an option without its value.</exception>
-    public static IReadOnlyList<string> Normalize(Command root, IReadOnlyList<string> arguments)
+    public static IReadOnlyList<string> Normalize(Command root, IReadOnlyList<string> arguments, Func<string, Command?> find)
     {
         var command = root;
         var tokens = new List<string>(arguments.Count + 1);
@@ -27,14 +28,13 @@ internal static class ArgumentForms
 
             if (argument.Length < 2 || argument[0] != '-')
             {
-                if (command.Subcommands.Count == 0)
+                if (command != root)
                 {
                     positional.Add(argument);
                     continue;
                 }
 
-                command = command.Subcommands.FirstOrDefault(sub => sub.Name == argument)
-                    ?? throw new UsageException(command, $"unrecognized subcommand '{argument}'");
+                command = find(argument) ?? throw new UsageException(command, $"unrecognized subcommand '{argument}'");
                 tokens.Add(argument);
                 continue;
             }

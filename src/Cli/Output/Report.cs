@@ -63,10 +63,24 @@ internal sealed class Report : IDisposable
         MaxDepth = 128,
     });
 
+    /// <summary>Hands everything to the reader.</summary>
+    /// <exception cref="IOException">The reader is a file on a full disk, for example.</exception>
+    public void Flush()
+    {
+        _text.Flush();
+        _output.Flush();
+    }
+
     public void Dispose()
     {
-        _text.Dispose();
         _error.Dispose();
-        _output.Flush();
+        try
+        {
+            _text.Dispose();
+        }
+        catch (IOException)
+        {
+            // Flush has reported it; what the writer still holds cannot go anywhere.
+        }
     }
 }
