@@ -6,6 +6,9 @@ namespace OrleansMemory.Storage.Sqlite;
 /// <summary>One SQLite connection, used by one thread at a time. Owns its prepared statements.</summary>
 internal sealed class SqliteDatabase : IDisposable
 {
+    /// <summary>For the rare locks that SQLite takes on its own, as when the first connection recovers a log.</summary>
+    private const int BusyMilliseconds = 5_000;
+
     private readonly List<SqliteStatement> _statements = [];
 
     private SqliteDatabase(sqlite3 handle, string path)
@@ -38,6 +41,7 @@ internal sealed class SqliteDatabase : IDisposable
         }
 
         raw.sqlite3_extended_result_codes(handle, 1);
+        raw.sqlite3_busy_timeout(handle, BusyMilliseconds);
         return new(handle, path);
     }
 

@@ -71,7 +71,7 @@ internal sealed class SqliteReader : IDisposable
     public SqliteReader(SqliteDatabase database)
     {
         _database = database;
-        database.Execute("pragma query_only = on; pragma temp_store = memory; pragma cache_size = -16384; pragma busy_timeout = 5000");
+        database.Execute("pragma query_only = on; pragma temp_store = memory; pragma cache_size = -16384");
         _begin = database.Prepare("begin");
         _end = database.Prepare("rollback");
     }

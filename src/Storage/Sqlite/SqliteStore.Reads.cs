@@ -13,6 +13,16 @@ public sealed partial class SqliteStore
     /// <summary>Greater than every id that starts with what stands before it.</summary>
     private const string PrefixEnd = "\U0010FFFF";
 
+    public ValueTask<StoreHead> ReadHeadAsync() => _readers.ReadAsync(
+        reader =>
+        {
+            var clock = reader.Statement("select value from meta where key = 'clock'").First(static row => row.Text(0));
+            return new StoreHead(
+                ReadVector(reader).GetValueOrDefault(Log)?.Through ?? 0,
+                long.Parse(clock ?? "0", CultureInfo.InvariantCulture));
+        },
+        CancellationToken.None);
+
     public ValueTask<MemoryRow?> FindAsync(string id, CancellationToken cancellation = default) => _readers.ReadAsync(
         reader => reader.Statement($"select {MemoryRows.RowColumns} from memory where id = ?1").Bind(1, id).First(MemoryRows.ReadRow),
         cancellation);

@@ -66,7 +66,6 @@ public sealed partial class SqliteStore : IMemoryStore
                 pragma synchronous = full;
                 pragma temp_store = memory;
                 pragma cache_size = -65536;
-                pragma busy_timeout = 5000;
                 pragma wal_autocheckpoint = 16000;
                 pragma application_id = {ApplicationId};
                 """);
@@ -86,8 +85,6 @@ public sealed partial class SqliteStore : IMemoryStore
             throw;
         }
     }
-
-    public ValueTask<StoreHead> ReadHeadAsync() => new(_writer.ReadHead());
 
     public async ValueTask<IStoreTransaction> BeginAsync()
     {

@@ -177,7 +177,6 @@ internal sealed partial class SqliteTextIndex
                 pragma synchronous = normal;
                 pragma wal_autocheckpoint = 0;
                 pragma cache_size = -32768;
-                pragma busy_timeout = 5000;
                 """);
             return database;
         }

@@ -94,12 +94,6 @@ internal sealed class SqliteWriter
         Log = log;
     }
 
-    public StoreHead ReadHead()
-    {
-        var clock = long.Parse(_database.QueryText("select value from meta where key = 'clock'") ?? "0", CultureInfo.InvariantCulture);
-        return new(FindApplied(Log).Through, clock);
-    }
-
     /// <exception cref="MemoryException">The store cannot be written now.</exception>
     public IStoreTransaction Begin()
     {

@@ -1,0 +1,319 @@
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Compliance;
+
+/// <summary>What replication promises over any kind of link. A link's test project inherits this and gives a way to connect nodes.</summary>
+public abstract class LinkCompliance
+{
+    private static readonly WriteContext Alice = new("alice");
+
+    /// <summary>Starts a node of a set; called for the same number again after it was stopped.</summary>
+    /// <param name="links">Wraps each outgoing link, by the number of its target.</param>
+    protected abstract Task<LinkedNode> StartAsync(int number, int nodes, ReplicaSetSettings settings, Func<int, IReplicaLink, IReplicaLink> links, bool wiped);
+
+    [Fact]
+    public async Task Every_kind_of_write_reaches_every_node()
+    {
+        await using var set = await SetAsync(3);
+        var first = await set[0].StoreAsync(Draft("a") with { Tags = ["x"] }, Alice);
+        Assert.Equal((2, Durabilities.Quorum), (Math.Min(first.Quorum!.Got, 2), first.Durability));
+        var second = await set[1].StoreAsync(Draft("b"), Alice);
+        await set.ConvergedAsync();
+        await set[2].UpdateAsync(first.Memory.Id, new() { Title = "renamed", Content = "changed" }, Alice);
+        await set[1].PromoteAsync(first.Memory.Id, Alice);
+        await set[0].LinkAsync(first.Memory.Id, second.Memory.Id, "supersedes", Alice);
+        var third = await set[2].StoreAsync(Draft("c"), Alice);
+        await set[2].DeleteAsync(third.Memory.Id, Alice);
+        await set[0].ForgetAsync(new("test", "contentb", null), Alice);
+        await set.ConvergedAsync();
+        for (var node = 0; node < 3; node++)
+        {
+            var memory = (await set[node].GetAsync(first.Memory.Id)).Memory;
+            Assert.Equal(("renamed", "changed", Tier.Long), (memory.Title, memory.Content, memory.Tier));
+            Assert.Equal(ErrorKind.NotFound, (await Assert.ThrowsAsync<MemoryException>(() => set[node].GetAsync(third.Memory.Id))).Kind);
+            Assert.Equal(ErrorKind.NotFound, (await Assert.ThrowsAsync<MemoryException>(() => set[node].GetAsync(second.Memory.Id))).Kind);
+        }
+    }
+
+    [Fact]
+    public async Task A_quorum_that_is_met_cancels_nothing()
+    {
+        await using var set = await SetAsync(3);
+        set.Faults(0, 2).DelayMilliseconds = 300;
+        var receipts = await Task.WhenAll(Enumerable.Range(0, 200).Select(index => set[0].StoreAsync(Draft($"t{index}"), Alice)));
+        Assert.All(receipts, receipt => Assert.Equal(Durabilities.Quorum, receipt.Durability));
+        await set.ConvergedAsync();
+        Assert.Equal(200, (await set[2].StatisticsAsync()).Total);
+    }
+
+    [Fact]
+    public async Task One_peer_down_is_a_quorum_and_two_are_not()
+    {
+        await using var set = await SetAsync(3);
+        await set.StopAsync(2);
+        try { await set[0].StoreAsync(Draft("one down"), Alice); } catch (QuorumException e) { Assert.Fail(e.Message + " " + string.Join(" | ", set[0].Cluster().Peers.Select(p => $"{p.Address} {p.Node} {p.IsUp} {p.Problem} {p.BehindRows}"))); }
+        await set.StopAsync(1);
+        await Eventually.HoldsAsync("both peers are known to be down", () => Task.FromResult(set[0].Cluster().Peers.All(peer => !peer.IsUp)));
+        var refused = await Assert.ThrowsAsync<QuorumException>(() => set[0].StoreAsync(Draft("two down"), Alice with { IdempotencyKey = "k" }));
+        Assert.Equal((QuorumReasons.Unreachable, 1, 2, QuorumException.StoredLocally), (refused.Quorum.Reason, refused.Quorum.Got, refused.Quorum.Needed, refused.Outcome));
+        var written = Assert.IsType<WriteReceipt>(refused.Written);
+        Assert.Equal(Durabilities.BelowQuorum, (await set[0].StoreAsync(Draft("one is enough"), Alice with { Quorum = "1" })).Durability);
+
+        // Back up: what was answered 503 is everywhere, once, and the same key gives the same id.
+        await set.StartAsync(1);
+        await set.StartAsync(2);
+        var again = await set[0].StoreAsync(Draft("two down"), Alice with { IdempotencyKey = "k" });
+        Assert.Equal(written.Memory.Id, again.Memory.Id);
+        await set.ConvergedAsync();
+        Assert.Equal(3, (await set[2].StatisticsAsync()).Total);
+    }
+
+    [Fact]
+    public async Task Peers_that_are_silent_time_out()
+    {
+        await using var set = await SetAsync(3);
+        set.Faults(0, 1).Hung = true;
+        set.Faults(0, 2).Hung = true;
+        var refused = await Assert.ThrowsAsync<QuorumException>(() => set[0].StoreAsync(Draft("t"), Alice));
+        Assert.Equal(QuorumReasons.Timeout, refused.Quorum.Reason);
+        set.Faults(0, 1).Hung = false;
+        set.Faults(0, 2).Hung = false;
+        await set.ConvergedAsync();
+        Assert.Equal(1, (await set[1].StatisticsAsync()).Total);
+    }
+
+    [Fact]
+    public async Task A_node_that_was_away_catches_up_and_deletes_stay_deleted()
+    {
+        await using var set = await SetAsync(3);
+        var kept = await set[0].StoreAsync(Draft("kept"), Alice);
+        var gone = await set[0].StoreAsync(Draft("gone"), Alice);
+        await set.ConvergedAsync();
+        await set.StopAsync(2);
+        await set[1].DeleteAsync(gone.Memory.Id, Alice);
+        for (var batch = 0; batch < 20; batch++)
+        {
+            Assert.All(await set[0].StoreManyAsync([.. Enumerable.Range(0, 100).Select(index => Draft($"b{batch}-{index}"))], Alice), outcome => Assert.Null(outcome.Error));
+        }
+
+        await set.StartAsync(2);
+
+        // New writes count on it at once, while the gap is still being filled.
+        await set.StopAsync(1);
+        await set[0].StoreAsync(Draft("after"), Alice);
+        await set.StartAsync(1);
+        await set.ConvergedAsync();
+        Assert.Equal(2_002, (await set[2].StatisticsAsync()).Total);
+        await Assert.ThrowsAsync<MemoryException>(() => set[2].GetAsync(gone.Memory.Id));
+        Assert.Equal(kept.Memory.Id, (await set[2].GetAsync(kept.Memory.Id)).Memory.Id);
+    }
+
+    [Fact]
+    public async Task A_wiped_node_gets_back_its_own_and_others_writes()
+    {
+        await using var set = await SetAsync(3);
+        for (var index = 0; index < 60; index++)
+        {
+            await set[index % 3].StoreAsync(Draft($"t{index}"), Alice);
+        }
+
+        await set.ConvergedAsync();
+        await set.StopAsync(1);
+        await set.StartAsync(1, wiped: true);
+        await set[1].StoreAsync(Draft("from the new store"), Alice);
+        await set.ConvergedAsync();
+        Assert.Equal(61, (await set[1].StatisticsAsync()).Total);
+        await Eventually.HoldsAsync("the node has recovered", () => Task.FromResult(!set[1].Cluster().Recovering));
+    }
+
+    [Fact]
+    public async Task Links_that_lose_answers_and_break_end_in_equal_nodes()
+    {
+        await using var set = await SetAsync(3);
+        var random = new Random(4);
+        using var stop = new CancellationTokenSource();
+        var chaos = Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                var faults = set.Faults(random.Next(3), random.Next(3));
+                faults.Cut = random.Next(2) == 0;
+                faults.DelayMilliseconds = random.Next(20);
+                await Task.Delay(random.Next(1, 30));
+                faults.Cut = false;
+                faults.DelayMilliseconds = 0;
+            }
+        });
+        var acknowledged = 0;
+        await Task.WhenAll(Enumerable.Range(0, 12).Select(writer => Task.Run(async () =>
+        {
+            var own = new Random(writer);
+            var ids = new List<string>();
+            for (var number = 0; number < 60; number++)
+            {
+                var node = set[own.Next(3)];
+                try
+                {
+                    switch (own.Next(5))
+                    {
+                        case 0 when ids.Count > 0:
+                            await node.UpdateAsync(ids[own.Next(ids.Count)], new() { Content = $"u-{writer}-{number}" }, Alice);
+                            break;
+                        case 1 when ids.Count > 1:
+                            await node.DeleteAsync(ids[own.Next(ids.Count)], Alice);
+                            break;
+                        default:
+                            ids.Add((await node.StoreAsync(Draft(own.Next(3) == 0 ? $"shared{own.Next(10)}" : $"w{writer}-{number}"), Alice)).Memory.Id);
+                            break;
+                    }
+
+                    Interlocked.Increment(ref acknowledged);
+                }
+                catch (MemoryException exception) when (exception.Kind == ErrorKind.QuorumNotMet || exception.Kind == ErrorKind.NotFound)
+                {
+                    // Too few answered, or the id is not on that node yet, or gone.
+                }
+            }
+        })));
+        await stop.CancelAsync();
+        await chaos;
+        Assert.True(acknowledged > 100, $"only {acknowledged} writes were acknowledged");
+        await set.ConvergedAsync();
+    }
+
+    [Fact]
+    public async Task A_token_waits_for_what_it_names_or_says_not_yet()
+    {
+        await using var set = await SetAsync(3);
+        set.Faults(0, 2).Hung = true;
+        var receipt = await set[0].StoreAsync(Draft("t"), Alice);
+        var late = await Assert.ThrowsAsync<MemoryException>(() => set[2].WaitForAsync(receipt.Position));
+        Assert.Equal(ErrorKind.NotYet, late.Kind);
+        var waiting = set[2].WaitForAsync(receipt.Position);
+        set.Faults(0, 2).Hung = false;
+        await waiting;
+        Assert.Equal(receipt.Memory.Id, (await set[2].GetAsync(receipt.Memory.Id)).Memory.Id);
+        Assert.Single((await set[2].RecallAsync(new() { Context = "contentt" })).Memories);
+    }
+
+    [Fact]
+    public async Task A_quorum_read_sees_what_was_acknowledged_elsewhere()
+    {
+        await using var set = await SetAsync(3);
+        set.Faults(0, 2).Hung = true;
+        var receipt = await set[0].StoreAsync(Draft("t"), Alice);
+        await Assert.ThrowsAsync<MemoryException>(() => set[2].GetAsync(receipt.Memory.Id));
+        Assert.Equal(receipt.Memory.Id, (await set[2].GetAtQuorumAsync(receipt.Memory.Id)).Memory.Id);
+    }
+
+    protected static MemoryDraft Draft(string title) => new() { Title = title, Content = $"content{title}", Namespace = "test" };
+
+    private async Task<LinkedSet> SetAsync(int nodes)
+    {
+        var set = new LinkedSet(nodes, (number, links, wiped) =>
+            StartAsync(number, nodes, new(nodes - 1, null, TimeSpan.FromSeconds(2)), links, wiped));
+        await set.StartAllAsync();
+        return set;
+    }
+}
+
+/// <summary>A running node of a set.</summary>
+public sealed class LinkedNode(MemoryNode node, Func<ValueTask> stop)
+{
+    public MemoryNode Node => node;
+
+    public ValueTask StopAsync() => stop();
+}
+
+/// <summary>Several nodes and the faults between them.</summary>
+public sealed class LinkedSet(int nodes, Func<int, Func<int, IReplicaLink, IReplicaLink>, bool, Task<LinkedNode>> start) : IAsyncDisposable
+{
+    private readonly LinkedNode?[] _nodes = new LinkedNode?[nodes];
+    private readonly LinkFaults[,] _faults = NewFaults(nodes);
+
+    public MemoryNode this[int number] => _nodes[number]!.Node;
+
+    /// <summary>Of the link from one node to another.</summary>
+    public LinkFaults Faults(int from, int to) => _faults[from, to];
+
+    public async Task StartAllAsync()
+    {
+        for (var number = 0; number < nodes; number++)
+        {
+            await StartAsync(number);
+        }
+
+        await Eventually.HoldsAsync(
+            "every node hears every other, and none is recovering",
+            () => Task.FromResult(_nodes.All(node => node!.Node.Cluster().Peers.All(peer => peer is { IsUp: true, Hello.Recovering: false }))));
+    }
+
+    public async Task StartAsync(int number, bool wiped = false) =>
+        _nodes[number] = await start(number, (target, link) => new FaultyLink(link, _faults[number, target]), wiped);
+
+    public async Task StopAsync(int number)
+    {
+        await _nodes[number]!.StopAsync();
+        _nodes[number] = null;
+    }
+
+    /// <summary>Waits until all nodes have one digest, then checks each from its rows up.</summary>
+    public async Task ConvergedAsync()
+    {
+        await Eventually.HoldsAsync("all nodes have one digest", async () =>
+        {
+            var first = await DigestAsync(0);
+            for (var number = 1; number < nodes; number++)
+            {
+                if (await DigestAsync(number) != first)
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        });
+        foreach (var node in _nodes)
+        {
+            Assert.Empty((await node!.Node.Store.VerifyAsync()).Differences);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var fault in _faults)
+        {
+            fault.Hung = false;
+        }
+
+        foreach (var node in _nodes)
+        {
+            if (node is not null)
+            {
+                await node.StopAsync();
+            }
+        }
+    }
+
+    private async Task<string> DigestAsync(int number)
+    {
+        var snapshot = await this[number].Store.ReadDigestSnapshotAsync();
+        return string.Join(';', snapshot.Digests.Where(pair => pair.Value.Rows > 0).Select(pair => $"{pair.Key}={pair.Value}").Order(StringComparer.Ordinal));
+    }
+
+    private static LinkFaults[,] NewFaults(int nodes)
+    {
+        var faults = new LinkFaults[nodes, nodes];
+        for (var from = 0; from < nodes; from++)
+        {
+            for (var to = 0; to < nodes; to++)
+            {
+                faults[from, to] = new();
+            }
+        }
+
+        return faults;
+    }
+}

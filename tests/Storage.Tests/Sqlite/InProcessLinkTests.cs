@@ -1,0 +1,35 @@
+using OrleansMemory.Compliance;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Replication;
+using OrleansMemory.Storage.Sqlite;
+
+namespace OrleansMemory.Storage.Tests.Sqlite;
+
+/// <summary>Replication between nodes of one process, each on a store of its own.</summary>
+public sealed class InProcessLinkTests : LinkCompliance, IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("om-link-").FullName;
+    private readonly Dictionary<int, ReplicaEndpoint> _endpoints = [];
+    private int _wipes;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    protected override async Task<LinkedNode> StartAsync(
+        int number, int nodes, ReplicaSetSettings settings, Func<int, IReplicaLink, IReplicaLink> links, bool wiped)
+    {
+        _wipes += wiped ? 1 : 0;
+        var store = SqliteStore.Open(Path.Combine(_folder, wiped ? $"{number}-{_wipes}.db" : $"{number}.db"), $"n{number}");
+        var outgoing = Enumerable.Range(0, nodes).Where(target => target != number)
+            .Select(target => links(target, new InProcessLink($"n{target}", () => _endpoints.GetValueOrDefault(target))))
+            .ToList();
+        var node = await MemoryNode.StartAsync(
+            store, new NodeSettings { ReplicaSet = settings, TouchInterval = TimeSpan.FromHours(1) }, TimeProvider.System, new Random(number), outgoing);
+        _endpoints[number] = node.Endpoint;
+        return new(node, async () =>
+        {
+            _endpoints.Remove(number);
+            await node.DisposeAsync();
+            await store.DisposeAsync();
+        });
+    }
+}
