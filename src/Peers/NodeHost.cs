@@ -134,6 +134,9 @@ public sealed partial class NodeHost : IAsyncDisposable
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "OrleansMemory" });
         builder.Logging.SetMinimumLevel(LogLevel.Information);
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+
+        // A logger here makes the server create an activity and a log scope for each request. The gate logs what goes wrong.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         (configureLogging ?? LogToStandardError)(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
@@ -166,6 +169,8 @@ public sealed partial class NodeHost : IAsyncDisposable
             {
                 UseTls(listen, options);
             }
+
+            listen.UseCompleteBodies();
         });
     }
 

@@ -167,6 +167,16 @@ internal sealed partial class ServedNode : IAsyncDisposable
     /// <summary>Standard output up to the line that names the address.</summary>
     public string Introduction { get; }
 
+    /// <summary>The most that was resident so far.</summary>
+    public long PeakMemoryBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.PeakWorkingSet64;
+        }
+    }
+
     public static async Task<ServedNode> StartAsync(Process process)
     {
         const string Marker = "listening on ";

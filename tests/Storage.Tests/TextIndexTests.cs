@@ -80,6 +80,11 @@ public sealed class TextIndexTests
                     }
                 }
             });
+
+            // A change of rank right behind a change of text, so that both fall into one batch.
+            long touched = random.Next(1, 400);
+            store.Commit(() => store.Put(store.Draw(touched), touched));
+            store.Commit(() => store.Database.Execute($"update memory set access_count = access_count + 1, priority = 3 where row = {touched}"), touched, touched + 1);
             if (round == 150)
             {
                 index.Dispose();
@@ -252,6 +257,43 @@ public sealed class TextIndexTests
         await stop.CancelAsync();
         Assert.All(await Task.WhenAll(readers), queries => Assert.True(queries > 0));
         Assert.Empty(await index.VerifyAsync(TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_scan_of_too_many_takes_the_newest_and_stops_when_told()
+    {
+        using var store = new TextIndexStore(seed: 14);
+        store.Fill(500);
+        using var index = store.Open();
+        using var reader = await index.ReadAsync(TestContext.Current.CancellationToken);
+        var newest = new FirstMatches(20);
+        await reader.ScanAsync(new(["w1q", "w2q"], MatchMode.Any, [], null, NewestFirst: true), newest, TestContext.Current.CancellationToken);
+        Assert.Equal(20, newest.Rows.Count);
+        Assert.Equal(newest.Rows.OrderDescending(), newest.Rows);
+        var all = new FirstMatches(int.MaxValue);
+        await reader.ScanAsync(new(["w1q", "w2q"], MatchMode.Any, [], null, NewestFirst: false), all, TestContext.Current.CancellationToken);
+        Assert.Equal(all.Rows.OrderDescending().Take(20), newest.Rows);
+        Assert.All(all.Frequencies, each => Assert.True(each[0] + each[1] > 0));
+
+        using var cancelled = new CancellationTokenSource();
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Ranker.RankAsync(
+            index, TextQuery.From(new RecallQuery { Context = "w1q" }, TextIndexStore.Now), ScoringWeights.Default, cancelled.Token));
+    }
+
+    private sealed class FirstMatches(int limit) : ICandidates
+    {
+        public List<long> Rows { get; } = [];
+
+        public List<int[]> Frequencies { get; } = [];
+
+        public Interest Judge(long row, in RankInputs inputs) => Rows.Count == limit ? Interest.Stop : Interest.Take;
+
+        public void Take(long row, in RankInputs inputs, ReadOnlySpan<int> frequencies)
+        {
+            Rows.Add(row);
+            Frequencies.Add(frequencies.ToArray());
+        }
     }
 
     internal static Task<Ranking> Recall(SqliteTextIndex index, string text, int limit = 10) => Ranker.RankAsync(

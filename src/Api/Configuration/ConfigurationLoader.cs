@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Api.Configuration;
 
@@ -46,8 +47,31 @@ public static class ConfigurationLoader
                 ShortExtensionSeconds = Ttl(settings, "short_extend_secs") ?? lifetimes.ShortExtensionSeconds,
                 MidExtensionSeconds = Ttl(settings, "mid_extend_secs") ?? lifetimes.MidExtensionSeconds,
             },
+            Scoring = Weights(settings),
         };
         return new(options, files, warnings);
+    }
+
+    private static ScoringWeights Weights(Settings settings)
+    {
+        var standard = ScoringWeights.Default;
+        return new()
+        {
+            Text = Of("text") ?? standard.Text,
+            Priority = Of("priority") ?? standard.Priority,
+            Access = Of("access") ?? standard.Access,
+            AccessCap = (int)Math.Clamp(settings.Integer("OM_SCORING_ACCESS_CAP", "scoring.access_cap") ?? standard.AccessCap, int.MinValue, int.MaxValue),
+            Confidence = Of("confidence") ?? standard.Confidence,
+            LongTier = Of("long_tier") ?? standard.LongTier,
+            MidTier = Of("mid_tier") ?? standard.MidTier,
+            ShortTier = Of("short_tier") ?? standard.ShortTier,
+            Recency = Of("recency") ?? standard.Recency,
+            RecencyDecay = Of("recency_decay") ?? standard.RecencyDecay,
+            K1 = Of("k1") ?? standard.K1,
+            B = Of("b") ?? standard.B,
+        };
+
+        double? Of(string key) => settings.Number("OM_SCORING_" + key.ToUpperInvariant(), "scoring." + key);
     }
 
     private static long? Ttl(Settings settings, string key) =>
@@ -137,6 +161,15 @@ public static class ConfigurationLoader
             (_, long integer) => integer,
             (_, string text) when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer) => integer,
             var (place, value) => throw Wrong(place, value, "a whole number"),
+        };
+
+        public double? Number(string variable, string key) => Find(variable, key, peerVariable: null, peerKey: null) switch
+        {
+            (_, null) => null,
+            (_, double number) => number,
+            (_, long integer) => integer,
+            (_, string text) when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) => number,
+            var (place, value) => throw Wrong(place, value, "a number"),
         };
 
         public bool? Boolean(string variable, string key, string? peerVariable = null, string? peerKey = null) => Find(variable, key, peerVariable, peerKey) switch

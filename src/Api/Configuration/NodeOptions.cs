@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Api.Configuration;
 
@@ -49,10 +50,13 @@ public sealed record NodeOptions
 
     public Lifetimes Lifetimes { get; init; } = new();
 
+    /// <summary>How recall and search rank.</summary>
+    public ScoringWeights Scoring { get; init; } = ScoringWeights.Default;
+
     public bool HasTls => TlsCertificatePath is not null;
 
     /// <summary>What the engines of the node take of it.</summary>
-    public NodeSettings ToNodeSettings() => new() { Lifetimes = Lifetimes, ArchiveOnGc = ArchiveOnGc };
+    public NodeSettings ToNodeSettings() => new() { Lifetimes = Lifetimes, ArchiveOnGc = ArchiveOnGc, Scoring = Scoring };
 
     /// <exception cref="InvalidOptionException"/>
     public NodeOptions Validate()
@@ -72,6 +76,14 @@ public sealed record NodeOptions
             GcInterval >= TimeSpan.FromSeconds(1) && GcInterval <= TimeSpan.FromDays(1),
             "the gc interval must be between 1 and 86400 seconds: set OM_GC_INTERVAL_SECS");
         Require(ApiKey is not "", "api_key must not be empty: remove it to let everybody in");
+        foreach (var (key, weight) in WeightsByKey())
+        {
+            Require(
+                double.IsFinite(weight) && weight >= 0,
+                $"the scoring weight {key} must be zero or more: set scoring.{key} in the configuration file, or OM_SCORING_{key.ToUpperInvariant()}");
+        }
+
+        Require(Scoring.B <= 1, "the scoring weight b must be between 0 and 1: set scoring.b in the configuration file, or OM_SCORING_B");
         if (DefaultNamespace is not null)
         {
             Rule("default_namespace (OM_DEFAULT_NAMESPACE)", () => MemoryRules.Namespace(DefaultNamespace));
@@ -131,6 +143,13 @@ public sealed record NodeOptions
 
         return warnings;
     }
+
+    private IEnumerable<(string Key, double Weight)> WeightsByKey() =>
+    [
+        ("text", Scoring.Text), ("priority", Scoring.Priority), ("access", Scoring.Access), ("access_cap", Scoring.AccessCap),
+        ("confidence", Scoring.Confidence), ("long_tier", Scoring.LongTier), ("mid_tier", Scoring.MidTier), ("short_tier", Scoring.ShortTier),
+        ("recency", Scoring.Recency), ("recency_decay", Scoring.RecencyDecay), ("k1", Scoring.K1), ("b", Scoring.B),
+    ];
 
     private static void Require(bool condition, string otherwise)
     {

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Metrics;
@@ -36,9 +37,9 @@ internal sealed partial class ApiGate(
             var malformed = exception.StatusCode == StatusCodes.Status413PayloadTooLarge ? ErrorKind.BodyTooLarge : ErrorKind.MalformedRequest;
             await JsonAnswer.WriteErrorAsync(context, malformed with { HttpStatus = exception.StatusCode }, exception.Message);
         }
-        catch (Exception exception) when (context.RequestAborted.IsCancellationRequested && exception is OperationCanceledException or IOException)
+        catch (Exception exception) when (IsCallerGone(context, exception))
         {
-            // The caller went away; nobody reads an answer.
+            // Nobody reads an answer.
             context.Abort();
         }
         catch (Exception exception)
@@ -82,6 +83,10 @@ internal sealed partial class ApiGate(
 
         return next(context);
     }
+
+    private static bool IsCallerGone(HttpContext context, Exception exception) =>
+        exception is OperationCanceledException or IOException
+        && (context.RequestAborted.IsCancellationRequested || (exception.InnerException ?? exception) is ConnectionAbortedException or ConnectionResetException);
 
     private Task AnswerUnexpectedAsync(HttpContext context, RouteLabel? route, Exception exception)
     {

@@ -39,24 +39,21 @@ internal static class RequestBody
             throw TooLarge();
         }
 
+        // Not TryRead: once the caller has closed its side, the server's refuses even a body that is all there.
         var reader = request.BodyReader;
-        if (!reader.TryRead(out var result))
+        var reading = reader.ReadAsync();
+        if (!reading.IsCompletedSuccessfully)
         {
-            return ReadToEndAsync(reader, parse);
+            return ReadToEndAsync(reader, reading, parse);
         }
 
-        if (result.IsCompleted)
-        {
-            return new(Finish(reader, result.Buffer, parse));
-        }
-
-        reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
-        return ReadToEndAsync(reader, parse);
+        var result = reading.Result;
+        return result.IsCompleted ? new(Finish(reader, result.Buffer, parse)) : ReadToEndAsync(reader, new(result), parse);
     }
 
-    private static async ValueTask<T> ReadToEndAsync<T>(PipeReader reader, BodyParser<T> parse)
+    private static async ValueTask<T> ReadToEndAsync<T>(PipeReader reader, ValueTask<ReadResult> reading, BodyParser<T> parse)
     {
-        var result = await reader.ReadAsync();
+        var result = await reading;
         while (!result.IsCompleted)
         {
             if (result.Buffer.Length > MemoryLimits.RequestBytes)

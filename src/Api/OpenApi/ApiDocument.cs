@@ -79,7 +79,9 @@ internal static class ApiDocument
             Content = new Dictionary<string, OpenApiMediaType> { ["application/json"] = Content(route.Body, document) },
         };
         operation.Responses = [];
-        foreach (var answer in route.Answers)
+        var isOpen = route.Group == "Health";
+        IEnumerable<Answer> answers = isOpen ? route.Answers : [.. route.Answers, SharedFields.Unauthorized];
+        foreach (var answer in answers.OrderBy(answer => answer.Status))
         {
             operation.Responses[answer.Status.ToString(CultureInfo.InvariantCulture)] = new OpenApiResponse
             {
@@ -88,15 +90,8 @@ internal static class ApiDocument
             };
         }
 
-        if (route.Group != "Health")
-        {
-            operation.Responses["401"] = new OpenApiResponse
-            {
-                Description = "The node has a key and the request does not.",
-                Content = new Dictionary<string, OpenApiMediaType> { ["application/json"] = Content("Error", document) },
-            };
-            operation.Security = [new() { [new OpenApiSecuritySchemeReference(KeyScheme, document)] = [] }];
-        }
+        // A node without a key asks for none.
+        operation.Security = isOpen ? null : [new() { [new OpenApiSecuritySchemeReference(KeyScheme, document)] = [] }, []];
     }
 
     private static OpenApiMediaType Content(string schema, OpenApiDocument document) => new() { Schema = new OpenApiSchemaReference(schema, document) };

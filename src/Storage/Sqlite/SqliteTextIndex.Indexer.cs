@@ -92,6 +92,8 @@ internal sealed partial class SqliteTextIndex
             catch (Exception failure)
             {
                 failed = true;
+                _source?.Reset();
+                _index?.Reset();
                 LastFailure = failure;
                 if (failure is SqliteException { PrimaryCode: raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB })
                 {
@@ -160,6 +162,7 @@ internal sealed partial class SqliteTextIndex
                 _watermark = watermark;
                 _notified = Math.Max(_notified, last);
                 _sinceCheckpoint = 1;
+                _incompleteSince = _time.GetTimestamp();
             }
         }
     }
@@ -320,7 +323,8 @@ internal sealed partial class SqliteTextIndex
 
             foreach (var row in touched)
             {
-                if (_rank.TryGet(row, out var old) && _source!.Read(row) && _source.IsShown)
+                // A row of the batch was read above, with the length of its new text.
+                if (!pending.ContainsKey(row) && _rank.TryGet(row, out var old) && _source!.Read(row) && _source.IsShown)
                 {
                     ranks.Add((row, _rank.Read(_source.Row, MainStatements.FirstRank, old.Length)));
                 }
@@ -569,6 +573,7 @@ internal sealed partial class SqliteTextIndex
             Insert.Reset();
             Delete.Reset();
             Length.Reset();
+            Lengths.Reset();
             SaveProgress.Reset();
         }
     }

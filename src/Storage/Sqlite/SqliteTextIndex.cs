@@ -54,6 +54,7 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
     /// <summary>The first row that a rebuild has still to take; the largest number when there is none.</summary>
     private long _cursor;
     private bool _loaded;
+    private long _incompleteSince;
     private bool _stopping;
 
     private SqliteTextIndex(string mainPath, string storeIdentity, TimeProvider time)
@@ -153,7 +154,7 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
     {
         while (LagRows > MaxLag)
         {
-            await WaitAsync(Volatile.Read(ref _notified) - MaxLag, 0, needsLoad: false, cancellation);
+            await WaitAsync(Volatile.Read(ref _notified) - MaxLag, 0, Need.Queue, cancellation);
         }
     }
 
@@ -167,7 +168,7 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
             touches = _touchesNotified;
         }
 
-        var current = await WaitAsync(target, touches, needsLoad: true, cancellation);
+        var current = await WaitAsync(target, touches, Need.CompleteSoon, cancellation);
         return await RentAsync(current, cancellation);
     }
 
@@ -210,12 +211,12 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
     }
 
     /// <summary>True when the index reached the target in time.</summary>
-    private async ValueTask<bool> WaitAsync(long target, long touches, bool needsLoad, CancellationToken cancellation)
+    private async ValueTask<bool> WaitAsync(long target, long touches, Need need, CancellationToken cancellation)
     {
         Waiter waiter;
         lock (_gate)
         {
-            waiter = new(target, touches, needsLoad, new(TaskCreationOptions.RunContinuationsAsynchronously));
+            waiter = new(target, touches, need, new(TaskCreationOptions.RunContinuationsAsynchronously));
             if (HasReached(waiter))
             {
                 return true;
@@ -244,8 +245,23 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
         }
     }
 
-    private bool HasReached(Waiter waiter) =>
-        _watermark >= waiter.Target && _touchesApplied >= waiter.Touches && (_loaded || !waiter.NeedsLoad) && !_damaged;
+    private bool HasReached(Waiter waiter) => _watermark >= waiter.Target && _touchesApplied >= waiter.Touches && waiter.Need switch
+    {
+        Need.Queue => true,
+        Need.CompleteSoon => (_loaded && _cursor == long.MaxValue && !_damaged) || _time.GetElapsedTime(_incompleteSince) > MaxWait,
+        _ => _loaded && _cursor == long.MaxValue && !_damaged,
+    };
 
-    private sealed record Waiter(long Target, long Touches, bool NeedsLoad, TaskCompletionSource Reached);
+    private enum Need
+    {
+        /// <summary>The queue was followed to the target.</summary>
+        Queue,
+
+        /// <summary>Also complete, unless that takes long: a query waits for a small store to load, not for a large one.</summary>
+        CompleteSoon,
+
+        Complete,
+    }
+
+    private sealed record Waiter(long Target, long Touches, Need Need, TaskCompletionSource Reached);
 }

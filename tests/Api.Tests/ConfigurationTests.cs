@@ -1,0 +1,234 @@
+using OrleansMemory.Api.Configuration;
+
+namespace OrleansMemory.Api.Tests;
+
+public sealed class ConfigurationTests : IDisposable
+{
+    private readonly DirectoryInfo _home = Directory.CreateTempSubdirectory("om-home-");
+    private readonly Dictionary<string, string> _variables = [];
+
+    private ConfigurationSources Sources => new()
+    {
+        Variable = name => _variables.GetValueOrDefault(name),
+        HomeFolder = _home.FullName,
+        ConfigurationFolder = Path.Combine(_home.FullName, ".config"),
+        DataFolder = Path.Combine(_home.FullName, ".local", "share"),
+    };
+
+    public void Dispose() => _home.Delete(recursive: true);
+
+    private void Write(string product, string text)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(_home.FullName, ".config", product));
+        File.WriteAllText(Path.Combine(folder.FullName, "config.toml"), text);
+    }
+
+    [Fact]
+    public void Nothing_is_needed_and_nothing_is_written()
+    {
+        var loaded = ConfigurationLoader.Load(Sources);
+        Assert.Equal(
+            new NodeOptions { DatabasePath = Path.Combine(_home.FullName, ".local", "share", "orleans-memory", "orleans-memory.db") },
+            loaded.Options);
+        Assert.Empty(loaded.Files);
+        Assert.Empty(loaded.Warnings);
+        Assert.Empty(_home.GetFileSystemInfos());
+        Assert.Equal("ai-memory.db", ConfigurationLoader.Load(Sources with { AsPeer = true }).Options.DatabasePath);
+    }
+
+    [Fact]
+    public void The_own_file_wins_over_the_peers_and_the_environment_over_both()
+    {
+        Write("ai-memory", """
+            # the peer's own settings
+            tier = "semantic"
+            db = "~/peer.db"
+            api_key = "peer-key"
+            archive_on_gc = false
+            [ttl]
+            short_ttl_secs = 100
+            mid_ttl_secs = 200
+            """);
+        Write("orleans-memory", """
+            db = "/own.db"
+            [server]
+            port = 9100
+            shutdown_grace_secs = 5
+            [ttl]
+            mid_ttl_secs = 1_000
+            """);
+        var files = ConfigurationLoader.Load(Sources);
+        Assert.Equal("/own.db", files.Options.DatabasePath);
+        Assert.Equal("peer-key", files.Options.ApiKey);
+        Assert.False(files.Options.ArchiveOnGc);
+        Assert.Equal(9100, files.Options.Port);
+        Assert.Equal(TimeSpan.FromSeconds(5), files.Options.ShutdownGrace);
+        Assert.Equal((100, 1_000, 0), (files.Options.Lifetimes.ShortSeconds, files.Options.Lifetimes.MidSeconds, files.Options.Lifetimes.LongSeconds));
+        Assert.Equal(2, files.Files.Count);
+
+        _variables["AI_MEMORY_DB"] = "/peer-variable.db";
+        Assert.Equal("/peer-variable.db", ConfigurationLoader.Load(Sources).Options.DatabasePath);
+        _variables["OM_DB"] = "/own-variable.db";
+        _variables["OM_API_KEY"] = "own-key";
+        _variables["OM_ARCHIVE_ON_GC"] = "yes";
+        _variables["OM_PORT"] = "0";
+        _variables["OM_SHORT_TTL_SECS"] = "7";
+        var all = ConfigurationLoader.Load(Sources).Options;
+        Assert.Equal("/own-variable.db", all.DatabasePath);
+        Assert.Equal("own-key", all.ApiKey);
+        Assert.True(all.ArchiveOnGc);
+        Assert.Equal(0, all.Port);
+        Assert.Equal(7, all.Lifetimes.ShortSeconds);
+    }
+
+    [Fact]
+    public void The_peers_database_path_may_name_the_home_folder()
+    {
+        Write("ai-memory", "db = \"~/peer.db\"\n");
+        Assert.Equal(Path.Combine(_home.FullName, "peer.db"), ConfigurationLoader.Load(Sources).Options.DatabasePath);
+        _variables["AI_MEMORY_NO_CONFIG"] = "";
+        Assert.NotEqual(Path.Combine(_home.FullName, "peer.db"), ConfigurationLoader.Load(Sources).Options.DatabasePath);
+    }
+
+    [Fact]
+    public void A_broken_own_file_is_an_error_and_a_broken_peers_file_a_warning()
+    {
+        Write("ai-memory", "db = nonsense here\n");
+        Assert.Contains("line 1", Assert.Single(ConfigurationLoader.Load(Sources).Warnings));
+        Write("orleans-memory", "port = 1\n\n[server\n");
+        Assert.Contains("line 3", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message);
+        _variables["OM_NO_CONFIG"] = "1";
+        Assert.Empty(ConfigurationLoader.Load(Sources).Warnings);
+        _variables.Clear();
+        _variables["OM_CONFIG"] = "/nowhere/config.toml";
+        Assert.Contains("/nowhere/config.toml", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message);
+    }
+
+    [Fact]
+    public void Scoring_weights_are_read()
+    {
+        Write("orleans-memory", "[scoring]\npriority = 0\nlong_tier = 1.5\naccess_cap = 7\n");
+        _variables["OM_SCORING_RECENCY_DECAY"] = "0.25";
+        var scoring = ConfigurationLoader.Load(Sources).Options.Validate().ToNodeSettings().Scoring;
+        Assert.Equal(new() { Priority = 0, LongTier = 1.5, AccessCap = 7, RecencyDecay = 0.25 }, scoring);
+    }
+
+    [Fact]
+    public void A_value_of_the_wrong_type_is_named()
+    {
+        _variables["OM_PORT"] = "many";
+        Assert.Equal("OM_PORT must be a whole number, not many", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message);
+        _variables.Clear();
+        Write("orleans-memory", "api_key = 7\n");
+        Assert.Equal("api_key must be text in quotes, not 7", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message);
+    }
+
+    public static TheoryData<NodeOptions, string> Unusable => new()
+    {
+        { new() { Port = 65_536 }, "OM_PORT" },
+        { new() { Host = "" }, "OM_HOST" },
+        { new() { DatabasePath = "" }, "OM_DB" },
+        { new() { TlsCertificatePath = "cert.pem" }, "OM_TLS_KEY" },
+        { new() { TlsKeyPath = "key.pem" }, "OM_TLS_CERT" },
+        { new() { TlsCertificatePath = "/nowhere/cert.pem", TlsKeyPath = "/nowhere/key.pem" }, "/nowhere/cert.pem" },
+        { new() { ShutdownGrace = TimeSpan.FromHours(2) }, "OM_SHUTDOWN_GRACE_SECS" },
+        { new() { GcInterval = TimeSpan.Zero }, "OM_GC_INTERVAL_SECS" },
+        { new() { ApiKey = "" }, "api_key" },
+        { new() { DefaultNamespace = "a b" }, "OM_DEFAULT_NAMESPACE" },
+        { new() { AgentId = "a b" }, "OM_AGENT_ID" },
+        { new() { Scoring = new() { Recency = -1 } }, "OM_SCORING_RECENCY" },
+        { new() { Scoring = new() { B = 1.5 } }, "OM_SCORING_B" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Unusable), DisableDiscoveryEnumeration = true)]
+    public void An_option_that_cannot_be_used_says_what_to_set(NodeOptions options, string named) =>
+        Assert.Contains(named, Assert.Throws<InvalidOptionException>(() => options.Validate()).Message);
+
+    [Fact]
+    public void Toml_values_of_every_kind_are_read()
+    {
+        var values = TomlDocument.Parse("""
+            # comment
+            text = "a\tb\u00e9 # no comment" # comment
+            'literal key' = 'C:\path'
+            "quoted" = ""
+            a.b.c = -1_000
+            hex = 0xff
+            float = 1.5e3
+            yes = true
+            no = false
+            date = 2026-01-01T00:00:00Z
+            list = [1, "two", [3.0],
+              true, # comment
+            ]
+            inline = { x = 1, y = { z = "deep" } }
+            many = '''
+            first
+            second'''
+            [table] # comment
+            key = 1
+            [table.sub]
+            key = 2
+            [[peer]]
+            url = "one"
+            [[peer]]
+            url = "two"
+            """).Values;
+        Assert.Equal("a\tbé # no comment", values["text"]);
+        Assert.Equal(@"C:\path", values["literal key"]);
+        Assert.Equal("", values["quoted"]);
+        Assert.Equal(-1000L, values["a.b.c"]);
+        Assert.Equal(255L, values["hex"]);
+        Assert.Equal(1500.0, values["float"]);
+        Assert.Equal(true, values["yes"]);
+        Assert.Equal(false, values["no"]);
+        Assert.Equal("2026-01-01T00:00:00Z", values["date"]);
+        Assert.Equal(4, Assert.IsType<List<object>>(values["list"]).Count);
+        Assert.Equal("deep", values["inline.y.z"]);
+        Assert.Equal("first\nsecond", ((string)values["many"]).ReplaceLineEndings("\n"));
+        Assert.Equal(1L, values["table.key"]);
+        Assert.Equal(2L, values["table.sub.key"]);
+        Assert.Equal("two", values["peer.1.url"]);
+        Assert.Empty(TomlDocument.Parse("\r\n  \n# only a comment").Values);
+    }
+
+    [Theory]
+    [InlineData("key", 1)]
+    [InlineData("key =", 1)]
+    [InlineData("\n= 1", 2)]
+    [InlineData("a = 1\na = 2", 2)]
+    [InlineData("a = \"open\nb = 1", 1)]
+    [InlineData("a = '''open", 1)]
+    [InlineData("a = word", 1)]
+    [InlineData("a = 1 2", 1)]
+    [InlineData("a = \"\\x\"", 1)]
+    [InlineData("a = \"\\ud800\"", 1)]
+    [InlineData("a = [1, 2", 1)]
+    [InlineData("a = [1 2]", 1)]
+    [InlineData("a = { b = 1", 1)]
+    [InlineData("[a", 1)]
+    [InlineData("[[a]", 1)]
+    [InlineData("a = 1 b = 2", 1)]
+    public void Broken_toml_names_its_line(string text, int line) =>
+        Assert.StartsWith($"line {line}: ", Assert.Throws<TomlException>(() => TomlDocument.Parse(text)).Message);
+
+    [Fact]
+    public void Random_text_is_read_or_refused_but_never_breaks_the_reader()
+    {
+        var random = new Random(7);
+        const string Alphabet = "ab=\"'[]{}#.,\n\r\t \\u0e+-_1é";
+        for (var round = 0; round < 20_000; round++)
+        {
+            var text = new string(Enumerable.Range(0, random.Next(40)).Select(_ => Alphabet[random.Next(Alphabet.Length)]).ToArray());
+            try
+            {
+                TomlDocument.Parse(text);
+            }
+            catch (TomlException)
+            {
+                // Refused with a line, as it should be.
+            }
+        }
+    }
+}
