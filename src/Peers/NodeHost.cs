@@ -107,8 +107,8 @@ public sealed partial class NodeHost : IAsyncDisposable
 
         void OnSignal(PosixSignalContext context)
         {
-            context.Cancel = asked.TrySetResult();
             LogSignal(context.Signal);
+            context.Cancel = asked.TrySetResult();
         }
     }
 

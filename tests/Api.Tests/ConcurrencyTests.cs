@@ -87,6 +87,39 @@ public sealed class ConcurrencyTests(TestNode node) : IClassFixture<TestNode>
     }
 
     [Fact]
+    public async Task Half_a_create_is_not_stored()
+    {
+        const string Whole = """{"title":"half","content":"c","namespace":"half"}""";
+        foreach (var target in (string[])["/api/v1/memories", "/unknown", "/api/v1/memories/nobody/promote"])
+        {
+            for (var length = 0; length < Whole.Length; length += 5)
+            {
+                using var client = new TcpClient();
+                await client.ConnectAsync(node.Address.Host, node.Address.Port);
+                var stream = client.GetStream();
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(
+                    $"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {Whole.Length}\r\n\r\n{Whole[..length]}"));
+                client.Client.Shutdown(SocketShutdown.Send);
+
+                // The node closes its side when it is done with the request.
+                try
+                {
+                    using var reader = new StreamReader(stream);
+                    var answer = await reader.ReadToEndAsync();
+                    Assert.True(answer.Length == 0 || answer.StartsWith("HTTP/1.1 4", StringComparison.Ordinal), answer);
+                }
+                catch (IOException)
+                {
+                    // Closed before all that was sent was read.
+                }
+            }
+        }
+
+        Assert.Equal(0, (int)(await node.GetAsync("/api/v1/memories?namespace=half")).Json["count"]!);
+        Assert.Empty(node.Log);
+    }
+
+    [Fact]
     public async Task A_reader_that_leaves_an_export_half_way_harms_nobody()
     {
         var content = new string('x', 60_000);

@@ -163,6 +163,18 @@ public sealed class NodeHostTests
     }
 
     [Fact]
+    public async Task An_unexpected_failure_is_logged_under_the_id_that_the_caller_gets_and_tells_nothing_else()
+    {
+        await using var node = await TestNode.StartAsync();
+        await node.CloseStoreAsync();
+        var reply = await node.GetAsync("/api/v1/memories");
+        reply.ShouldFail(500, "internal", "internal server error");
+        var id = reply.Header("X-Request-Id");
+        Assert.NotNull(id);
+        Assert.Contains(node.Log, line => line.StartsWith($"1001 Request {id} to /api/v1/memories failed unexpectedly", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task An_answer_names_no_server()
     {
         await using var node = await TestNode.StartAsync();

@@ -59,12 +59,18 @@ public sealed class TestNode : IAsyncLifetime
     {
         Client.Dispose();
         await Host.DisposeAsync();
-        if (_store is not null)
-        {
-            await ((IAsyncDisposable)_store).DisposeAsync();
-        }
-
+        await CloseStoreAsync();
         Directory.Delete(_folder, recursive: true);
+    }
+
+    /// <summary>Takes the store away under the node.</summary>
+    internal async Task CloseStoreAsync()
+    {
+        if (_store is IAsyncDisposable store)
+        {
+            _store = null;
+            await store.DisposeAsync();
+        }
     }
 
     internal static async Task<TestNode> StartAsync(NodeOptions? options = null)

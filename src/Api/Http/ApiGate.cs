@@ -34,6 +34,8 @@ internal sealed partial class ApiGate(
         }
         catch (BadHttpRequestException exception) when (!context.Response.HasStarted)
         {
+            // What follows on this connection cannot be told from the broken request.
+            context.Response.Headers.Connection = "close";
             var malformed = exception.StatusCode == StatusCodes.Status413PayloadTooLarge ? ErrorKind.BodyTooLarge : ErrorKind.MalformedRequest;
             await JsonAnswer.WriteErrorAsync(context, malformed with { HttpStatus = exception.StatusCode }, exception.Message);
         }

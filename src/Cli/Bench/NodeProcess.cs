@@ -14,6 +14,7 @@ internal sealed class NodeProcess : IAsyncDisposable
 
     private readonly Process _process;
     private readonly Task _drained;
+    private readonly PosixSignalRegistration[] _signals;
 
     private NodeProcess(Process process, Task drained, Uri address, string folder)
     {
@@ -21,6 +22,11 @@ internal sealed class NodeProcess : IAsyncDisposable
         _drained = drained;
         Address = address;
         Folder = folder;
+        _signals =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, _ => Abandon(130)),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => Abandon(143)),
+        ];
     }
 
     public Uri Address { get; }
@@ -58,6 +64,11 @@ internal sealed class NodeProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        foreach (var signal in _signals)
+        {
+            signal.Dispose();
+        }
+
         Signal(_process);
         try
         {
@@ -72,6 +83,15 @@ internal sealed class NodeProcess : IAsyncDisposable
         await _drained;
         _process.Dispose();
         Directory.Delete(Folder, recursive: true);
+    }
+
+    /// <summary>A measurement that is cut short leaves no node and no data behind.</summary>
+    private void Abandon(int status)
+    {
+        _process.Kill();
+        _process.WaitForExit(StopDeadline);
+        Directory.Delete(Folder, recursive: true);
+        Environment.Exit(status);
     }
 
     private static ProcessStartInfo Command(string folder)

@@ -40,6 +40,11 @@ internal sealed class ArrayElementReader(Stream stream)
     /// <exception cref="JsonException">Malformed JSON, more than one document, or an element that is too large.</exception>
     public async ValueTask<JsonElement?> ReadAsync()
     {
+        while (!_begun)
+        {
+            await FillAsync();
+        }
+
         while (true)
         {
             if (Step(out var element))
