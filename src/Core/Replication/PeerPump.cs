@@ -98,7 +98,10 @@ public sealed class PeerPump(
 
             try
             {
-                await Task.Delay(pause * (0.5 + random.NextDouble()), time, stop);
+                var knock = session.Knock;
+                using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stop);
+                await await Task.WhenAny(Task.Delay(pause * (0.5 + random.NextDouble()), time, waiting.Token), knock);
+                await waiting.CancelAsync();
             }
             catch (OperationCanceledException)
             {
@@ -342,6 +345,7 @@ public sealed class PeerPump(
             _problem = problem;
         }
 
+        session.Lost(link.Address);
         quorum.Lost(link.Address, isDown);
     }
 }

@@ -5,8 +5,13 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, PeerHello> _hellos = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _lost = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TimeSpan> _ahead = new(StringComparer.Ordinal);
+    private TaskCompletionSource _knock = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _compared = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Ends when a node greets this one: a pump that pauses before it tries again need pause no longer.</summary>
+    public Task Knock => Volatile.Read(ref _knock).Task;
 
     /// <summary>Ends with the first comparison of clocks with a peer.</summary>
     public Task Compared => _compared.Task;
@@ -67,6 +72,35 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
             vector);
     }
 
+    /// <summary>Answers a greeting.</summary>
+    public Task<PeerHello> AnswerAsync(PeerHello greeting)
+    {
+        bool isNews;
+        lock (_gate)
+        {
+            isNews = _lost.Contains(greeting.Log.Node) || !_hellos.Values.Any(hello => hello.Log == greeting.Log);
+        }
+
+        if (isNews)
+        {
+            Interlocked.Exchange(ref _knock, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+        }
+
+        return HelloAsync();
+    }
+
+    /// <summary>A node stopped answering.</summary>
+    public void Lost(string address)
+    {
+        lock (_gate)
+        {
+            if (_hellos.TryGetValue(address, out var hello))
+            {
+                _lost.Add(hello.Log.Node);
+            }
+        }
+    }
+
     /// <summary>Takes an answer in.</summary>
     /// <param name="roundTrip">From asking to hearing: the peer read its clock in between.</param>
     /// <exception cref="PeerRefusedException">The peer must not count.</exception>
@@ -88,6 +122,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
             }
 
             _hellos[address] = hello;
+            _lost.Remove(hello.Log.Node);
             var peerNow = DateTimeOffset.FromUnixTimeMilliseconds(hello.UnixMilliseconds) + (roundTrip / 2);
             _ahead[address] = time.GetUtcNow() - peerNow;
         }

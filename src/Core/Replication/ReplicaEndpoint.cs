@@ -5,7 +5,7 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
 {
     private const int HashRows = 5_000;
 
-    public Task<PeerHello> GreetAsync() => session.HelloAsync();
+    public Task<PeerHello> GreetAsync(PeerHello greeting) => session.AnswerAsync(greeting);
 
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch) => replica.ApplyAsync(batch);
 
@@ -23,7 +23,7 @@ public sealed class InProcessLink(string address, Func<ReplicaEndpoint?> endpoin
 {
     public string Address => address;
 
-    public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => Endpoint().GreetAsync();
+    public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => Endpoint().GreetAsync(mine);
 
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => Endpoint().ApplyAsync(batch);
 

@@ -23,7 +23,7 @@ public sealed class InProcessLinkTests : LinkCompliance, IDisposable
             .Select(target => links(target, new InProcessLink($"n{target}", () => _endpoints.GetValueOrDefault(target))))
             .ToList();
         var node = await MemoryNode.StartAsync(
-            store, new NodeSettings { ReplicaSet = settings, TouchInterval = TimeSpan.FromHours(1) }, TimeProvider.System, new Random(number), outgoing);
+            store, new NodeSettings { ReplicaSet = settings, TouchInterval = TimeSpan.FromHours(1) }, TimeProvider.System, new Random(), outgoing);
         _endpoints[number] = node.Endpoint;
         return new(node, async () =>
         {
