@@ -66,6 +66,13 @@ public interface IMemoryService
     /// <summary>Every link whose ends are live, streamed in bounded memory.</summary>
     IAsyncEnumerable<Link> ExportLinksAsync(CancellationToken cancellation = default);
 
+    /// <summary>Ready to take reads and writes; else why not.</summary>
+    ServiceHealth Health();
+}
+
+/// <summary>What a node among nodes answers beyond <see cref="IMemoryService"/>.</summary>
+public interface INodeService : IMemoryService
+{
     /// <summary>Waits until this node holds what the token names, for a bounded time.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/></exception>
     Task WaitForAsync(LogPosition token, CancellationToken cancellation = default);
@@ -75,9 +82,6 @@ public interface IMemoryService
 
     /// <summary>The node among its peers.</summary>
     ReplicaSetStatus Cluster();
-
-    /// <summary>Ready to take reads and writes; else why not.</summary>
-    ServiceHealth Health();
 }
 
 /// <param name="AgentId">The claimed caller; null when none was named.</param>

@@ -11,7 +11,7 @@ namespace OrleansMemory.Core;
 /// The engines of one node over one store: what every front end talks to. Owns the writer and the touch recorder; the store is
 /// the caller's.
 /// </summary>
-public sealed class MemoryNode : IMemoryService, IAsyncDisposable
+public sealed class MemoryNode : INodeService, IAsyncDisposable
 {
     private const int ScanRows = 500;
     private const int ForgetRows = 200;
@@ -23,6 +23,7 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
     private readonly NodeSettings _settings;
     private readonly TimeProvider _time;
     private bool _draining;
+    private int _disposed;
 
     private MemoryNode(IMemoryStore store, CommandWriter writer, ReplicaSet replicas, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
     {
@@ -70,9 +71,14 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
     public Task<IReadOnlyList<RowOutcome>> StoreManyAsync(IReadOnlyList<MemoryDraft> drafts, WriteContext context)
     {
         RequireBatch(drafts.Count);
+        if (context.IdempotencyKey is { } given)
+        {
+            MemoryRules.IdempotencyKey(given);
+        }
+
         return OutcomesAsync(drafts, async (draft, index) => await StoreAsync(
             draft,
-            context.IdempotencyKey is { } key ? context with { IdempotencyKey = string.Create(CultureInfo.InvariantCulture, $"{key}#{index}") } : context));
+            context.IdempotencyKey is { } key ? context with { IdempotencyKey = MemoryIds.Derived(key, index.ToString(CultureInfo.InvariantCulture)) } : context));
     }
 
     public async Task<IReadOnlyList<RowOutcome>> ImportAsync(
@@ -313,6 +319,11 @@ public sealed class MemoryNode : IMemoryService, IAsyncDisposable
     /// <summary>Takes no more writes, writes what waits.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         Volatile.Write(ref _draining, true);
         await _accesses.DisposeAsync();
         await _replicas.DisposeAsync();
