@@ -77,7 +77,7 @@ public interface INodeService : IMemoryService
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/></exception>
     Task WaitForAsync(LogPosition token, CancellationToken cancellation = default);
 
-    /// <summary>As <see cref="GetAsync"/>, after asking as many other replicas as make the answer no older than any acknowledged write.</summary>
+    /// <summary>As <see cref="IMemoryService.GetAsync"/>, after asking as many other replicas as make the answer no older than any acknowledged write.</summary>
     Task<MemoryWithLinks> GetAtQuorumAsync(string idOrPrefix, CancellationToken cancellation = default);
 
     /// <summary>The node among its peers.</summary>
