@@ -231,4 +231,53 @@ public sealed class ConfigurationTests : IDisposable
             }
         }
     }
+
+    [Fact]
+    public void Peers_come_from_a_list_in_the_file_or_from_text_with_commas()
+    {
+        Write("orleans-memory", """
+            [server]
+            node_id = "n1"
+            [quorum]
+            peers = ["http://b:9077", "http://c:9077"]
+            writes = 0
+            timeout_ms = 500
+            ca_cert = "~/ca.pem"
+            """);
+        var options = ConfigurationLoader.Load(Sources).Options;
+        Assert.Equal(("n1", 0, 500.0), (options.NodeId, options.QuorumWrites, options.QuorumTimeout.TotalMilliseconds));
+        Assert.Equal(["http://b:9077/", "http://c:9077/"], options.QuorumPeers.Select(peer => peer.ToString()));
+        Assert.Equal(Path.Combine(_home.FullName, "ca.pem"), options.QuorumCaCertificatePath);
+        Assert.Equal((3, 1), (options.ToNodeSettings().ReplicaSet.Nodes, options.ToNodeSettings().ReplicaSet.QuorumWrites));
+
+        _variables["OM_QUORUM_PEERS"] = "https://d, http://e:1 ,";
+        _variables["OM_QUORUM_WRITES"] = "3";
+        options = ConfigurationLoader.Load(Sources).Options;
+        Assert.Equal(["https://d/", "http://e:1/"], options.QuorumPeers.Select(peer => peer.ToString()));
+        Assert.Equal(3, options.ToNodeSettings().ReplicaSet.QuorumWrites);
+        _variables["OM_QUORUM_PEERS"] = "node-b:9077";
+        Assert.Contains("OM_QUORUM_PEERS", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message);
+    }
+
+    [Fact]
+    public void Quorum_options_that_cannot_be_used_name_what_to_set()
+    {
+        var standard = new NodeOptions();
+        foreach (var (options, setting) in ((NodeOptions, string)[])
+        [
+            (standard with { NodeId = "a b" }, "OM_NODE_ID"),
+            (standard with { QuorumWrites = -1 }, "OM_QUORUM_WRITES"),
+            (standard with { QuorumTimeout = TimeSpan.Zero }, "OM_QUORUM_TIMEOUT_MS"),
+            (standard with { QuorumTimeout = TimeSpan.FromHours(1) }, "OM_QUORUM_TIMEOUT_MS"),
+            (standard with { QuorumPeers = [new("ftp://b")] }, "OM_QUORUM_PEERS"),
+            (standard with { QuorumPeers = [new("http://b:1"), new("http://B:1/")] }, "named more than once"),
+            (standard with { QuorumClientCertificatePath = "/no/such" }, "OM_QUORUM_CLIENT_KEY"),
+            (standard with { QuorumClientKeyPath = "/no/such" }, "OM_QUORUM_CLIENT_CERT"),
+            (standard with { QuorumClientCertificatePath = "/no/such", QuorumClientKeyPath = "/no/such" }, "OM_QUORUM_CLIENT_CERT"),
+            (standard with { QuorumCaCertificatePath = "/no/such" }, "OM_QUORUM_CA_CERT"),
+        ])
+        {
+            Assert.Contains(setting, Assert.Throws<InvalidOptionException>(options.Validate).Message);
+        }
+    }
 }
