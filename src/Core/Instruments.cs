@@ -19,6 +19,10 @@ public static class Instruments
         "om_commit_seconds", unit: "s", description: "Time of one commit, decisions and fsync included.",
         advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5] });
 
+    /// <summary>Rounds of upkeep that failed and will be tried again.</summary>
+    public static readonly Counter<long> UpkeepFailures = Meter.CreateCounter<long>(
+        "om_upkeep_failures", unit: "{round}", description: "Rounds of upkeep (floors, tombstones, dead letters) that failed.");
+
     /// <summary>Access touches that were dropped because the recorder was full.</summary>
     public static readonly Counter<long> TouchesDropped = Meter.CreateCounter<long>(
         "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited.");

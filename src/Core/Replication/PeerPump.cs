@@ -91,8 +91,9 @@ public sealed class PeerPump(
                 Volatile.Write(ref _refusal, exception.Message);
                 pause = LongestPause;
             }
-            catch (Exception exception) when (exception is LinkException or MemoryException)
+            catch (Exception exception)
             {
+                // Whatever it was, this pump is the only one that this peer has: it goes on.
                 Lose(exception.Message, exception is LinkException { IsDown: true });
             }
 
@@ -164,7 +165,7 @@ public sealed class PeerPump(
                 {
                     await lane;
                 }
-                catch (Exception exception) when (exception is OperationCanceledException or LinkException or MemoryException or PeerRefusedException)
+                catch (Exception)
                 {
                     // The first failure is the one that is told.
                 }

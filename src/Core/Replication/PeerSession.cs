@@ -155,13 +155,14 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
             _ahead[address] = time.GetUtcNow() - peerNow;
         }
 
-        _compared.TrySetResult();
         condition.Heard(address, hello);
         if (hello.Vector.TryGetValue(store.Log, out var held) && Highest(held) > (await store.ReadHeadAsync()).Sequence)
         {
             // The store is an older copy of what this node once was: its numbers would name other rows than they did.
             await writer.RenewLogAsync();
         }
+
+        _compared.TrySetResult();
     }
 
     private static long Highest(AppliedSet held) => held.Above.Count > 0 ? held.Above[^1].Last : held.Through;

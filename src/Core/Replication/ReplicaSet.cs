@@ -74,7 +74,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _session = new(store, writer, settings, time, this);
         _quorum = new(store.Log, time);
         _antiEntropy = new(store, Replica);
-        Endpoint = new(store, Replica, _session);
+        Endpoint = new(store, Replica, _session, this);
         Writer = new(writer, _quorum, _session, settings);
         var feed = new MutationFeed(store.Log, head.Sequence);
         writer.Committed = (log, changes) =>
@@ -275,7 +275,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             await Replica.JoinAsync(await link.ReadRowsAsync(keys, deadline.Token));
             return true;
         }
-        catch (Exception exception) when (exception is LinkException or OperationCanceledException)
+        catch (Exception exception) when (exception is LinkException or MemoryException or OperationCanceledException)
         {
             return false;
         }
@@ -324,9 +324,10 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             {
                 return;
             }
-            catch (MemoryException)
+            catch (Exception exception)
             {
-                // The store said no; whoever writes hears why, and the next round tries again.
+                // Whoever writes hears why; the next round tries again.
+                Instruments.UpkeepFailures.Add(1, new KeyValuePair<string, object?>("error", exception.GetType().Name));
             }
         }
     }
@@ -453,7 +454,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             {
                 return;
             }
-            catch (Exception exception) when (exception is LinkException or MemoryException)
+            catch (Exception)
             {
                 // The pump tells of a peer that does not answer; the next check tries again.
                 next = _time.GetTimestamp() + Ticks(PauseAfterFailure);

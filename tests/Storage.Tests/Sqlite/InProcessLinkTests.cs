@@ -10,15 +10,31 @@ public sealed class InProcessLinkTests : LinkCompliance, IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("om-link-").FullName;
     private readonly Dictionary<int, ReplicaEndpoint> _endpoints = [];
-    private int _wipes;
+    private readonly Dictionary<int, string> _names = [];
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    protected override void Save(int number) => File.Copy(PathOf(number), PathOf(number) + ".copy", overwrite: true);
+
+    protected override void Restore(int number)
+    {
+        foreach (var suffix in (ReadOnlySpan<string>)["", "-wal", "-shm", "-index", "-index-wal", "-index-shm"])
+        {
+            File.Delete(PathOf(number) + suffix);
+        }
+
+        File.Copy(PathOf(number) + ".copy", PathOf(number));
+    }
 
     protected override async Task<LinkedNode> StartAsync(
         int number, int nodes, ReplicaSetSettings settings, Func<int, IReplicaLink, IReplicaLink> links, bool wiped)
     {
-        _wipes += wiped ? 1 : 0;
-        var store = SqliteStore.Open(Path.Combine(_folder, wiped ? $"{number}-{_wipes}.db" : $"{number}.db"), $"n{number}");
+        if (wiped)
+        {
+            _names[number] = $"{number}-wiped-{Guid.NewGuid():N}.db";
+        }
+
+        var store = SqliteStore.Open(PathOf(number), $"n{number}");
         var outgoing = Enumerable.Range(0, nodes).Where(target => target != number)
             .Select(target => links(target, new InProcessLink($"n{target}", () => _endpoints.GetValueOrDefault(target))))
             .ToList();
@@ -32,4 +48,6 @@ public sealed class InProcessLinkTests : LinkCompliance, IDisposable
             await store.DisposeAsync();
         });
     }
+
+    private string PathOf(int number) => Path.Combine(_folder, _names.GetValueOrDefault(number, $"{number}.db"));
 }
