@@ -40,6 +40,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private readonly HashSet<string> _synchronised = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _complete = new(StringComparer.Ordinal);
     private readonly bool _startedEmpty;
+    private readonly Task _compared;
     private readonly Task[] _running;
     private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Dictionary<LogId, AppliedSet> _vector;
@@ -75,7 +76,8 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _quorum = new(store.Log, time);
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session, this);
-        Writer = new(writer, _quorum, _session, settings);
+        _compared = links.Count == 0 ? Task.CompletedTask : Task.WhenAny(_session.Compared, Task.Delay(FirstComparison, time, _stopping.Token));
+        Writer = new(writer, _quorum, _session, settings, _compared);
         var feed = new MutationFeed(store.Log, head.Sequence);
         writer.Committed = (log, changes) =>
         {
@@ -140,14 +142,8 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         IMemoryStore store, CommandWriter writer, IReadOnlyList<IReplicaLink> links, ReplicaSetSettings settings, TimeProvider time, Random random) =>
         new(store, writer, links, settings with { Peers = links.Count }, time, random, await store.ReadHeadAsync(), await store.ReadVectorAsync(), await store.ReadFloorsAsync());
 
-    /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time: a node whose clock is wrong should not write before it knows.</summary>
-    public async Task WaitForFirstComparisonAsync()
-    {
-        if (_links.Count > 0)
-        {
-            await Task.WhenAny(_session.Compared, Task.Delay(FirstComparison, _time, _stopping.Token));
-        }
-    }
+    /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time. Writes wait for it by themselves.</summary>
+    public Task WaitForFirstComparisonAsync() => _compared;
 
     /// <summary>Waits until this store holds what the token names.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/>: not within the time.</exception>
