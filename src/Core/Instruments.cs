@@ -19,7 +19,7 @@ public static class Instruments
         "om_commit_seconds", unit: "s", description: "Time of one commit, decisions and fsync included.",
         advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5] });
 
-    /// <summary>Access touches that were dropped because the recorder was full.</summary>
+    /// <summary>Memories whose access touches were dropped, because the recorder was full or the store refused them.</summary>
     public static readonly Counter<long> TouchesDropped = Meter.CreateCounter<long>(
-        "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited.");
+        "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited or the store refused them.");
 }
