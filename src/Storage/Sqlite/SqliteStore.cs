@@ -60,14 +60,17 @@ public sealed partial class SqliteStore : IMemoryStore
         {
             database = SqliteDatabase.Open(path);
             RefuseForeign(database);
-            database.Execute($"""
-                pragma page_size = 4096;
-                pragma journal_mode = wal;
+            database.Execute("pragma page_size = 4096");
+            if (database.QueryText("pragma journal_mode = wal") is var mode && mode != "wal")
+            {
+                throw new MemoryException(ErrorKind.StoreFailed, $"{path} cannot have a write-ahead log (journal mode {mode}): its file system must support shared memory");
+            }
+
+            database.Execute("""
                 pragma synchronous = full;
                 pragma temp_store = memory;
                 pragma cache_size = -65536;
                 pragma wal_autocheckpoint = 16000;
-                pragma application_id = {ApplicationId};
                 """);
             return new(path, held, database, Initialise(database, nodeId), time ?? TimeProvider.System);
         }
@@ -116,6 +119,9 @@ public sealed partial class SqliteStore : IMemoryStore
         }
     }
 
+    /// <summary>Makes the disk look full beyond this many pages. For tests; no write may be under way.</summary>
+    internal void LimitPages(long pages) => _database.QueryInteger(string.Create(CultureInfo.InvariantCulture, $"pragma max_page_count = {pages}"));
+
     /// <summary>What a SQLite error means to a caller.</summary>
     internal static Exception Failure(SqliteException exception) => exception.Code switch
     {
@@ -155,7 +161,9 @@ public sealed partial class SqliteStore : IMemoryStore
 
     private static LogId Initialise(SqliteDatabase database, string? nodeId)
     {
+        // Marked as ours in the transaction that makes the tables: a crash before its end leaves an empty file.
         database.Execute("begin immediate");
+        database.Execute($"pragma application_id = {ApplicationId}");
         database.Execute(SqliteSchema.Main);
         var held = database.QueryText("select value from meta where key = 'node_id'");
         if (held is not null && nodeId is not null && held != nodeId)
