@@ -110,6 +110,7 @@ public abstract class StoreCompliance
     }
 
     [Fact]
+    [Trait(Campaign.Trait, "undo")]
     public async Task A_failing_decision_leaves_no_trace_among_those_around_it()
     {
         for (var seed = 0; seed < Campaign.Count("undo", reduced: 10, full: 1_000); seed++)

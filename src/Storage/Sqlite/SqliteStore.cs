@@ -126,7 +126,9 @@ public sealed partial class SqliteStore : IMemoryStore
     internal static Exception Failure(SqliteException exception) => exception.Code switch
     {
         raw.SQLITE_IOERR_FSYNC or raw.SQLITE_IOERR_DIR_FSYNC => new StoreFatalException("fsync failed", exception),
-        _ when exception.PrimaryCode == raw.SQLITE_FULL => new MemoryException(ErrorKind.StoreFull, "the disk is full; nothing was stored", exception),
+
+        // The last is what a full disk says to a first reader, which makes the file of shared memory.
+        _ when exception.PrimaryCode == raw.SQLITE_FULL || exception.Code == raw.SQLITE_IOERR_SHMSIZE => new MemoryException(ErrorKind.StoreFull, "the disk is full; nothing was stored", exception),
         _ => new MemoryException(ErrorKind.StoreFailed, $"the store failed: {exception.Message}", exception),
     };
 
@@ -161,9 +163,14 @@ public sealed partial class SqliteStore : IMemoryStore
 
     private static LogId Initialise(SqliteDatabase database, string? nodeId)
     {
-        // Marked as ours in the transaction that makes the tables: a crash before its end leaves an empty file.
+        // Marked as ours in the transaction that makes the tables: a crash before its end leaves an empty file. A store that is
+        // there already is not written to, so that one on a full disk still opens.
         database.Execute("begin immediate");
-        database.Execute($"pragma application_id = {ApplicationId}");
+        if (database.QueryInteger("pragma application_id") != ApplicationId)
+        {
+            database.Execute($"pragma application_id = {ApplicationId}");
+        }
+
         database.Execute(SqliteSchema.Main);
         var held = database.QueryText("select value from meta where key = 'node_id'");
         if (held is not null && nodeId is not null && held != nodeId)
@@ -180,8 +187,9 @@ public sealed partial class SqliteStore : IMemoryStore
             using var insert = database.Prepare("insert into meta(key, value) values (?1, ?2)");
             insert.Bind(1, "node_id").Bind(2, held).Run();
             insert.Bind(1, "incarnation").Bind(2, random).Run();
-            insert.Bind(1, "schema_version").Bind(2, SqliteSchema.Version.ToString(CultureInfo.InvariantCulture)).Run();
-            insert.Bind(1, "min_writer_version").Bind(2, SqliteSchema.Version.ToString(CultureInfo.InvariantCulture)).Run();
+            var version = SqliteSchema.Version.ToString(CultureInfo.InvariantCulture);
+            insert.Bind(1, "schema_version").Bind(2, version).Run();
+            insert.Bind(1, "min_writer_version").Bind(2, version).Run();
             insert.Bind(1, "clock").Bind(2, "0").Run();
         }
 
