@@ -36,7 +36,7 @@ public static class Instruments
     public static readonly Counter<long> AppliedRows = Meter.CreateCounter<long>(
         "om_replica_rows", unit: "{row}", description: "Rows received from peers, by outcome.");
 
-    /// <summary>Access touches that were dropped because the recorder was full.</summary>
+    /// <summary>Memories whose access touches were dropped, because the recorder was full or the store refused them.</summary>
     public static readonly Counter<long> TouchesDropped = Meter.CreateCounter<long>(
-        "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited.");
+        "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited or the store refused them.");
 }

@@ -423,11 +423,13 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
                 continue;
             }
 
-            // Every node that sees this expiry writes the same mark: the instant and the stamp are those of the expiry itself.
+            // Every node that sees this expiry writes the same mark: the instant and the stamp are those of the expiry itself,
+            // but never before the archive that it replaces, else the next merge would bring that one back.
             // Of several ids with one name, those whose own expiry is later go with the shown one.
             var actedOn = row.Own.Expiry.Value is { } own && own <= session.Now ? own : (Timestamp?)null;
             var mark = new ArchiveMark(actedOn ?? group[0].View.ExpiresAt!.Value, ArchiveMark.Expired, actedOn);
-            await session.PutAsync(row.Own with { Archive = new(mark, row.Own.Expiry.Stamp) }, stamp);
+            var expired = row.Own.Archive is { } held ? Stamp.Max(row.Own.Expiry.Stamp, held.Stamp) : row.Own.Expiry.Stamp;
+            await session.PutAsync(row.Own with { Archive = new(mark, expired) }, stamp);
         }
     }
 
