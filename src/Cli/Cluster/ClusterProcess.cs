@@ -26,8 +26,8 @@ internal sealed class ClusterProcess : IAsyncDisposable
         _plan = plan;
         Ports = plan.Ports ?? FreePorts.Take(plan.Nodes);
         Addresses = [.. Ports.Select(static port => new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")))];
-        _nodePlans = [.. Enumerable.Range(0, plan.Nodes).Select(PlanOf)];
         _nodes = new NodeProcess?[plan.Nodes];
+        _nodePlans = [.. Enumerable.Range(0, plan.Nodes).Select(PlanOf)];
     }
 
     public int Count => _nodes.Length;
