@@ -82,6 +82,12 @@ public interface INodeService : IMemoryService
 
     /// <summary>The node among its peers.</summary>
     ReplicaSetStatus Cluster();
+
+    /// <summary>
+    /// Over every replicated row but tombstones, which nodes collect at different times: equal on two nodes that hold the same. Costs
+    /// a read of every bucket.
+    /// </summary>
+    Task<Digest> DigestAsync(CancellationToken cancellation = default);
 }
 
 /// <param name="AgentId">The claimed caller; null when none was named.</param>

@@ -307,6 +307,11 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
 
     public ReplicaSetStatus Cluster() => _replicas.Status();
 
+    public async Task<Digest> DigestAsync(CancellationToken cancellation = default) =>
+        (await _store.ReadDigestSnapshotAsync(cancellation)).Digests
+            .Where(static pair => pair.Key != DigestKey.Tombstones)
+            .Aggregate(default(Digest), static (sum, pair) => sum + pair.Value);
+
     /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time.</summary>
     public Task WaitForFirstComparisonAsync() => _replicas.WaitForFirstComparisonAsync();
 
