@@ -307,7 +307,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     public ReplicaSetStatus Cluster() => _replicas.Status();
 
     public async Task<Digest> DigestAsync(CancellationToken cancellation = default) =>
-        (await _store.ReadDigestSnapshotAsync(cancellation)).Digests
+        (await _store.ReadDigestSnapshotAsync(floor: long.MaxValue, cancellation)).Digests
             .Where(static pair => pair.Key != DigestKey.Tombstones)
             .Aggregate(default(Digest), static (sum, pair) => sum + pair.Value);
 
