@@ -1,5 +1,6 @@
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Cli;
@@ -26,8 +27,11 @@ internal sealed class LocalService : IAsyncDisposable
         return _node;
     }
 
+    /// <param name="nodeId">The node's name; a database keeps its first.</param>
+    /// <param name="links">To its peers.</param>
     /// <exception cref="MemoryException">The file cannot be opened, is in use, or is not one of ours.</exception>
-    public static async Task<LocalService> OpenAsync(DatabaseLocation database, NodeSettings settings, string? nodeId = null)
+    public static async Task<LocalService> OpenAsync(
+        DatabaseLocation database, NodeSettings settings, string? nodeId = null, IReadOnlyList<IReplicaLink>? links = null)
     {
         if (database.InDataFolder)
         {
@@ -37,7 +41,7 @@ internal sealed class LocalService : IAsyncDisposable
         var store = SqliteStore.Open(database.Path, nodeId);
         try
         {
-            return new(store, await MemoryNode.StartAsync(store, settings, TimeProvider.System, new Random()));
+            return new(store, await MemoryNode.StartAsync(store, settings, TimeProvider.System, new Random(), links));
         }
         catch
         {

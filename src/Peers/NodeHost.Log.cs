@@ -22,4 +22,7 @@ public sealed partial class NodeHost
 
     [LoggerMessage(2006, LogLevel.Critical, "The store failed; the node must stop")]
     private partial void LogFatal(Exception exception);
+
+    [LoggerMessage(2007, LogLevel.Warning, "The shutdown grace is over before every peer holds what this node wrote; it goes on when the node is back")]
+    private partial void LogUnflushed();
 }

@@ -1,6 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -113,8 +111,8 @@ public sealed partial class NodeHost : IAsyncDisposable
     }
 
     /// <summary>
-    /// Refuses new requests, waits for those in flight at most as long as the grace allows, closes the port and disposes the
-    /// service. A second call waits for the first.
+    /// Refuses new requests, waits for those in flight and then for the peers to hold what this node wrote, at most as long as the
+    /// grace allows, closes the port and disposes the service. A second call waits for the first.
     /// </summary>
     public Task StopAsync()
     {
@@ -149,6 +147,11 @@ public sealed partial class NodeHost : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, options));
         var application = builder.Build();
         application.UseMemoryApi();
+        if (service is MemoryNode node)
+        {
+            ReplicaRoutes.Map(application, node.Endpoint);
+        }
+
         return application;
     }
 
@@ -176,25 +179,12 @@ public sealed partial class NodeHost : IAsyncDisposable
 
     private static void UseTls(ListenOptions listen, NodeOptions options)
     {
-        try
+        var certificate = PemFiles.ReadCertificate(options.TlsCertificatePath!, options.TlsKeyPath!, "TLS certificate", out var chain);
+        listen.UseHttps(https =>
         {
-            using var pem = X509Certificate2.CreateFromPemFile(options.TlsCertificatePath!, options.TlsKeyPath);
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPemFile(options.TlsCertificatePath!);
-
-            // A key read from PEM is ephemeral, which TLS on some systems refuses; the detour makes it a stored one.
-            var certificate = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), password: null);
-            listen.UseHttps(https =>
-            {
-                https.ServerCertificate = certificate;
-                https.ServerCertificateChain = chain;
-            });
-        }
-        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new InvalidOptionException(
-                $"the TLS certificate {options.TlsCertificatePath} and key {options.TlsKeyPath} cannot be used: {exception.Message}", exception);
-        }
+            https.ServerCertificate = certificate;
+            https.ServerCertificateChain = chain;
+        });
     }
 
     private static void LogToStandardError(ILoggingBuilder logging)
@@ -237,6 +227,7 @@ public sealed partial class NodeHost : IAsyncDisposable
     {
         // Off the caller's lock and its stack.
         await Task.Yield();
+        var started = _time.GetTimestamp();
         LogDraining(_state.InFlight);
         using var grace = new CancellationTokenSource(_options.ShutdownGrace, _time);
         try
@@ -248,10 +239,27 @@ public sealed partial class NodeHost : IAsyncDisposable
             LogGraceOver(_state.InFlight);
         }
 
+        await FlushPeersAsync(started);
+
         // What is left of the grace is for answers that are still on their way out.
         await _application.StopAsync(grace.Token);
         await _application.DisposeAsync();
         await DisposeAsync(_service);
+    }
+
+    /// <summary>What this node wrote goes to the peers that answer before it leaves, for as long as the grace allows.</summary>
+    private async Task FlushPeersAsync(long started)
+    {
+        if (_service is not MemoryNode node)
+        {
+            return;
+        }
+
+        var left = _options.ShutdownGrace - _time.GetElapsedTime(started);
+        if (!await node.FlushPeersAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero))
+        {
+            LogUnflushed();
+        }
     }
 
     private static async ValueTask DisposeAsync(IMemoryService service)

@@ -35,6 +35,13 @@ public static class ConfigurationLoader
             TlsCertificatePath = Expanded(sources, settings.Text("OM_TLS_CERT", "server.tls_cert")),
             TlsKeyPath = Expanded(sources, settings.Text("OM_TLS_KEY", "server.tls_key")),
             ShutdownGrace = Seconds(settings.Integer("OM_SHUTDOWN_GRACE_SECS", "server.shutdown_grace_secs")) ?? standard.ShutdownGrace,
+            NodeId = settings.Text("OM_NODE_ID", "server.node_id"),
+            QuorumPeers = NodeOptions.ParsePeers(settings.Texts("OM_QUORUM_PEERS", "quorum.peers")),
+            QuorumWrites = (int?)Clamped(settings.Integer("OM_QUORUM_WRITES", "quorum.writes")),
+            QuorumTimeout = TimeSpan.FromMilliseconds(Clamped(settings.Integer("OM_QUORUM_TIMEOUT_MS", "quorum.timeout_ms")) ?? standard.QuorumTimeout.TotalMilliseconds),
+            QuorumClientCertificatePath = Expanded(sources, settings.Text("OM_QUORUM_CLIENT_CERT", "quorum.client_cert")),
+            QuorumClientKeyPath = Expanded(sources, settings.Text("OM_QUORUM_CLIENT_KEY", "quorum.client_key")),
+            QuorumCaCertificatePath = Expanded(sources, settings.Text("OM_QUORUM_CA_CERT", "quorum.ca_cert")),
             GcInterval = Seconds(settings.Integer("OM_GC_INTERVAL_SECS", "gc_interval_secs")) ?? standard.GcInterval,
             ArchiveOnGc = settings.Boolean("OM_ARCHIVE_ON_GC", "archive_on_gc", peerKey: "archive_on_gc") ?? standard.ArchiveOnGc,
             DefaultNamespace = settings.Text("OM_DEFAULT_NAMESPACE", "default_namespace", peerKey: "default_namespace"),
@@ -76,6 +83,8 @@ public static class ConfigurationLoader
 
     private static long? Ttl(Settings settings, string key) =>
         settings.Integer("OM_" + key.ToUpperInvariant(), "ttl." + key, peerKey: "ttl." + key);
+
+    private static long? Clamped(long? number) => number is { } value ? Math.Clamp(value, int.MinValue, int.MaxValue) : null;
 
     private static TimeSpan? Seconds(long? seconds) => seconds is { } value ? TimeSpan.FromSeconds(Math.Clamp(value, -1, 1_000_000_000)) : null;
 
@@ -153,6 +162,15 @@ public static class ConfigurationLoader
             (_, null) => null,
             (_, string text) => text,
             var (place, value) => throw Wrong(place, value, "text in quotes"),
+        };
+
+        /// <summary>A list, or text with commas between its parts.</summary>
+        public IReadOnlyList<string> Texts(string variable, string key) => Find(variable, key, peerVariable: null, peerKey: null) switch
+        {
+            (_, null) => [],
+            (_, string text) => [text],
+            (_, IReadOnlyList<object> list) when list.All(static part => part is string) => [.. list.Cast<string>()],
+            var (place, value) => throw Wrong(place, value, "a list of texts"),
         };
 
         public long? Integer(string variable, string key, string? peerVariable = null, string? peerKey = null) => Find(variable, key, peerVariable, peerKey) switch

@@ -33,6 +33,30 @@ public sealed record NodeOptions
     /// <summary>PEM file with the private key, PKCS#8 or RSA.</summary>
     public string? TlsKeyPath { get; init; }
 
+    /// <summary>
+    /// The node's name among its peers, with the characters of an agent id; null: the store's, which takes one from the machine when it is
+    /// created. A store keeps its first.
+    /// </summary>
+    public string? NodeId { get; init; }
+
+    /// <summary>The other nodes: absolute http or https addresses, each once.</summary>
+    public IReadOnlyList<Uri> QuorumPeers { get; init; } = [];
+
+    /// <summary>How many nodes must hold a write before it is answered; null: the majority; 0: do not wait. More than there are means all.</summary>
+    public int? QuorumWrites { get; init; }
+
+    /// <summary>How long a write waits for its quorum; a millisecond to ten minutes.</summary>
+    public TimeSpan QuorumTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>PEM file with the certificate that this node shows to its peers. Needs <see cref="QuorumClientKeyPath"/>.</summary>
+    public string? QuorumClientCertificatePath { get; init; }
+
+    /// <summary>PEM file with the private key of <see cref="QuorumClientCertificatePath"/>.</summary>
+    public string? QuorumClientKeyPath { get; init; }
+
+    /// <summary>PEM file with the authorities that peers' certificates are checked against; null: the system's.</summary>
+    public string? QuorumCaCertificatePath { get; init; }
+
     /// <summary>How long requests in flight may take after a signal to stop; at most an hour.</summary>
     public TimeSpan ShutdownGrace { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -56,7 +80,23 @@ public sealed record NodeOptions
     public bool HasTls => TlsCertificatePath is not null;
 
     /// <summary>What the engines of the node take of it.</summary>
-    public NodeSettings ToNodeSettings() => new() { Lifetimes = Lifetimes, ArchiveOnGc = ArchiveOnGc, Scoring = Scoring };
+    public NodeSettings ToNodeSettings() => new()
+    {
+        Lifetimes = Lifetimes,
+        ArchiveOnGc = ArchiveOnGc,
+        Scoring = Scoring,
+        ReplicaSet = new(QuorumPeers.Count, QuorumWrites, QuorumTimeout),
+    };
+
+    /// <summary>Addresses from comma lists.</summary>
+    /// <exception cref="InvalidOptionException">One is not an http or https address.</exception>
+    public static IReadOnlyList<Uri> ParsePeers(IEnumerable<string> lists) =>
+    [
+        .. lists.SelectMany(static list => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+            .Select(static text => Uri.TryCreate(text, UriKind.Absolute, out var peer) && peer.Scheme is "http" or "https"
+                ? peer
+                : throw new InvalidOptionException($"{text} is not an http or https address: set --quorum-peers or OM_QUORUM_PEERS to a list such as http://10.0.0.2:9077,http://10.0.0.3:9077")),
+    ];
 
     /// <exception cref="InvalidOptionException"/>
     public NodeOptions Validate()
@@ -69,6 +109,35 @@ public sealed record NodeOptions
             TlsKeyPath is null ? "--tls-cert needs a private key: set --tls-key or OM_TLS_KEY" : "--tls-key needs a certificate: set --tls-cert or OM_TLS_CERT");
         Require(TlsCertificatePath is null || File.Exists(TlsCertificatePath), $"the TLS certificate {TlsCertificatePath} is not there: set --tls-cert or OM_TLS_CERT");
         Require(TlsKeyPath is null || File.Exists(TlsKeyPath), $"the TLS key {TlsKeyPath} is not there: set --tls-key or OM_TLS_KEY");
+        if (NodeId is not null)
+        {
+            Rule("the node id (--node-id, OM_NODE_ID)", () => MemoryRules.AgentId(NodeId));
+        }
+
+        foreach (var peer in QuorumPeers)
+        {
+            Require(
+                peer.IsAbsoluteUri && peer.Scheme is "http" or "https",
+                $"{peer} is not an http or https address: set --quorum-peers or OM_QUORUM_PEERS to a list such as http://10.0.0.2:9077,http://10.0.0.3:9077");
+        }
+
+        foreach (var same in QuorumPeers.GroupBy(static peer => peer.GetLeftPart(UriPartial.Path).TrimEnd('/')).Where(static same => same.Count() > 1))
+        {
+            Require(condition: false, $"{same.Key} is named more than once: name each peer once in --quorum-peers or OM_QUORUM_PEERS");
+        }
+
+        Require(QuorumWrites is null or >= 0, $"quorum_writes must be 0 or more, not {QuorumWrites}: set --quorum-writes or OM_QUORUM_WRITES");
+        Require(
+            QuorumTimeout >= TimeSpan.FromMilliseconds(1) && QuorumTimeout <= TimeSpan.FromMinutes(10),
+            "the quorum timeout must be between 1 and 600000 milliseconds: set --quorum-timeout-ms or OM_QUORUM_TIMEOUT_MS");
+        Require(
+            QuorumClientCertificatePath is null == QuorumClientKeyPath is null,
+            QuorumClientKeyPath is null
+                ? "--quorum-client-cert needs a private key: set --quorum-client-key or OM_QUORUM_CLIENT_KEY"
+                : "--quorum-client-key needs a certificate: set --quorum-client-cert or OM_QUORUM_CLIENT_CERT");
+        RequireFile(QuorumClientCertificatePath, "client certificate", "--quorum-client-cert or OM_QUORUM_CLIENT_CERT");
+        RequireFile(QuorumClientKeyPath, "client key", "--quorum-client-key or OM_QUORUM_CLIENT_KEY");
+        RequireFile(QuorumCaCertificatePath, "CA certificate", "--quorum-ca-cert or OM_QUORUM_CA_CERT");
         Require(
             ShutdownGrace >= TimeSpan.Zero && ShutdownGrace <= TimeSpan.FromHours(1),
             "the shutdown grace must be between 0 and 3600 seconds: set --shutdown-grace-secs or OM_SHUTDOWN_GRACE_SECS");
@@ -150,6 +219,9 @@ public sealed record NodeOptions
         ("confidence", Scoring.Confidence), ("long_tier", Scoring.LongTier), ("mid_tier", Scoring.MidTier), ("short_tier", Scoring.ShortTier),
         ("recency", Scoring.Recency), ("recency_decay", Scoring.RecencyDecay), ("k1", Scoring.K1), ("b", Scoring.B),
     ];
+
+    private static void RequireFile(string? path, string what, string setting) =>
+        Require(path is null || File.Exists(path), $"the {what} {path} is not there: set {setting}");
 
     private static void Require(bool condition, string otherwise)
     {

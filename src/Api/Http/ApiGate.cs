@@ -23,7 +23,12 @@ internal sealed partial class ApiGate(
         var path = context.Request.Path.Value ?? "";
         var isExact = !(path.Length > 1 && path[^1] == '/') && (route is null || route.Covers(path));
         route = isExact ? route : null;
-        state.Enter();
+        var isClient = route is not { IsInternal: true };
+        if (isClient)
+        {
+            state.Enter();
+        }
+
         try
         {
             await AnswerAsync(context, route, isExact);
@@ -50,7 +55,11 @@ internal sealed partial class ApiGate(
         }
         finally
         {
-            state.Leave();
+            if (isClient)
+            {
+                state.Leave();
+            }
+
             instruments.Observe(route, context.Response.StatusCode, time.GetElapsedTime(started));
         }
     }
@@ -70,7 +79,7 @@ internal sealed partial class ApiGate(
                 return JsonAnswer.WriteErrorAsync(context, ErrorKind.Unauthorized, "missing or invalid API key");
             }
 
-            if (state.IsDraining)
+            if (state.IsDraining && route is not { IsInternal: true })
             {
                 context.Response.Headers.Connection = "close";
                 return JsonAnswer.WriteErrorAsync(context, ErrorKind.Draining, "the node is shutting down");

@@ -8,7 +8,8 @@ namespace OrleansMemory.Api.Routes;
 /// <summary>What a route is called in metrics, and its exact spelling.</summary>
 /// <param name="Template">As <c>/api/v1/memories/{id}/promote</c>.</param>
 /// <param name="IsOpen">Served without a key and while draining.</param>
-internal sealed record RouteLabel(string Template, bool IsOpen)
+/// <param name="IsInternal">For other nodes: served while draining, counted among no client's requests.</param>
+internal sealed record RouteLabel(string Template, bool IsOpen, bool IsInternal = false)
 {
     public const string Unknown = "unknown";
 
@@ -18,6 +19,14 @@ internal sealed record RouteLabel(string Template, bool IsOpen)
     /// <summary>Whether the path has the literal parts of the template, letter for letter.</summary>
     public bool Covers(string path) =>
         path.StartsWith(_before, StringComparison.Ordinal) && path.EndsWith(_after, StringComparison.Ordinal);
+}
+
+/// <summary>Routes between nodes, which a host adds: not part of the documented API.</summary>
+public static class InternalRoutes
+{
+    /// <summary>A POST behind the node's key, answered until the node is gone.</summary>
+    public static void MapInternal(this IEndpointRouteBuilder endpoints, string template, RequestDelegate handler) =>
+        endpoints.MapMethods(template, [HttpMethods.Post], handler).WithMetadata(new RouteLabel(template, IsOpen: false, IsInternal: true));
 }
 
 internal static class RouteMapping

@@ -22,12 +22,26 @@ internal static class ServeCommands
         var key = OptionKinds.Text("PEM file with the private key", "--tls-key");
         var grace = OptionKinds.Number("Seconds that requests may take after a signal to stop [default: 30]", 0L, 3_600L, "--shutdown-grace-secs");
         var nodeId = OptionKinds.Text("Name of the node; a database keeps its first [default: from the machine's name]", "--node-id");
-        var command = new Command("serve", "Serve a database over HTTP") { host, port, certificate, key, grace, nodeId };
+        var quorumWrites = OptionKinds.Number("Nodes that must hold a write before it is answered; 0: do not wait [default: the majority]", 0, int.MaxValue, "--quorum-writes");
+        var quorumPeers = OptionKinds.Texts("Addresses of the other nodes, such as http://10.0.0.2:9077; a comma list, may be given again", "--quorum-peers");
+        var quorumTimeout = OptionKinds.Number("Milliseconds that a write waits for its quorum [default: 2000]", 1L, 600_000L, "--quorum-timeout-ms");
+        var clientCertificate = OptionKinds.Text("PEM file with the certificate that the node shows to its peers", "--quorum-client-cert");
+        var clientKey = OptionKinds.Text("PEM file with the private key of that certificate", "--quorum-client-key");
+        var authority = OptionKinds.Text("PEM file with the authorities that the peers' certificates are checked against [default: the system's]", "--quorum-ca-cert");
+        var command = new Command("serve", "Serve a database over HTTP")
+        {
+            host, port, certificate, key, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority,
+        };
         return new(command, async session =>
         {
             if (session.Value(certificate) is null != session.Value(key) is null)
             {
                 throw new UsageException(command, "the arguments '--tls-cert' and '--tls-key' need each other");
+            }
+
+            if (session.Value(clientCertificate) is null != session.Value(clientKey) is null)
+            {
+                throw new UsageException(command, "the arguments '--quorum-client-cert' and '--quorum-client-key' need each other");
             }
 
             var configured = session.Configuration;
@@ -38,8 +52,16 @@ internal static class ServeCommands
                 TlsCertificatePath = session.Value(certificate) ?? configured.TlsCertificatePath,
                 TlsKeyPath = session.Value(key) ?? configured.TlsKeyPath,
                 ShutdownGrace = session.Value(grace) is { } seconds ? TimeSpan.FromSeconds(seconds) : configured.ShutdownGrace,
+                NodeId = session.Value(nodeId) ?? configured.NodeId,
+                QuorumWrites = session.Value(quorumWrites) ?? configured.QuorumWrites,
+                QuorumPeers = session.Value(quorumPeers) is { Length: > 0 } peers ? NodeOptions.ParsePeers(peers) : configured.QuorumPeers,
+                QuorumTimeout = session.Value(quorumTimeout) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : configured.QuorumTimeout,
+                QuorumClientCertificatePath = session.Value(clientCertificate) ?? configured.QuorumClientCertificatePath,
+                QuorumClientKeyPath = session.Value(clientKey) ?? configured.QuorumClientKeyPath,
+                QuorumCaCertificatePath = session.Value(authority) ?? configured.QuorumCaCertificatePath,
             };
-            await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), session.Value(nodeId));
+            using var links = new PeerLinks(options, TimeProvider.System);
+            await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), options.NodeId, links.Links);
             await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System, session.Text);
             await RunAsync(session, node);
             return 0;

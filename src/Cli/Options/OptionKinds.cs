@@ -21,6 +21,10 @@ internal static class OptionKinds
     public static Option<string?> Text(string description, string name, params string[] aliases) =>
         new(name, aliases) { Description = description, Arity = ArgumentArity.ExactlyOne };
 
+    /// <summary>May be given several times.</summary>
+    public static Option<string[]> Texts(string description, string name, params string[] aliases) =>
+        new(name, aliases) { Description = description, Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false };
+
     public static HyphenOption FreeText(string description, string name, params string[] aliases) =>
         new(name, aliases) { Description = description, Arity = ArgumentArity.ExactlyOne };
 

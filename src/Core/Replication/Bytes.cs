@@ -5,6 +5,22 @@ using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Core.Replication;
 
+/// <summary>Bytes in a buffer of the shared pool. Disposing gives it back: nothing may read it any more then.</summary>
+public sealed class PooledBytes(byte[] buffer, int length) : IDisposable
+{
+    private byte[]? _buffer = buffer;
+
+    public ReadOnlyMemory<byte> Memory => new(_buffer ?? throw new ObjectDisposedException(nameof(PooledBytes)), 0, length);
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _buffer, null) is { Length: > 0 } pooled)
+        {
+            ArrayPool<byte>.Shared.Return(pooled);
+        }
+    }
+}
+
 /// <summary>Writes the elements of the replicated form into a pooled buffer.</summary>
 internal ref struct ByteWriter
 {
@@ -51,7 +67,7 @@ internal ref struct ByteWriter
         Encoding.UTF8.GetBytes(text, Reserve(size));
     }
 
-    public void WriteBytes(ReadOnlySpan<byte> bytes) => bytes.CopyTo(Reserve(bytes.Length));
+    public void WriteBytes(scoped ReadOnlySpan<byte> bytes) => bytes.CopyTo(Reserve(bytes.Length));
 
     public void WriteStamp(Stamp stamp)
     {
@@ -91,6 +107,15 @@ internal ref struct ByteWriter
         return bytes;
     }
 
+    /// <summary>Hands the buffer over as it is; the writer is empty then.</summary>
+    public PooledBytes Detach()
+    {
+        var bytes = new PooledBytes(_buffer, _length);
+        _buffer = [];
+        _length = 0;
+        return bytes;
+    }
+
     public void Dispose()
     {
         if (_buffer.Length > 0)
@@ -107,7 +132,11 @@ internal ref struct ByteWriter
         {
             var larger = ArrayPool<byte>.Shared.Rent(Math.Max(_buffer.Length * 2, _length + size));
             Written.CopyTo(larger);
-            ArrayPool<byte>.Shared.Return(_buffer);
+            if (_buffer.Length > 0)
+            {
+                ArrayPool<byte>.Shared.Return(_buffer);
+            }
+
             _buffer = larger;
         }
 

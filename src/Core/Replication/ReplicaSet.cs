@@ -35,6 +35,7 @@ public sealed class ReplicaSet : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _gate = new();
     private readonly HashSet<string> _synchronised = new(StringComparer.Ordinal);
+    private readonly Task _compared;
     private readonly Task[] _running;
     private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Dictionary<LogId, AppliedSet> _vector;
@@ -62,7 +63,8 @@ public sealed class ReplicaSet : IAsyncDisposable
         _quorum = new(time);
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session);
-        Writer = new(writer, _quorum, _session, settings);
+        _compared = links.Count == 0 ? Task.CompletedTask : Task.WhenAny(_session.Compared, Task.Delay(FirstComparison, time, _stopping.Token));
+        Writer = new(writer, _quorum, _session, settings, _compared);
         var feed = new MutationFeed(store.Log, head.Sequence);
         writer.Committed = (log, changes) =>
         {
@@ -103,14 +105,8 @@ public sealed class ReplicaSet : IAsyncDisposable
         IMemoryStore store, CommandWriter writer, IReadOnlyList<IReplicaLink> links, ReplicaSetSettings settings, TimeProvider time, Random random) =>
         new(store, writer, links, settings with { Peers = links.Count }, time, random, await store.ReadHeadAsync(), await store.ReadVectorAsync());
 
-    /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time: a node whose clock is wrong should not write before it knows.</summary>
-    public async Task WaitForFirstComparisonAsync()
-    {
-        if (_links.Count > 0)
-        {
-            await Task.WhenAny(_session.Compared, Task.Delay(FirstComparison, _time, _stopping.Token));
-        }
-    }
+    /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time. Writes wait for it by themselves.</summary>
+    public Task WaitForFirstComparisonAsync() => _compared;
 
     /// <summary>Waits until this store holds what the token names.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/>: not within the time.</exception>

@@ -6,7 +6,8 @@ namespace OrleansMemory.Core.Replication;
 /// A node's door for writes: the one writer, then the quorum. What the writer committed stays committed whatever the quorum
 /// says, and the answer says so.
 /// </summary>
-public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, PeerSession session, ReplicaSetSettings settings)
+/// <param name="compared">Ends when writes may begin: a clock was compared with a peer's, or none answered for long enough.</param>
+public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, PeerSession session, ReplicaSetSettings settings, Task compared)
 {
     public ReplicaSetSettings Settings => settings;
 
@@ -16,6 +17,7 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
     /// <exception cref="MemoryException">The decision was no; nothing was stored.</exception>
     public async Task<(T Value, QuorumOutcome Outcome)> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide, int? wanted)
     {
+        await compared;
         if (session.IsClockAhead)
         {
             throw new QuorumException(
