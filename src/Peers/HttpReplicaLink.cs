@@ -51,8 +51,8 @@ public sealed class HttpReplicaLink(HttpClient client, Uri peer, TimeProvider ti
         return outcomes;
     }
 
-    public Task<DigestSnapshot> ReadDigestsAsync(CancellationToken cancellation) =>
-        AskAsync("digests", question: null, LinkCodec.DecodeSnapshot, cancellation);
+    public Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) =>
+        AskAsync("digests", LinkCodec.Encode(floor), LinkCodec.DecodeSnapshot, cancellation);
 
     public Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation) =>
         AskAsync("hashes", LinkCodec.Encode(buckets, after), LinkCodec.DecodeHashes, cancellation);
@@ -101,7 +101,7 @@ public sealed class HttpReplicaLink(HttpClient client, Uri peer, TimeProvider ti
         return end;
     }
 
-    private async Task<T> AskAsync<T>(string what, PooledBytes? question, Func<ReadOnlyMemory<byte>, T> decode, CancellationToken cancellation)
+    private async Task<T> AskAsync<T>(string what, PooledBytes question, Func<ReadOnlyMemory<byte>, T> decode, CancellationToken cancellation)
     {
         using var deadline = new CancellationTokenSource(CallTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellation, deadline.Token);
@@ -111,7 +111,7 @@ public sealed class HttpReplicaLink(HttpClient client, Uri peer, TimeProvider ti
             {
                 Version = HttpVersion.Version20,
                 VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
-                Content = new ReadOnlyMemoryContent(question?.Memory ?? default),
+                Content = new ReadOnlyMemoryContent(question.Memory),
             };
             request.Content.Headers.ContentType = new MediaTypeHeaderValue(ReplicaRoutes.ContentType);
             using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, both.Token);
@@ -123,7 +123,7 @@ public sealed class HttpReplicaLink(HttpClient client, Uri peer, TimeProvider ti
             var answer = decode(await ReadAsync(response.Content, both.Token));
 
             // Only an answer proves that the question was sent in full: after anything else the buffer may still be read.
-            question?.Dispose();
+            question.Dispose();
             return answer;
         }
         catch (OperationCanceledException exception) when (!cancellation.IsCancellationRequested)

@@ -41,8 +41,11 @@ internal sealed class ReplicaRoutes(ReplicaEndpoint endpoint)
         await AnswerAsync(context, LinkCodec.Encode(await endpoint.ApplyAsync(batch)));
     }
 
-    private async Task DigestsAsync(HttpContext context) =>
-        await AnswerAsync(context, LinkCodec.Encode(await endpoint.ReadDigestsAsync(context.RequestAborted)));
+    private async Task DigestsAsync(HttpContext context)
+    {
+        var floor = LinkCodec.DecodeFloor(await ReadAsync(context));
+        await AnswerAsync(context, LinkCodec.Encode(await endpoint.ReadDigestsAsync(floor, context.RequestAborted)));
+    }
 
     private async Task HashesAsync(HttpContext context)
     {

@@ -61,7 +61,8 @@ public sealed class FaultyLink(IReplicaLink inner, LinkFaults faults) : IReplica
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) =>
         ThroughAsync(() => inner.ApplyAsync(batch, cancellation), cancellation);
 
-    public Task<DigestSnapshot> ReadDigestsAsync(CancellationToken cancellation) => ThroughAsync(() => inner.ReadDigestsAsync(cancellation), cancellation);
+    public Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) =>
+        ThroughAsync(() => inner.ReadDigestsAsync(floor, cancellation), cancellation);
 
     public Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation) =>
         ThroughAsync(() => inner.ReadHashesAsync(buckets, after, cancellation), cancellation);

@@ -12,10 +12,11 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
 
     /// <returns>How many rows were brought in.</returns>
     /// <exception cref="LinkException">The peer stopped answering; what was brought in stays.</exception>
-    public async Task<long> PullAsync(IReplicaLink peer, CancellationToken cancellation)
+    /// <param name="floor">The higher of both sides' common floors: tombstones below it may be gone on either.</param>
+    public async Task<long> PullAsync(IReplicaLink peer, long floor, CancellationToken cancellation)
     {
-        var theirs = await peer.ReadDigestsAsync(cancellation);
-        var mine = await store.ReadDigestSnapshotAsync(cancellation);
+        var theirs = await peer.ReadDigestsAsync(floor, cancellation);
+        var mine = await store.ReadDigestSnapshotAsync(floor, cancellation);
         var differing = theirs.Digests.Where(pair => mine.Digests.GetValueOrDefault(pair.Key) != pair.Value).Select(static pair => pair.Key).ToHashSet();
         long pulled = 0;
         var whole = true;

@@ -64,11 +64,18 @@ public interface IMemoryStore : IAsyncDisposable
     /// <summary>Rows of this store's log after <paramref name="afterSequence"/>, ascending, with the present state of what they name, up to a number of rows and of bytes.</summary>
     ValueTask<IReadOnlyList<Mutation>> ReadLogAsync(long afterSequence, int rows, int bytes, CancellationToken cancellation = default);
 
-    /// <summary>Digests, with one for the tombstones under <see cref="DigestKey.Tombstones"/>, and the vector of the same instant.</summary>
-    ValueTask<DigestSnapshot> ReadDigestSnapshotAsync(CancellationToken cancellation = default);
+    /// <summary>
+    /// Digests, with one for the tombstones stamped at or above the floor under <see cref="DigestKey.Tombstones"/>, and the vector of the same instant.
+    /// </summary>
+    ValueTask<DigestSnapshot> ReadDigestSnapshotAsync(long floor = 0, CancellationToken cancellation = default);
 
-    /// <summary>Keys and hashes of replicated rows in the given buckets, after the given place; about <paramref name="limit"/> rows are looked at.</summary>
-    ValueTask<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, int limit, CancellationToken cancellation = default);
+    /// <summary>Tombstones stamped below the floor and deleted before the instant, oldest first.</summary>
+    ValueTask<IReadOnlyList<Tombstone>> ReadTombstonesAsync(long floor, Timestamp before, int limit, CancellationToken cancellation = default);
+
+    ValueTask<Floors> ReadFloorsAsync(CancellationToken cancellation = default);
+
+    /// <summary>Keys and hashes of replicated rows in the given buckets (null: in all), after the given place; about <paramref name="limit"/> rows are looked at.</summary>
+    ValueTask<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey>? buckets, string? after, int limit, CancellationToken cancellation = default);
 
     /// <summary>The present state of rows; those that are not there are left out.</summary>
     ValueTask<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation = default);
@@ -144,7 +151,26 @@ public sealed record ChangeSet
     public IReadOnlyDictionary<LogId, AppliedSet> Vector { get; init; } = new Dictionary<LogId, AppliedSet>();
 
     public IReadOnlyList<DeadLetter> DeadLetters { get; init; } = [];
+
+    /// <summary>Dead letters that are no more: applied at last.</summary>
+    public IReadOnlyList<LogPosition> ResolvedDeadLetters { get; init; } = [];
+
+    /// <summary>Tombstones that every node holds and nobody needs any more.</summary>
+    public IReadOnlyList<string> CollectedTombstones { get; init; } = [];
+
+    /// <summary>Entries that are taken out without a trace.</summary>
+    public IReadOnlyList<EntryState> DroppedEntries { get; init; } = [];
+
+    /// <summary>Null: as they were.</summary>
+    public Floors? Floors { get; init; }
+
+    /// <summary>Forget what was known to be held of other logs, before <see cref="Vector"/> is written.</summary>
+    public bool ForgetVector { get; init; }
 }
+
+/// <param name="Own">The clock below which this store holds every log without a gap.</param>
+/// <param name="Common">The lowest floor of all nodes.</param>
+public readonly record struct Floors(long Own, long Common);
 
 /// <summary>A row that a peer sent and this node refused: shown, tried again, blocking nothing behind it.</summary>
 public sealed record DeadLetter(Mutation Mutation, ApplyOutcome Reason, int Attempts, Timestamp RefusedAt, Timestamp NextAttemptAt);

@@ -17,9 +17,9 @@ public interface IReplicaLink
     /// <exception cref="LinkException">No answer: what was applied is not known.</exception>
     Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation);
 
-    /// <summary>The digests and the vector of one instant.</summary>
+    /// <summary>The digests and the vector of one instant; tombstones stamped below the floor are left out.</summary>
     /// <exception cref="LinkException">No answer.</exception>
-    Task<DigestSnapshot> ReadDigestsAsync(CancellationToken cancellation);
+    Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation);
 
     /// <summary>Keys and hashes of replicated rows in the given buckets, in the store's order, after the given place.</summary>
     /// <exception cref="LinkException">No answer.</exception>
@@ -46,6 +46,9 @@ public sealed class LinkException(string message, bool isDown, Exception? inner 
 /// <param name="QuorumWrites">How many must hold a write.</param>
 /// <param name="Members">The node ids that it knows, ascending, itself included.</param>
 /// <param name="Recovering">It has not synchronised yet and counts for no read quorum.</param>
+/// <param name="Readable">False until it has compared floors: it may be an old copy that still holds what was deleted.</param>
+/// <param name="Floor">The clock below which it holds every log of the set without a gap.</param>
+/// <param name="CommonFloor">The lowest floor of all nodes, as it knows it: below it deletes may be forgotten.</param>
 public sealed record PeerHello(
     LogId Log,
     long HeadSequence,
@@ -55,6 +58,9 @@ public sealed record PeerHello(
     int QuorumWrites,
     IReadOnlyList<string> Members,
     bool Recovering,
+    bool Readable,
+    long Floor,
+    long CommonFloor,
     IReadOnlyDictionary<LogId, AppliedSet> Vector);
 
 /// <param name="Digests">Over the live rows of every bucket, and over the tombstones.</param>

@@ -21,7 +21,12 @@ public static class LinkCodec
     public const int AnswerBytes = 64 << 20;
 
     private const byte Version = 1;
+    private const int RecoveringBit = 1;
+    private const int ReadableBit = 2;
+
+    /// <summary>Elements that a list gets room for before they are seen.</summary>
     private const int Untrusted = 1024;
+
     private const int BitmapBytes = Digest.Buckets / 8;
 
     public static PooledBytes Encode(PeerHello hello)
@@ -40,7 +45,9 @@ public static class LinkCodec
             writer.WriteText(member);
         }
 
-        writer.WriteByte(hello.Recovering ? (byte)1 : (byte)0);
+        writer.WriteByte((byte)((hello.Recovering ? RecoveringBit : 0) | (hello.Readable ? ReadableBit : 0)));
+        writer.WriteLong(hello.Floor);
+        writer.WriteLong(hello.CommonFloor);
         Write(ref writer, hello.Vector);
         return writer.Detach();
     }
@@ -67,9 +74,13 @@ public static class LinkCodec
             members.Add(reader.ReadText());
         }
 
+        var bits = reader.ReadByte();
+        var floor = ReadSequence(reader.ReadLong());
+        var commonFloor = ReadSequence(reader.ReadLong());
+
         // A newer version may say more behind the vector.
-        var recovering = reader.ReadByte() != 0;
-        return new(log, head, clock, unixMilliseconds, nodes, quorumWrites, members, recovering, ReadVector(ref reader));
+        return new(
+            log, head, clock, unixMilliseconds, nodes, quorumWrites, members, (bits & RecoveringBit) != 0, (bits & ReadableBit) != 0, floor, commonFloor, ReadVector(ref reader));
     }
 
     /// <summary>Bodies are copied as they are.</summary>
@@ -214,6 +225,24 @@ public static class LinkCodec
 
         RequireEnd(reader);
         return new(digests, vector);
+    }
+
+    /// <summary>The question for digests: the clock below which tombstones are left out.</summary>
+    public static PooledBytes Encode(long floor)
+    {
+        var writer = new ByteWriter(16);
+        writer.WriteByte(Version);
+        writer.WriteLong(floor);
+        return writer.Detach();
+    }
+
+    public static long DecodeFloor(ReadOnlyMemory<byte> bytes)
+    {
+        var reader = new ByteReader(bytes);
+        reader.ExpectVersion(Version);
+        var floor = ReadSequence(reader.ReadLong());
+        RequireEnd(reader);
+        return floor;
     }
 
     /// <summary>The question for hashes: buckets as a bitmap for each namespace, and the place.</summary>

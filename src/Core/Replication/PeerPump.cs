@@ -128,7 +128,8 @@ public sealed class PeerPump(
         }
 
         await session.HeardAsync(link.Address, hello, time.GetElapsedTime(sent));
-        var held = hello.Vector.GetValueOrDefault(feed.Head.Log) ?? AppliedSet.None;
+        var log = feed.Head.Log;
+        var held = hello.Vector.GetValueOrDefault(log) ?? AppliedSet.None;
         lock (_gate)
         {
             _hello = hello;
@@ -139,7 +140,7 @@ public sealed class PeerPump(
 
         Volatile.Write(ref _refusal, null);
 
-        quorum.Connected(link.Address, held);
+        quorum.Connected(link.Address, log, held);
     }
 
     /// <summary>Ships until a call fails.</summary>
@@ -310,7 +311,7 @@ public sealed class PeerPump(
         {
             if (outcomes[first] is not (ApplyOutcome.Applied or ApplyOutcome.Already))
             {
-                quorum.Refused(link.Address, batch[first].Position.Sequence, outcomes[first]);
+                quorum.Refused(batch[first].Position, outcomes[first]);
                 first++;
                 continue;
             }
@@ -322,20 +323,24 @@ public sealed class PeerPump(
                 last++;
             }
 
-            Held(batch[first].Position.Sequence, batch[last].Position.Sequence);
+            Held(batch[first].Position, batch[last].Position.Sequence);
             first = last + 1;
         }
     }
 
-    private void Held(long first, long last)
+    private void Held(LogPosition first, long last)
     {
         lock (_gate)
         {
-            _held = _held.With(first, last);
+            if (first.Log == feed.Head.Log)
+            {
+                _held = _held.With(first.Sequence, last);
+            }
+
             _oldestUnheldSince = _held.Covers(1, feed.Head.Sequence) ? 0 : time.GetTimestamp();
         }
 
-        quorum.Acknowledged(link.Address, first, last);
+        quorum.Acknowledged(link.Address, first.Log, first.Sequence, last);
     }
 
     private void Lose(string problem, bool isDown)

@@ -1,7 +1,19 @@
 namespace OrleansMemory.Core.Replication;
 
+/// <summary>What a replica set knows of its own store, for its greetings.</summary>
+public interface IReplicaCondition
+{
+    bool IsRecovering { get; }
+
+    bool IsReadable { get; }
+
+    Floors Floors { get; }
+
+    void Heard(string address, PeerHello hello);
+}
+
 /// <summary>What a node says of itself to its peers, and what it makes of what they say.</summary>
-public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, TimeProvider time, Func<bool> isRecovering)
+public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, TimeProvider time, IReplicaCondition condition)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, PeerHello> _hellos = new(StringComparer.Ordinal);
@@ -37,6 +49,19 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
     /// <summary>True while this node must originate nothing: its clock is too far ahead of its peers'.</summary>
     public bool IsClockAhead => Ahead > Replica.MaxClockSkew;
 
+    /// <summary>False while what the nodes say shows two different sets: more nodes than they count, or different counts.</summary>
+    public bool MembersAgree
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _hellos.Values.All(hello => hello.Nodes == settings.Nodes)
+                    && _hellos.Values.SelectMany(static hello => hello.Members).Append(store.Log.Node).Distinct().Count() <= settings.Nodes;
+            }
+        }
+    }
+
     /// <summary>Nodes that were heard, by address.</summary>
     public IReadOnlyDictionary<string, PeerHello> Hellos
     {
@@ -68,7 +93,10 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
             settings.Nodes,
             settings.QuorumWrites,
             members,
-            isRecovering(),
+            condition.IsRecovering,
+            condition.IsReadable,
+            condition.Floors.Own,
+            condition.Floors.Common,
             vector);
     }
 
@@ -128,6 +156,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
         }
 
         _compared.TrySetResult();
+        condition.Heard(address, hello);
         if (hello.Vector.TryGetValue(store.Log, out var held) && Highest(held) > (await store.ReadHeadAsync()).Sequence)
         {
             // The store is an older copy of what this node once was: its numbers would name other rows than they did.

@@ -31,13 +31,14 @@ public static class QuorumReasons
 /// Waits until enough replicas hold a write. It only watches: the pumps ship every row to every peer whatever is answered to
 /// whom, so a quorum that is met, a caller that leaves and a deadline that passes cancel nothing.
 /// </summary>
-public sealed class QuorumWriter(TimeProvider time)
+public sealed class QuorumWriter(LogId log, TimeProvider time)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Peer> _peers = new(StringComparer.Ordinal);
     private readonly SortedSet<Waiter> _waiters = new(Comparer<Waiter>.Create(
         static (a, b) => a.Last != b.Last ? a.Last.CompareTo(b.Last) : a.Number.CompareTo(b.Number)));
 
+    private LogId _log = log;
     private long _numbers;
 
     /// <summary>Nodes of the set, this one included.</summary>
@@ -61,13 +62,13 @@ public sealed class QuorumWriter(TimeProvider time)
         }
     }
 
-    /// <summary>The peer told what it holds of this node's log.</summary>
-    public void Connected(string peer, AppliedSet held)
+    /// <summary>The peer told what it holds of a log of this node.</summary>
+    public void Connected(string peer, LogId log, AppliedSet held)
     {
         lock (_gate)
         {
             _peers[peer].State = PeerState.Up;
-            _peers[peer].Held = held;
+            _peers[peer].Held = log == _log ? held : AppliedSet.None;
             Settle();
         }
     }
@@ -83,23 +84,29 @@ public sealed class QuorumWriter(TimeProvider time)
     }
 
     /// <summary>The peer holds these rows durably.</summary>
-    public void Acknowledged(string peer, long first, long last)
+    public void Acknowledged(string peer, LogId log, long first, long last)
     {
         lock (_gate)
         {
+            if (log != _log)
+            {
+                return;
+            }
+
             _peers[peer].Held = _peers[peer].Held.With(first, last);
             Settle(last);
         }
     }
 
     /// <summary>The peer would not take a row, for now or for good.</summary>
-    public void Refused(string peer, long sequence, ApplyOutcome outcome)
+    public void Refused(LogPosition position, ApplyOutcome outcome)
     {
         lock (_gate)
         {
+            var sequence = position.Sequence;
             foreach (var waiter in _waiters)
             {
-                if (sequence >= waiter.First && sequence <= waiter.Last)
+                if (position.Log == _log && sequence >= waiter.First && sequence <= waiter.Last)
                 {
                     waiter.Refusal = outcome == ApplyOutcome.Fenced ? QuorumReasons.Fenced : QuorumReasons.Refused;
                 }
@@ -107,11 +114,17 @@ public sealed class QuorumWriter(TimeProvider time)
         }
     }
 
-    /// <summary>This node writes a new log: nobody holds anything of it.</summary>
-    public void Renewed()
+    /// <summary>This node writes this log now: of a new one nobody holds anything. Told before anybody waits for its rows.</summary>
+    public void Writing(LogId log)
     {
         lock (_gate)
         {
+            if (log == _log)
+            {
+                return;
+            }
+
+            _log = log;
             foreach (var peer in _peers.Values)
             {
                 peer.Held = AppliedSet.None;

@@ -8,6 +8,9 @@ public sealed class Replica(CommandWriter writer, TimeProvider time)
     /// <summary>How far ahead of this node's clock a row may be stamped.</summary>
     public static readonly TimeSpan MaxClockSkew = TimeSpan.FromSeconds(60);
 
+    private const int DeadLettersInRound = 200;
+    private const int LongestRetryFactor = 60;
+
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(60);
 
     /// <summary>
@@ -16,6 +19,35 @@ public sealed class Replica(CommandWriter writer, TimeProvider time)
     /// </summary>
     /// <exception cref="MemoryException">The store failed: nothing was applied and no vector moved.</exception>
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch) => writer.RunAsync(session => DecideAsync(session, batch));
+
+    /// <summary>Tries dead letters again whose time has come.</summary>
+    /// <returns>How many were applied.</returns>
+    public async Task<int> RetryAsync(IMemoryStore store)
+    {
+        var now = Timestamp.Now(time);
+        var due = (await store.ReadDeadLettersAsync(DeadLettersInRound)).Where(letter => letter.NextAttemptAt <= now).ToList();
+        return due.Count == 0 ? 0 : await writer.RunAsync(async session =>
+        {
+            var applied = 0;
+            var horizon = Horizon();
+            foreach (var letter in due)
+            {
+                var outcome = letter.Mutation.Stamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await session.ApplyAsync(letter.Mutation);
+                if (outcome is ApplyOutcome.RefusedFutureStamp or ApplyOutcome.RefusedMalformed)
+                {
+                    var pause = RetryAfter * Math.Min(letter.Attempts + 1, LongestRetryFactor);
+                    session.Refuse(letter with { Reason = outcome, Attempts = letter.Attempts + 1, NextAttemptAt = session.Now.AddSeconds((long)pause.TotalSeconds) });
+                }
+                else
+                {
+                    session.Resolve(letter.Mutation.Position);
+                    applied++;
+                }
+            }
+
+            return applied;
+        });
+    }
 
     /// <summary>Joins rows that came by digest exchange, without a place in a log. A row that this code cannot read is left out, and its digest goes on to differ.</summary>
     /// <returns>How many are held now, or overruled by a tombstone.</returns>
@@ -44,9 +76,11 @@ public sealed class Replica(CommandWriter writer, TimeProvider time)
         return vector.Count;
     });
 
+    private long Horizon() => time.GetUtcNow().Add(MaxClockSkew).ToUnixTimeMilliseconds();
+
     private async ValueTask<IReadOnlyList<ApplyOutcome>> DecideAsync(WriteSession session, IReadOnlyList<Mutation> batch)
     {
-        var horizon = time.GetUtcNow().Add(MaxClockSkew).ToUnixTimeMilliseconds();
+        var horizon = Horizon();
         var outcomes = new ApplyOutcome[batch.Count];
         for (var index = 0; index < batch.Count; index++)
         {
@@ -54,7 +88,7 @@ public sealed class Replica(CommandWriter writer, TimeProvider time)
             var outcome = mutation.Stamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await session.ApplyAsync(mutation);
             if (outcome is ApplyOutcome.RefusedFutureStamp or ApplyOutcome.RefusedMalformed)
             {
-                session.Refuse(new(mutation, outcome, Attempts: 1, session.Now, new(session.Now.Nanoseconds + (RetryAfter.Ticks * 100))));
+                session.Refuse(new(mutation, outcome, Attempts: 1, session.Now, session.Now.AddSeconds((long)RetryAfter.TotalSeconds)));
             }
 
             outcomes[index] = outcome;

@@ -9,7 +9,7 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
 
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch) => replica.ApplyAsync(batch);
 
-    public async Task<DigestSnapshot> ReadDigestsAsync(CancellationToken cancellation) => await store.ReadDigestSnapshotAsync(cancellation);
+    public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => await store.ReadDigestSnapshotAsync(floor, cancellation);
 
     public async Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation) =>
         await store.ReadHashesAsync(buckets, after, HashRows, cancellation);
@@ -27,7 +27,7 @@ public sealed class InProcessLink(string address, Func<ReplicaEndpoint?> endpoin
 
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => Endpoint().ApplyAsync(batch);
 
-    public Task<DigestSnapshot> ReadDigestsAsync(CancellationToken cancellation) => Endpoint().ReadDigestsAsync(cancellation);
+    public Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => Endpoint().ReadDigestsAsync(floor, cancellation);
 
     public Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation) =>
         Endpoint().ReadHashesAsync(buckets, after, cancellation);

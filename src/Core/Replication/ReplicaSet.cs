@@ -17,10 +17,13 @@ public sealed record ReplicaSetStatus(
 /// A node among its peers: one pump for each, the quorum, the comparison of clocks, and the exchange of what no log brings. Runs
 /// for as long as the node does; no request starts or stops any of it.
 /// </summary>
-public sealed class ReplicaSet : IAsyncDisposable
+public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 {
-    private static readonly TimeSpan ExchangeInterval = TimeSpan.FromSeconds(60);
+    private const int CollectedRows = 500;
+    private const int DroppedRows = 500;
+
     private static readonly TimeSpan ExchangeCheck = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstComparison = TimeSpan.FromSeconds(2);
 
     private readonly IMemoryStore _store;
@@ -36,10 +39,16 @@ public sealed class ReplicaSet : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly HashSet<string> _synchronised = new(StringComparer.Ordinal);
     private readonly Task _compared;
+    private readonly Dictionary<string, long> _complete = new(StringComparer.Ordinal);
+    private readonly bool _startedEmpty;
     private readonly Task[] _running;
     private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Dictionary<LogId, AppliedSet> _vector;
+    private Floors _floors;
     private bool _recovering;
+    private bool _readable;
+    private bool _rejoining;
+    private long _staleBelow;
 
     private ReplicaSet(
         IMemoryStore store,
@@ -49,7 +58,8 @@ public sealed class ReplicaSet : IAsyncDisposable
         TimeProvider time,
         Random random,
         StoreHead head,
-        IReadOnlyDictionary<LogId, AppliedSet> vector)
+        IReadOnlyDictionary<LogId, AppliedSet> vector,
+        Floors floors)
     {
         _store = store;
         _writer = writer;
@@ -57,10 +67,13 @@ public sealed class ReplicaSet : IAsyncDisposable
         _settings = settings;
         _time = time;
         _vector = new(vector);
-        _recovering = links.Count > 0 && vector.Count == 0;
+        _floors = floors;
+        _startedEmpty = vector.Count == 0;
+        _recovering = links.Count > 0;
+        _readable = links.Count == 0;
         Replica = new(writer, time);
-        _session = new(store, writer, settings, time, () => IsRecovering);
-        _quorum = new(time);
+        _session = new(store, writer, settings, time, this);
+        _quorum = new(store.Log, time);
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session);
         _compared = links.Count == 0 ? Task.CompletedTask : Task.WhenAny(_session.Compared, Task.Delay(FirstComparison, time, _stopping.Token));
@@ -68,11 +81,12 @@ public sealed class ReplicaSet : IAsyncDisposable
         var feed = new MutationFeed(store.Log, head.Sequence);
         writer.Committed = (log, changes) =>
         {
+            _quorum.Writing(log);
             feed.Append(log, changes);
             Advance(changes.Vector);
         };
         _pumps = [.. links.Select(link => new PeerPump(link, store, feed, _quorum, _session, time, new Random(random.Next())))];
-        _running = [.. _pumps.Select(pump => pump.RunAsync(_stopping.Token)), .. links.Select(ExchangeAsync)];
+        _running = [.. _pumps.Select(pump => pump.RunAsync(_stopping.Token)), .. links.Select(ExchangeAsync), UpkeepAsync()];
     }
 
     /// <summary>Where this node's own writes go.</summary>
@@ -96,6 +110,29 @@ public sealed class ReplicaSet : IAsyncDisposable
         }
     }
 
+    /// <summary>True once this node knows that it is no old copy: then others may read from it.</summary>
+    public bool IsReadable
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _readable;
+            }
+        }
+    }
+
+    public Floors Floors
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _floors;
+            }
+        }
+    }
+
     /// <summary>Why this node should get no traffic; null when it should.</summary>
     public string? Problem =>
         _session.IsClockAhead ? $"the clock is {_session.Ahead.TotalSeconds:F0} s ahead of the peers'"
@@ -103,7 +140,7 @@ public sealed class ReplicaSet : IAsyncDisposable
 
     public static async Task<ReplicaSet> StartAsync(
         IMemoryStore store, CommandWriter writer, IReadOnlyList<IReplicaLink> links, ReplicaSetSettings settings, TimeProvider time, Random random) =>
-        new(store, writer, links, settings with { Peers = links.Count }, time, random, await store.ReadHeadAsync(), await store.ReadVectorAsync());
+        new(store, writer, links, settings with { Peers = links.Count }, time, random, await store.ReadHeadAsync(), await store.ReadVectorAsync(), await store.ReadFloorsAsync());
 
     /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time. Writes wait for it by themselves.</summary>
     public Task WaitForFirstComparisonAsync() => _compared;
@@ -143,6 +180,12 @@ public sealed class ReplicaSet : IAsyncDisposable
     public async Task ReadThroughAsync(IReadOnlyList<RowKey> keys)
     {
         var needed = _settings.QuorumReads - 1;
+        if (!_session.MembersAgree)
+        {
+            throw new QuorumException(
+                new(1, needed + 1, QuorumReasons.Unreachable), QuorumException.NotStored, "nodes disagree about who belongs to the set; finish the change of members first");
+        }
+
         var calls = _links.Where(link => _session.Hellos.TryGetValue(link.Address, out var hello) && !hello.Recovering)
             .Select(link => ReadThroughAsync(link, keys)).ToList();
         var got = 0;
@@ -234,20 +277,172 @@ public sealed class ReplicaSet : IAsyncDisposable
         }
     }
 
-    /// <summary>Exchanges digests with one peer: soon when it holds what no log will bring, else every minute.</summary>
+    /// <summary>Takes in what a peer said of itself.</summary>
+    public void Heard(string address, PeerHello hello)
+    {
+        lock (_gate)
+        {
+            if (hello.CommonFloor > _floors.Own)
+            {
+                // Every node, this one too, held everything below that floor once: this store is an older copy.
+                _staleBelow = Math.Max(_staleBelow, hello.CommonFloor);
+                _readable = false;
+                _recovering = true;
+                return;
+            }
+
+            if (_staleBelow == 0)
+            {
+                _readable = true;
+                _recovering &= _startedEmpty && _synchronised.Count < Math.Min(_settings.QuorumReads, _links.Count);
+            }
+
+            if ((_vector.GetValueOrDefault(hello.Log) ?? AppliedSet.None).Covers(1, hello.HeadSequence))
+            {
+                _complete[address] = hello.Clock;
+            }
+        }
+    }
+
+    /// <summary>Advances the floors, forgets deletes that every node knows, tries dead letters again.</summary>
+    private async Task UpkeepAsync()
+    {
+        while (true)
+        {
+            try
+            {
+                await Task.Delay(_settings.UpkeepInterval, _time, _stopping.Token);
+                await Replica.RetryAsync(_store);
+                await AdvanceFloorsAsync();
+                await CollectTombstonesAsync();
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (MemoryException)
+            {
+                // The store said no; whoever writes hears why, and the next round tries again.
+            }
+        }
+    }
+
+    private async Task AdvanceFloorsAsync()
+    {
+        if (!_session.MembersAgree || IsRecovering || (await _store.ReadDeadLettersAsync(1)).Count > 0)
+        {
+            return;
+        }
+
+        var own = (await _writer.DrawClockAsync()).Clock;
+        var peers = _session.Hellos;
+        Floors floors;
+        lock (_gate)
+        {
+            if (_links.Any(link => !_complete.ContainsKey(link.Address) || !peers.ContainsKey(link.Address)))
+            {
+                return;
+            }
+
+            own = _complete.Values.Append(own).Min();
+            var common = peers.Values.Select(static hello => hello.Floor).Append(own).Min();
+            floors = new(Math.Max(own, _floors.Own), Math.Max(common, _floors.Common));
+        }
+
+        // On disk before it is told: a node must never know less of its own floor than its peers do.
+        await _writer.RunAsync(session =>
+        {
+            session.SetFloors(floors);
+            return ValueTask.FromResult(0);
+        });
+        lock (_gate)
+        {
+            _floors = floors;
+        }
+    }
+
+    private async Task CollectTombstonesAsync()
+    {
+        while (true)
+        {
+            var before = Timestamp.Now(_time).AddSeconds(-(long)_settings.TombstoneGrace.TotalSeconds);
+            var tombstones = await _store.ReadTombstonesAsync(Floors.Common, before, CollectedRows, _stopping.Token);
+            if (tombstones.Count == 0)
+            {
+                return;
+            }
+
+            await _writer.RunAsync(session =>
+            {
+                foreach (var tombstone in tombstones)
+                {
+                    session.Collect(tombstone.Id);
+                }
+
+                return ValueTask.FromResult(0);
+            });
+        }
+    }
+
+    /// <summary>
+    /// This store is an older copy than what every node, itself included, once held: what it holds below the floor is either held
+    /// by all the others or was deleted and forgotten. So it lets go of all of that, and begins a log of its own anew.
+    /// </summary>
+    private async Task RejoinAsync(long floor)
+    {
+        string? after = null;
+        do
+        {
+            var page = await _store.ReadHashesAsync(null, after, DroppedRows, _stopping.Token);
+            var rows = await _store.ReadRowsAsync([.. page.Rows.Select(static row => row.Key)], _stopping.Token);
+            var old = rows.Where(row => NewestClock(row) < floor).Select(static row => row.Key).ToList();
+            await _writer.RunAsync(async session =>
+            {
+                foreach (var key in old)
+                {
+                    await session.DropAsync(key);
+                }
+
+                return old.Count;
+            });
+            after = page.Next;
+        }
+        while (after is not null);
+
+        await _writer.RunAsync(session =>
+        {
+            session.ForgetVector();
+            return ValueTask.FromResult(0);
+        });
+        lock (_gate)
+        {
+            _vector = _vector.Where(pair => pair.Key == _store.Log).ToDictionary();
+            _complete.Clear();
+        }
+
+        await _writer.RenewLogAsync();
+    }
+
+    private static long NewestClock(ReplicatedRow row) => row.Key.Kind switch
+    {
+        MutationKind.Memory => MemoryCodec.Decode(row.Body).NewestStamp.Clock,
+        MutationKind.MemoryDelete => MemoryCodec.DecodeTombstone(row.Body).Stamp.Clock,
+        _ => EntryState.Decode(row.Body).Stamp.Clock,
+    };
+
+    /// <summary>Exchanges digests with one peer: soon when it holds what no log will bring, else at every upkeep.</summary>
     private async Task ExchangeAsync(IReplicaLink link)
     {
-        var last = _time.GetTimestamp() - (long)(ExchangeInterval.TotalSeconds * _time.TimestampFrequency);
+        var next = _time.GetTimestamp();
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
                 await Task.Delay(ExchangeCheck, _time, _stopping.Token);
-                if (_session.Hellos.TryGetValue(link.Address, out var hello) && (HoldsOrphans(hello) || _time.GetElapsedTime(last) >= ExchangeInterval))
+                if (_session.Hellos.TryGetValue(link.Address, out var hello) && hello.Readable && (HoldsOrphans(hello) || IsStale || _time.GetTimestamp() >= next))
                 {
-                    last = _time.GetTimestamp();
-                    await _antiEntropy.PullAsync(link, _stopping.Token);
-                    Synchronised(link.Address);
+                    next = _time.GetTimestamp() + Ticks(_settings.UpkeepInterval);
+                    await PullAsync(link, hello);
                 }
             }
             catch (OperationCanceledException)
@@ -257,10 +452,78 @@ public sealed class ReplicaSet : IAsyncDisposable
             catch (Exception exception) when (exception is LinkException or MemoryException)
             {
                 // The pump tells of a peer that does not answer; the next check tries again.
-                last = _time.GetTimestamp() - (long)((ExchangeInterval - TimeSpan.FromSeconds(1)).TotalSeconds * _time.TimestampFrequency);
+                next = _time.GetTimestamp() + Ticks(PauseAfterFailure);
             }
         }
     }
+
+    private bool IsStale
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _staleBelow > 0;
+            }
+        }
+    }
+
+    private async Task PullAsync(IReplicaLink link, PeerHello hello)
+    {
+        long stale;
+        lock (_gate)
+        {
+            if (_rejoining)
+            {
+                return;
+            }
+
+            stale = _staleBelow;
+            _rejoining = stale > 0;
+        }
+
+        try
+        {
+            if (stale > 0)
+            {
+                await RejoinAsync(stale);
+            }
+
+            await _antiEntropy.PullAsync(link, Math.Max(Floors.Common, hello.CommonFloor), _stopping.Token);
+            if (stale > 0)
+            {
+                await RejoinedAsync(stale);
+            }
+
+            Synchronised(link.Address);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _rejoining &= stale == 0;
+            }
+        }
+    }
+
+    /// <summary>Now this store holds all that the peer held, and so all below the floor that the peer knew.</summary>
+    private async Task RejoinedAsync(long floor)
+    {
+        var floors = new Floors(Math.Max(Floors.Own, floor), Math.Max(Floors.Common, floor));
+        await _writer.RunAsync(session =>
+        {
+            session.SetFloors(floors);
+            return ValueTask.FromResult(0);
+        });
+        lock (_gate)
+        {
+            _floors = floors;
+            _readable = _staleBelow == floor;
+            _staleBelow = _readable ? 0 : _staleBelow;
+        }
+    }
+
+    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
 
     /// <summary>The peer holds rows of a log that nobody who answers writes.</summary>
     private bool HoldsOrphans(PeerHello hello)
@@ -277,7 +540,7 @@ public sealed class ReplicaSet : IAsyncDisposable
         lock (_gate)
         {
             _synchronised.Add(address);
-            _recovering &= _synchronised.Count < Math.Min(_settings.QuorumReads, _links.Count);
+            _recovering &= _staleBelow > 0 || _synchronised.Count < Math.Min(_settings.QuorumReads, _links.Count);
         }
     }
 }

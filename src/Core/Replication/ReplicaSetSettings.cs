@@ -8,6 +8,12 @@ public sealed record ReplicaSetSettings(int Peers, int? RequestedWrites, TimeSpa
 {
     public static ReplicaSetSettings Single { get; } = new(0, null, TimeSpan.FromSeconds(2));
 
+    /// <summary>How long a delete is remembered at least, also when every node has it.</summary>
+    public TimeSpan TombstoneGrace { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>How often floors are advanced, tombstones collected, dead letters tried again and digests compared.</summary>
+    public TimeSpan UpkeepInterval { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>N.</summary>
     public int Nodes => Peers + 1;
 

@@ -18,6 +18,11 @@ public sealed class WriteSession
     private readonly Dictionary<LogId, AppliedSet> _vector = [];
     private readonly List<LogRow> _logRows = [];
     private readonly List<DeadLetter> _deadLetters = [];
+    private readonly List<LogPosition> _resolved = [];
+    private readonly List<string> _collected = [];
+    private readonly List<EntryState> _dropped = [];
+    private Floors? _floors;
+    private bool _forgetVector;
     private readonly Stack<Action> _undo = [];
     private StoreHead _head;
     private Timestamp _now;
@@ -44,7 +49,8 @@ public sealed class WriteSession
     /// <summary>A decision asked for a new log; the writer begins it after this transaction.</summary>
     internal bool RenewalRequested { get; private set; }
 
-    internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0 || _joined;
+    internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0 || _joined
+        || _resolved.Count > 0 || _collected.Count > 0 || _dropped.Count > 0 || _floors is not null || _forgetVector;
 
     /// <summary>Ids are drawn where they are decided, from the chance that the engine was given.</summary>
     public string NewId()
@@ -161,6 +167,41 @@ public sealed class WriteSession
         _undo.Push(() => _deadLetters.Remove(letter));
     }
 
+    /// <summary>Takes a dead letter away: its row is applied.</summary>
+    public void Resolve(LogPosition position) => _resolved.Add(position);
+
+    /// <summary>Takes a tombstone away that every node holds.</summary>
+    public void Collect(string id) => _collected.Add(id);
+
+    public void SetFloors(Floors floors) => _floors = floors;
+
+    /// <summary>Takes a row out without a trace, as if it had never come: only for a store that rejoins as empty.</summary>
+    public async ValueTask DropAsync(RowKey key)
+    {
+        switch (key.Kind)
+        {
+            case MutationKind.Memory:
+                var slot = await SlotAsync(key.Key);
+                await LeaveGroupAsync(slot);
+                Replace(slot, null);
+                _joined = true;
+                break;
+            case MutationKind.MemoryDelete:
+                Collect(key.Key);
+                break;
+            default:
+                if (await FindEntryAsync(new(key.Kind, key.Key)) is { } entry)
+                {
+                    _dropped.Add(entry);
+                }
+
+                break;
+        }
+    }
+
+    /// <summary>Forgets what was known to be held of every log but this store's own.</summary>
+    public void ForgetVector() => _forgetVector = true;
+
     /// <summary>Starts the next decision.</summary>
     internal void BeginDecision()
     {
@@ -220,7 +261,13 @@ public sealed class WriteSession
             digests[key] = digest.With(MemoryCodec.Hash(slot.State!.Encode()));
         }
 
-        if (_logRows.Count > 0)
+        foreach (var entry in _dropped)
+        {
+            var key = DigestKey.Of(entry);
+            digests[key] = digests.GetValueOrDefault(key).Without(MemoryCodec.Hash(entry.Encode()));
+        }
+
+        if (_logRows.Count > 0 || _forgetVector)
         {
             _vector[_log] = new(_head.Sequence, []);
         }
@@ -235,6 +282,11 @@ public sealed class WriteSession
             Digests = digests,
             Vector = _vector,
             DeadLetters = _deadLetters,
+            ResolvedDeadLetters = _resolved,
+            CollectedTombstones = _collected,
+            DroppedEntries = _dropped,
+            Floors = _floors,
+            ForgetVector = _forgetVector,
         };
     }
 

@@ -176,24 +176,42 @@ public sealed partial class SqliteStore
             },
             cancellation);
 
-    public ValueTask<DigestSnapshot> ReadDigestSnapshotAsync(CancellationToken cancellation = default) => _readers.ReadAsync(
-        static reader =>
+    public ValueTask<DigestSnapshot> ReadDigestSnapshotAsync(long floor = 0, CancellationToken cancellation = default) => _readers.ReadAsync(
+        reader =>
         {
             var digests = ReadDigests(reader);
             var tombstones = default(Digest);
-            foreach (var hash in reader.Statement("select hash from tombstone").All(static row => (object)MemoryRows.ParseHash(row.Blob(0))))
+            var statement = reader.Statement("select hash from tombstone where clock >= ?1").Bind(1, floor);
+            while (statement.Step())
             {
-                tombstones = tombstones.With((UInt128)hash);
+                tombstones = tombstones.With(MemoryRows.ParseHash(statement.Blob(0)));
             }
 
+            statement.Reset();
             digests[DigestKey.Tombstones] = tombstones;
             return new DigestSnapshot(digests, ReadVector(reader));
         },
         cancellation);
 
+    public ValueTask<IReadOnlyList<Tombstone>> ReadTombstonesAsync(long floor, Timestamp before, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<Tombstone>>(
+            reader => [.. reader.Statement("select body from tombstone where clock < ?1 order by clock limit ?2").Bind(1, floor).Bind(2, limit)
+                .All(static row => MemoryCodec.DecodeTombstone(row.Blob(0).ToArray()))
+                .Where(tombstone => tombstone.DeletedAt < before)],
+            cancellation);
+
+    public ValueTask<Floors> ReadFloorsAsync(CancellationToken cancellation = default) => _readers.ReadAsync(
+        static reader =>
+        {
+            var floors = reader.Statement("select node, clock from floor where set_id = 0")
+                .All(static row => (Node: row.Text(0), Clock: row.Integer(1))).ToDictionary(static row => row.Node, static row => row.Clock);
+            return new Floors(floors.GetValueOrDefault(SqliteWriter.OwnFloor), floors.GetValueOrDefault(SqliteWriter.CommonFloor));
+        },
+        cancellation);
+
     public ValueTask<RowHashPage> ReadHashesAsync(
-        IReadOnlyCollection<DigestKey> buckets, string? after, int limit, CancellationToken cancellation = default) =>
-        _readers.ReadAsync(reader => ReadHashes(reader, buckets as IReadOnlySet<DigestKey> ?? buckets.ToHashSet(), after, limit), cancellation);
+        IReadOnlyCollection<DigestKey>? buckets, string? after, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync(reader => ReadHashes(reader, buckets as IReadOnlySet<DigestKey> ?? buckets?.ToHashSet(), after, limit), cancellation);
 
     public ValueTask<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation = default) =>
         _readers.ReadAsync<IReadOnlyList<ReplicatedRow>>(
@@ -342,7 +360,7 @@ public sealed partial class SqliteStore
             .ToDictionary(static pair => pair.Log, static pair => pair.Applied);
 
     /// <summary>One table after the other, each in the order of its key; the place is the table's letter and the last key.</summary>
-    private static RowHashPage ReadHashes(SqliteReader reader, IReadOnlySet<DigestKey> buckets, string? after, int limit)
+    private static RowHashPage ReadHashes(SqliteReader reader, IReadOnlySet<DigestKey>? buckets, string? after, int limit)
     {
         var place = after ?? "m0";
         var rows = new List<(RowKey, UInt128)>();
@@ -359,7 +377,7 @@ public sealed partial class SqliteStore
                 {
                     read++;
                     last = row.ToString(CultureInfo.InvariantCulture);
-                    if (buckets.Contains(bucket))
+                    if (buckets?.Contains(bucket) != false)
                     {
                         rows.Add((new(MutationKind.Memory, id), hash));
                     }
@@ -372,7 +390,7 @@ public sealed partial class SqliteStore
                 {
                     read++;
                     last = id;
-                    if (buckets.Contains(DigestKey.Tombstones))
+                    if (buckets?.Contains(DigestKey.Tombstones) != false)
                     {
                         rows.Add((new(MutationKind.MemoryDelete, id), hash));
                     }
@@ -387,7 +405,7 @@ public sealed partial class SqliteStore
                 {
                     read++;
                     last = $"{(int)kind}/{name}";
-                    if (buckets.Contains(DigestKey.Of(kind, name)))
+                    if (buckets?.Contains(DigestKey.Of(kind, name)) != false)
                     {
                         rows.Add((new(kind, name), hash));
                     }

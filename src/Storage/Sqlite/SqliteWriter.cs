@@ -11,6 +11,10 @@ internal sealed class SqliteWriter
     private const int CachedDigests = 65_536;
     private const int TrimmedRows = 1_000;
 
+    /// <summary>Rows of table <c>floor</c>; a number sign is in no node id.</summary>
+    public const string OwnFloor = "#own";
+    public const string CommonFloor = "#common";
+
     private readonly SqliteDatabase _database;
     private readonly SqliteTextIndex _index;
     private readonly SqliteStatement _begin;
@@ -32,6 +36,11 @@ internal sealed class SqliteWriter
     private readonly SqliteStatement _putApplied;
     private readonly SqliteStatement _putDigest;
     private readonly SqliteStatement _putDeadLetter;
+    private readonly SqliteStatement _resolveDeadLetter;
+    private readonly SqliteStatement _collectTombstone;
+    private readonly SqliteStatement _dropEntry;
+    private readonly SqliteStatement _putFloor;
+    private readonly SqliteStatement _forgetVector;
     private readonly SqliteStatement _putClock;
     private readonly SqliteStatement _queueIndex;
     private readonly SqliteStatement _trimIndex;
@@ -77,6 +86,11 @@ internal sealed class SqliteWriter
             insert or replace into dead_letter(set_id, node, incarnation, seq, clock, kind, key, reason, attempts, refused_at, next_attempt_at, body)
             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
             """);
+        _resolveDeadLetter = database.Prepare("delete from dead_letter where set_id = ?1 and node = ?2 and incarnation = ?3 and seq = ?4");
+        _collectTombstone = database.Prepare("delete from tombstone where id = ?1");
+        _dropEntry = database.Prepare("delete from entry where kind = ?1 and key = ?2");
+        _putFloor = database.Prepare("insert or replace into floor(set_id, node, clock) values (?1, ?2, ?3)");
+        _forgetVector = database.Prepare("delete from vector where set_id = ?1");
         _putClock = database.Prepare("update meta set value = ?1 where key = 'clock'");
         _queueIndex = database.Prepare("insert into index_queue(row, old_namespace, old_title, old_tags, old_content) values (?1, ?2, ?3, ?4, ?5)");
         _trimIndex = database.Prepare("delete from index_queue where n <= ?1");
@@ -138,6 +152,11 @@ internal sealed class SqliteWriter
                 .Bind(6, (long)row.Kind).Bind(7, row.Key).Bind(8, row.IdempotencyKey).Run();
         }
 
+        if (changes.ForgetVector)
+        {
+            _forgetVector.Bind(1, ReplicaSet).Run();
+        }
+
         foreach (var (log, applied) in changes.Vector)
         {
             _putApplied.Bind(1, ReplicaSet).Bind(2, log.Node).Bind(3, FormatIncarnation(log)).Bind(4, applied.Through).Bind(5, applied.FormatAbove()).Run();
@@ -154,6 +173,27 @@ internal sealed class SqliteWriter
         foreach (var letter in changes.DeadLetters)
         {
             Write(letter);
+        }
+
+        foreach (var position in changes.ResolvedDeadLetters)
+        {
+            _resolveDeadLetter.Bind(1, ReplicaSet).Bind(2, position.Log.Node).Bind(3, FormatIncarnation(position.Log)).Bind(4, position.Sequence).Run();
+        }
+
+        foreach (var id in changes.CollectedTombstones)
+        {
+            _collectTombstone.Bind(1, id).Run();
+        }
+
+        foreach (var entry in changes.DroppedEntries)
+        {
+            _dropEntry.Bind(1, (long)entry.Key.Kind).Bind(2, entry.Key.Key).Run();
+        }
+
+        if (changes.Floors is { } floors)
+        {
+            _putFloor.Bind(1, ReplicaSet).Bind(2, OwnFloor).Bind(3, floors.Own).Run();
+            _putFloor.Bind(1, ReplicaSet).Bind(2, CommonFloor).Bind(3, floors.Common).Run();
         }
 
         TrimIndexQueue();
