@@ -166,8 +166,9 @@ internal sealed class ClusterNode(string id, string folder, Func<ClusterNode, Ta
     {
         using var database = SqliteDatabase.Open(Database, readOnly: true);
         return database.QueryText("""
-            select (select group_concat(namespace || '/' || bucket || '=' || rows || ':' || hex(hash), char(10) order by namespace, bucket) from digest where rows > 0)
-                || char(10) || (select count(*) || ' tombstones ' || coalesce(group_concat(hex(hash), ' ' order by id), '') from tombstone)
+            select coalesce((select group_concat(line, char(10)) from (
+                select namespace || '/' || bucket || '=' || rows || ':' || hex(hash) as line from digest where rows > 0 order by namespace, bucket)), '')
+                || char(10) || coalesce((select group_concat(line, char(10)) from (select id || ' is gone ' || hex(hash) as line from tombstone order by id)), '')
             """) ?? "";
     }
 
