@@ -1,3 +1,4 @@
+using System.Globalization;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -82,6 +83,47 @@ public interface INodeService : IMemoryService
 
     /// <summary>The node among its peers.</summary>
     ReplicaSetStatus Cluster();
+
+    /// <summary>Rows of peers that this node refused, oldest first, and how many there are.</summary>
+    Task<DeadLetters> DeadLettersAsync(int limit, CancellationToken cancellation = default);
+
+    /// <summary>
+    /// Takes complete memories from a system that keeps none of our stamps: of each (namespace, title) the newer update time wins, and
+    /// what was deleted here stays deleted. At most 1,000, each judged alone: one outcome for each, in order.
+    /// </summary>
+    Task<IReadOnlyList<SyncOutcome>> SyncAsync(IReadOnlyList<Memory> memories, WriteContext context);
+
+    /// <summary>Shown memories, expired ones included, by (update time, id), after the given place.</summary>
+    Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default);
+}
+
+/// <param name="Count">All of them.</param>
+public sealed record DeadLetters(long Count, IReadOnlyList<DeadLetter> First);
+
+/// <summary>What became of one row of a sync.</summary>
+/// <param name="Changed">False: this node holds all that it says, or something newer.</param>
+/// <param name="Position">What a token of the row names.</param>
+/// <param name="Error">The row breaks a rule, or could not be written; null otherwise.</param>
+public sealed record SyncOutcome(bool Changed, LogPosition Position, MemoryException? Error = null);
+
+/// <summary>A place among the changes: after every row of an earlier update time, and of the same one after an id.</summary>
+/// <param name="Id">Null: after every id.</param>
+public readonly record struct ChangePlace(Timestamp UpdatedAt, string? Id)
+{
+    /// <summary>Before the first.</summary>
+    public static ChangePlace Start { get; } = new(new(long.MinValue), null);
+
+    /// <summary>Text that a client hands back.</summary>
+    public string ToCursor() => Cursors.Format(string.Create(CultureInfo.InvariantCulture, $"{UpdatedAt.Nanoseconds}/{Id}"));
+
+    /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidCursor"/></exception>
+    public static ChangePlace FromCursor(string cursor)
+    {
+        var parts = Cursors.Parse(cursor, 2);
+        return long.TryParse(parts[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var nanoseconds)
+            ? new(new(nanoseconds), parts[1])
+            : throw Cursors.Invalid();
+    }
 }
 
 /// <param name="AgentId">The claimed caller; null when none was named.</param>
@@ -119,7 +161,14 @@ public static class Durabilities
 }
 
 /// <param name="Linked">False when the link existed.</param>
-public sealed record LinkReceipt(Link Link, bool Linked, LogPosition Position);
+public sealed record LinkReceipt(Link Link, bool Linked, LogPosition Position, Stamp Stamp = default)
+{
+    /// <summary>How many nodes hold the link, this one included; null on a node alone.</summary>
+    public QuorumOutcome? Quorum { get; init; }
+
+    /// <summary>One of <see cref="Durabilities"/>.</summary>
+    public string Durability { get; init; } = Durabilities.Local;
+}
 
 /// <summary>One row of a batch: a receipt or an error.</summary>
 public sealed record RowOutcome(WriteReceipt? Receipt, MemoryException? Error)

@@ -19,6 +19,19 @@ public static class Instruments
         "om_commit_seconds", unit: "s", description: "Time of one commit, decisions and fsync included.",
         advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5] });
 
+    /// <summary>From the commit on this node to the answer of the quorum, met or not.</summary>
+    public static readonly Histogram<double> QuorumSeconds = Meter.CreateHistogram<double>(
+        "om_quorum_seconds", unit: "s", description: "Time that a committed write waited for its quorum.",
+        advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5] });
+
+    /// <summary>Writes that were answered with a 503, by reason.</summary>
+    public static readonly Counter<long> QuorumFailures = Meter.CreateCounter<long>(
+        "om_quorum_failures", unit: "{write}", description: "Writes that did not reach their quorum, by reason.");
+
+    /// <summary>Rows that peers sent, by what became of them here.</summary>
+    public static readonly Counter<long> AppliedRows = Meter.CreateCounter<long>(
+        "om_replica_rows", unit: "{row}", description: "Rows received from peers, by outcome.");
+
     /// <summary>Access touches that were dropped because the recorder was full.</summary>
     public static readonly Counter<long> TouchesDropped = Meter.CreateCounter<long>(
         "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited.");

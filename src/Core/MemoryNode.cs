@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -210,10 +209,10 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             return new([], null);
         }
 
-        var memories = await _store.ListAsync(new(query, Now(), PageCursor.Parse(query.Cursor), query.Offset, query.Limit + 1), cancellation);
+        var memories = await _store.ListAsync(new(query, Now(), ParseCursor(query.Cursor), query.Offset, query.Limit + 1), cancellation);
         return memories.Count <= query.Limit
             ? new(memories, null)
-            : new([.. memories.Take(query.Limit)], PageCursor.Format(memories[query.Limit - 1]));
+            : new([.. memories.Take(query.Limit)], FormatCursor(memories[query.Limit - 1]));
     }
 
     public async Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query, CancellationToken cancellation = default)
@@ -307,6 +306,33 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
 
     public ReplicaSetStatus Cluster() => _replicas.Status();
 
+    public async Task<DeadLetters> DeadLettersAsync(int limit, CancellationToken cancellation = default) =>
+        new(await _store.CountDeadLettersAsync(cancellation), await _store.ReadDeadLettersAsync(limit, cancellation));
+
+    public async Task<IReadOnlyList<SyncOutcome>> SyncAsync(IReadOnlyList<Memory> memories, WriteContext context)
+    {
+        RequireBatch(memories.Count);
+        _replicas.Writer.Parse(context.Quorum);
+        return await Task.WhenAll(memories.Select(async memory =>
+        {
+            try
+            {
+                var clean = MemoryRules.Check(memory);
+                return await Engine(clean.Namespace).SyncAsync(clean, context);
+            }
+            catch (MemoryException exception)
+            {
+                return new SyncOutcome(Changed: false, default, exception);
+            }
+        }));
+    }
+
+    public async Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default)
+    {
+        RequireLimit(limit);
+        return await _store.ListChangesAsync(after, limit, cancellation);
+    }
+
     /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time.</summary>
     public Task WaitForFirstComparisonAsync() => _replicas.WaitForFirstComparisonAsync();
 
@@ -340,22 +366,28 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             throw new MemoryException(ErrorKind.SelfLink, "cannot link a memory to itself");
         }
 
-        var (receipt, _) = await _replicas.Writer.RunAsync(async session =>
+        var (receipt, outcome) = await _replicas.Writer.RunAsync(async session =>
         {
             await RequireLiveAsync(session, sourceId, "source");
             await RequireLiveAsync(session, targetId, "target");
             var key = EntryBodies.LinkKey(sourceId, relation, targetId);
             if (await session.FindEntryAsync(key) is { Live: true } held)
             {
-                return new LinkReceipt(EntryBodies.Link(held), Linked: false, session.Position);
+                if (_replicas.Writer.Settings.Nodes > 1)
+                {
+                    // Logged once more as it is, so that the answer rests on what the peers hold now.
+                    session.Relog(key.Kind, key.Key);
+                }
+
+                return new LinkReceipt(EntryBodies.Link(held), Linked: false, session.Position, held.Stamp);
             }
 
             var created = createdAt ?? session.Now;
             var entry = new EntryState(key, sourceId, targetId, Live: true, session.NextStamp(), EntryBodies.Encode(new LinkBody(created.Nanoseconds)));
             await session.PutAsync(entry);
-            return new LinkReceipt(EntryBodies.Link(entry), Linked: true, session.Position);
+            return new LinkReceipt(EntryBodies.Link(entry), Linked: true, session.Position, entry.Stamp);
         }, _replicas.Writer.Parse(context.Quorum));
-        return receipt;
+        return _replicas.Writer.Settings.Nodes == 1 ? receipt : receipt with { Quorum = outcome, Durability = _replicas.Writer.DurabilityOf(outcome) };
     }
 
     private static async ValueTask RequireLiveAsync(WriteSession session, string id, string end)
@@ -504,37 +536,24 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         }
     }
 
-    private NamespaceEngine Engine(string @namespace) => new(@namespace, _replicas.Writer, _settings);
+    private static string FormatCursor(Memory last) =>
+        Cursors.Format(string.Create(CultureInfo.InvariantCulture, $"{last.Priority}/{last.UpdatedAt.Nanoseconds}/{last.Id}"));
 
-    private Timestamp Now() => Timestamp.Now(_time);
-}
-
-/// <summary>The key of the last row of a page, as text that a client hands back.</summary>
-internal static class PageCursor
-{
-    public static string Format(Memory last)
-    {
-        var key = string.Create(CultureInfo.InvariantCulture, $"{last.Priority}/{last.UpdatedAt.Nanoseconds}/{last.Id}");
-        return Convert.ToBase64String(Encoding.UTF8.GetBytes(key)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
-    }
-
-    /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidCursor"/></exception>
-    public static (int Priority, Timestamp UpdatedAt, string Id)? Parse(string? cursor)
+    private static (int Priority, Timestamp UpdatedAt, string Id)? ParseCursor(string? cursor)
     {
         if (cursor is null)
         {
             return null;
         }
 
-        try
-        {
-            var padded = cursor.Replace('-', '+').Replace('_', '/').PadRight((cursor.Length + 3) / 4 * 4, '=');
-            var parts = Encoding.UTF8.GetString(Convert.FromBase64String(padded)).Split('/', 3);
-            return (int.Parse(parts[0], CultureInfo.InvariantCulture), new(long.Parse(parts[1], CultureInfo.InvariantCulture)), parts[2]);
-        }
-        catch (Exception exception) when (exception is FormatException or OverflowException or IndexOutOfRangeException)
-        {
-            throw new MemoryException(ErrorKind.InvalidCursor, "cursor is not one that this service gave", exception);
-        }
+        var parts = Cursors.Parse(cursor, 3);
+        return int.TryParse(parts[0], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var priority)
+            && long.TryParse(parts[1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var nanoseconds)
+            ? (priority, new(nanoseconds), parts[2])
+            : throw Cursors.Invalid();
     }
+
+    private NamespaceEngine Engine(string @namespace) => new(@namespace, _replicas.Writer, _settings);
+
+    private Timestamp Now() => Timestamp.Now(_time);
 }

@@ -21,6 +21,11 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     /// <param name="memory">Checked.</param>
     public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync(session => DecideImportAsync(session, memory), context);
 
+    /// <summary>Takes a memory of a system without stamps: the newer update time wins.</summary>
+    /// <param name="memory">Checked.</param>
+    public async Task<SyncOutcome> SyncAsync(Memory memory, WriteContext context) =>
+        (await writer.RunAsync(session => DecideSyncAsync(session, memory), writer.Parse(context.Quorum))).Value;
+
     /// <param name="patch">Checked.</param>
     public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
         WriteAsync(session => DecideUpdateAsync(session, id, patch, context), context);
@@ -44,7 +49,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return writer.Settings.Nodes == 1 ? receipt : receipt with
         {
             Quorum = outcome,
-            Durability = outcome.Needed >= writer.Settings.QuorumWrites ? Durabilities.Quorum : Durabilities.BelowQuorum,
+            Durability = writer.DurabilityOf(outcome),
         };
     }
 
@@ -176,6 +181,169 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
         return receipt;
     }
+
+    /// <summary>
+    /// Text and metadata are those of the newer side, priority, confidence, tier and access count the larger ones. Of equal update
+    /// times the larger id wins, so that nodes that hear of two memories in either order agree. An id that this node does not know
+    /// becomes one of the name's ids, so that its own system finds the memory under it here too.
+    /// </summary>
+    private async ValueTask<SyncOutcome> DecideSyncAsync(WriteSession session, Memory memory)
+    {
+        var name = new MemoryName(memory.Namespace, memory.Title);
+        if (await session.FindTombstoneAsync(memory.Id) is not null)
+        {
+            return new(Changed: false, session.Position);
+        }
+
+        var group = (await LiveGroupAsync(session, name)).ToList();
+        var held = await session.FindAsync(memory.Id);
+        if (held is { Visibility: RowVisibility.Archived, Own.Archive.Value.At: var archivedAt } && memory.UpdatedAt <= archivedAt)
+        {
+            return new(Changed: false, session.Position);
+        }
+
+        if (held is { Visibility: not RowVisibility.Archived } && held.Own.Name.Value != name)
+        {
+            // One side has renamed it: the newer name is the name.
+            var renamed = await session.FindGroupAsync(held.Own.Name.Value);
+            if (memory.UpdatedAt <= renamed[0].View.UpdatedAt)
+            {
+                return new(Changed: false, session.Position);
+            }
+
+            group.AddRange(renamed);
+        }
+
+        if (group.Count == 0)
+        {
+            await TakeAsync(session, memory, held is null ? memory.Id : null);
+            return new(Changed: true, session.Position);
+        }
+
+        var shown = group[0].View;
+        var merged = Newest(shown, memory, Wins(memory, group));
+        var changed = false;
+        if (!SaysTheSame(merged, group))
+        {
+            await MergeIntoAsync(session, group, stamp => state => Synchronised(state, shown, merged, name, stamp));
+            changed = true;
+        }
+
+        if (memory.AccessCount > shown.AccessCount)
+        {
+            await RaiseAccessAsync(session, shown.Id, memory.AccessCount - shown.AccessCount, memory.LastAccessedAt);
+            changed = true;
+        }
+
+        if (held is null)
+        {
+            // The joint state under another id, with the stamps it has: nothing of it is newer than the others.
+            var joint = (await session.FindAsync(group[0].Own.Id))!.Own;
+            foreach (var other in group.Skip(1))
+            {
+                joint = MemoryMerge.Merge(joint, (await session.FindAsync(other.Own.Id))!.Own with { Id = joint.Id });
+            }
+
+            var stamp = session.NextStamp();
+            await session.PutAsync(
+                joint with
+                {
+                    Id = memory.Id,
+                    CreatedAt = memory.CreatedAt,
+                    Tier = merged.Tier,
+                    Expiry = joint.Expiry.Value == merged.ExpiresAt ? joint.Expiry : new(merged.ExpiresAt, stamp),
+                },
+                stamp);
+            await RaiseAccessAsync(session, memory.Id, Math.Max(memory.AccessCount, shown.AccessCount), memory.LastAccessedAt ?? shown.LastAccessedAt);
+            changed = true;
+        }
+
+        return new(changed, session.Position);
+    }
+
+    /// <param name="id">Null draws one: the memory's own names a row that was put away.</param>
+    private static async ValueTask TakeAsync(WriteSession session, Memory memory, string? id)
+    {
+        if (id is null)
+        {
+            id = session.NewId();
+            session.DeclareNew(id);
+        }
+
+        var stamp = session.NextStamp();
+        await session.PutAsync(
+            NewState(id, new(memory.Namespace, memory.Title), new(memory.Content, memory.Tags, memory.Source), memory.Metadata, memory.Priority, memory.Confidence,
+                memory.Tier, memory.Tier == Tier.Long ? null : memory.ExpiresAt, memory.CreatedAt, memory.UpdatedAt, stamp),
+            stamp);
+        await RaiseAccessAsync(session, id, memory.AccessCount, memory.LastAccessedAt);
+    }
+
+    /// <summary>Adds accesses that were counted elsewhere.</summary>
+    private static async ValueTask RaiseAccessAsync(WriteSession session, string id, long by, Timestamp? lastAt)
+    {
+        if (by == 0)
+        {
+            return;
+        }
+
+        var key = EntryBodies.LegacyAccessKey(id);
+        var counted = await session.FindEntryAsync(key) is { } entry ? EntryBodies.Access(entry.Body).Count : 0;
+        var body = EntryBodies.Encode(new AccessBody(counted + by, lastAt?.Nanoseconds));
+        await session.PutAsync(new EntryState(key, id, null, Live: true, session.NextStamp(), body));
+    }
+
+    private static bool Wins(Memory memory, List<MemoryRow> group)
+    {
+        var held = group[0].View;
+        if (memory.UpdatedAt != held.UpdatedAt)
+        {
+            return memory.UpdatedAt > held.UpdatedAt;
+        }
+
+        var order = string.CompareOrdinal(memory.Id, group.Select(static row => row.Own.Id).Max(StringComparer.Ordinal));
+        return order != 0 ? order > 0 : string.CompareOrdinal(memory.Content, held.Content) > 0;
+    }
+
+    private static Memory Newest(Memory held, Memory memory, bool wins)
+    {
+        var tier = (Tier)Math.Max((int)held.Tier, (int)memory.Tier);
+        return held with
+        {
+            Namespace = memory.Namespace,
+            Title = memory.Title,
+            Content = wins ? memory.Content : held.Content,
+            Tags = wins ? memory.Tags : held.Tags,
+            Source = wins ? memory.Source : held.Source,
+            Metadata = wins ? KeepAuthor(memory.Metadata, held.Metadata) : held.Metadata,
+            Priority = Math.Max(held.Priority, memory.Priority),
+            Confidence = Math.Max(held.Confidence, memory.Confidence),
+            Tier = tier,
+            ExpiresAt = tier == Tier.Long ? null : wins ? memory.ExpiresAt ?? held.ExpiresAt : held.ExpiresAt,
+            UpdatedAt = memory.UpdatedAt > held.UpdatedAt ? memory.UpdatedAt : held.UpdatedAt,
+        };
+    }
+
+    /// <summary>Whether the shown memory says it already, under one name for all its ids.</summary>
+    private static bool SaysTheSame(Memory merged, List<MemoryRow> group)
+    {
+        var held = group[0].View;
+        return held with { Tags = merged.Tags } == merged && held.Tags.SequenceEqual(merged.Tags)
+            && group.TrueForAll(row => row.Own.Name.Value == new MemoryName(merged.Namespace, merged.Title));
+    }
+
+    private static MemoryState Synchronised(MemoryState state, Memory shown, Memory merged, MemoryName name, Stamp stamp) => state with
+    {
+        Name = state.Name.Value == name ? state.Name : new(name, stamp),
+        Body = new(new(merged.Content, merged.Tags, merged.Source), stamp),
+        Metadata = new(merged.Metadata, stamp),
+
+        // What accesses add to a priority is derived, and must not become part of it.
+        Priority = merged.Priority > shown.Priority ? new(merged.Priority, stamp) : state.Priority,
+        Confidence = new(merged.Confidence, stamp),
+        Tier = merged.Tier,
+        Expiry = merged.ExpiresAt == shown.ExpiresAt ? state.Expiry : new(merged.ExpiresAt, stamp),
+        UpdatedAt = merged.UpdatedAt,
+    };
 
     private async ValueTask<WriteReceipt> DecideUpdateAsync(WriteSession session, string id, MemoryPatch patch, WriteContext context)
     {

@@ -156,7 +156,7 @@ public sealed class CommandWriter : IAsyncDisposable
         {
             // What is on disk is not known: nobody gets an answer that could be wrong, and nothing more is taken.
             _queue.Writer.TryComplete();
-            Fail(group, new MemoryException(ErrorKind.StoreFailed, "the store failed; whether the write was stored is not known", exception));
+            Fail(group, new UncertainWriteException(exception));
             while (_queue.Reader.TryRead(out var waiting))
             {
                 waiting.Fail(new MemoryException(ErrorKind.StoreFailed, "the store failed and the node is stopping; nothing was stored", exception));

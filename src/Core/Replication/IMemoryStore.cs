@@ -51,6 +51,9 @@ public interface IMemoryStore : IAsyncDisposable
     /// <summary>Shown, unexpired memories by (creation time, id), after the given key.</summary>
     ValueTask<IReadOnlyList<Memory>> ExportAsync(Timestamp now, (Timestamp CreatedAt, string Id)? after, int limit, CancellationToken cancellation = default);
 
+    /// <summary>Shown memories, expired ones included, by (update time, id), after the given place.</summary>
+    ValueTask<IReadOnlyList<Memory>> ListChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default);
+
     ValueTask<StoreStatistics> ReadStatisticsAsync(Timestamp now, CancellationToken cancellation = default);
 
     ValueTask<IReadOnlyList<NamespaceCount>> ReadNamespacesAsync(Timestamp now, CancellationToken cancellation = default);
@@ -82,7 +85,10 @@ public interface IMemoryStore : IAsyncDisposable
 
     ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default);
 
+    /// <summary>Oldest first.</summary>
     ValueTask<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(int limit, CancellationToken cancellation = default);
+
+    ValueTask<long> CountDeadLettersAsync(CancellationToken cancellation = default);
 
     /// <summary>Bytes on disk and rows not yet in the index, for metrics.</summary>
     StoreGauges ReadGauges();

@@ -18,7 +18,28 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
     /// already count toward a quorum, nothing else does.
     /// </summary>
     /// <exception cref="MemoryException">The store failed: nothing was applied and no vector moved.</exception>
-    public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch) => writer.RunAsync(session => DecideAsync(session, batch));
+    public async Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch)
+    {
+        var outcomes = await writer.RunAsync(session => DecideAsync(session, batch));
+        foreach (var same in outcomes.CountBy(static outcome => outcome))
+        {
+            Instruments.AppliedRows.Add(same.Value, new KeyValuePair<string, object?>("outcome", NameOf(same.Key)));
+        }
+
+        return outcomes;
+    }
+
+    /// <summary>As metrics and the cluster's status say it.</summary>
+    public static string NameOf(ApplyOutcome outcome) => outcome switch
+    {
+        ApplyOutcome.Applied => "applied",
+        ApplyOutcome.Already => "already",
+        ApplyOutcome.Fenced => "fenced",
+        ApplyOutcome.RefusedDeleted => "refused_deleted",
+        ApplyOutcome.RefusedFutureStamp => "refused_future_stamp",
+        ApplyOutcome.RefusedMalformed => "refused_malformed",
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome)),
+    };
 
     /// <summary>Tries dead letters again whose time has come.</summary>
     /// <returns>How many were applied.</returns>

@@ -10,6 +10,7 @@ public sealed record ReplicaSetStatus(
     int QuorumWrites,
     bool Recovering,
     TimeSpan ClockAhead,
+    Floors Floors,
     IReadOnlyDictionary<LogId, AppliedSet> Vector,
     IReadOnlyList<PeerStatus> Peers);
 
@@ -79,7 +80,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session);
         _compared = links.Count == 0 ? Task.CompletedTask : Task.WhenAny(_session.Compared, Task.Delay(FirstComparison, time, _stopping.Token));
-        Writer = new(writer, _quorum, _session, settings, _compared);
+        Writer = new(writer, _quorum, _session, settings, time, _compared);
         var feed = new MutationFeed(store.Log, head.Sequence);
         writer.Committed = (log, changes) =>
         {
@@ -216,6 +217,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 _settings.QuorumWrites,
                 _recovering,
                 _session.Ahead,
+                _floors,
                 new Dictionary<LogId, AppliedSet>(_vector),
                 [.. _pumps.Select(static pump => pump.Status)]);
         }

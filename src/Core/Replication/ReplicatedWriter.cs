@@ -7,7 +7,7 @@ namespace OrleansMemory.Core.Replication;
 /// says, and the answer says so.
 /// </summary>
 /// <param name="compared">Ends when writes may begin: a clock was compared with a peer's, or none answered for long enough.</param>
-public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, PeerSession session, ReplicaSetSettings settings, Task compared)
+public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, PeerSession session, ReplicaSetSettings settings, TimeProvider time, Task compared)
 {
     public ReplicaSetSettings Settings => settings;
 
@@ -20,24 +20,32 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
         await compared;
         if (session.IsClockAhead)
         {
-            throw new QuorumException(
-                new(0, settings.QuorumWrites, QuorumReasons.ClockSkew),
+            throw Failed(
+                new(0, wanted ?? settings.QuorumWrites, QuorumReasons.ClockSkew),
                 QuorumException.NotStored,
                 $"this node's clock is {session.Ahead.TotalSeconds:F0} s ahead of its peers'; set it right, or write to another node");
         }
 
-        var decided = await writer.DecideAsync(decide);
         var needed = wanted ?? settings.QuorumWrites;
+        var decided = await DecideAsync(decide, needed);
         if (decided.Last < decided.First || settings.Nodes == 1)
         {
             return (decided.Value, new(1, 1, null));
         }
 
+        var started = time.GetTimestamp();
         var outcome = await quorum.WaitAsync(decided.First, decided.Last, needed, settings.Timeout);
+        Instruments.QuorumSeconds.Record(time.GetElapsedTime(started).TotalSeconds);
         return outcome.IsMet
             ? (decided.Value, outcome)
-            : throw new QuorumException(outcome, QuorumException.StoredLocally, $"{outcome.Got} of {outcome.Needed} nodes hold the write ({outcome.Reason})") { Written = decided.Value };
+            : throw Failed(outcome, QuorumException.StoredLocally, $"{outcome.Got} of {outcome.Needed} nodes hold the write ({outcome.Reason})", written: decided.Value);
     }
+
+    /// <summary>What a receipt says of a write that reached a quorum.</summary>
+    public string DurabilityOf(QuorumOutcome outcome) =>
+        settings.Nodes == 1 ? Durabilities.Local
+        : outcome.Needed >= settings.QuorumWrites ? Durabilities.Quorum
+        : Durabilities.BelowQuorum;
 
     /// <summary>Nodes for a request's word: 1, majority, all, or a number; null for none.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidQuorum"/></exception>
@@ -50,4 +58,29 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
             && number >= 1 && number <= settings.Nodes => number,
         _ => throw new MemoryException(ErrorKind.InvalidQuorum, $"X-Quorum must be 1, majority, all or a number up to {settings.Nodes}"),
     };
+
+    /// <summary>A node among others answers for a store that will not take a write as for a quorum: the caller may write elsewhere.</summary>
+    private async Task<Decided<T>> DecideAsync<T>(Func<WriteSession, ValueTask<T>> decide, int needed)
+    {
+        try
+        {
+            return await writer.DecideAsync(decide);
+        }
+        catch (MemoryException exception) when (settings.Nodes > 1 && ReasonOf(exception.Kind) is not null)
+        {
+            var outcome = exception is UncertainWriteException ? QuorumException.Unknown : QuorumException.NotStored;
+            throw Failed(new(0, needed, ReasonOf(exception.Kind)), outcome, exception.Message, exception);
+        }
+    }
+
+    private static string? ReasonOf(ErrorKind kind) =>
+        kind == ErrorKind.Draining ? QuorumReasons.Draining
+        : kind == ErrorKind.StoreFailed || kind == ErrorKind.StoreFull ? QuorumReasons.StoreFailed
+        : null;
+
+    private static QuorumException Failed(QuorumOutcome quorum, string outcome, string message, Exception? inner = null, object? written = null)
+    {
+        Instruments.QuorumFailures.Add(1, new KeyValuePair<string, object?>("reason", quorum.Reason));
+        return new(quorum, outcome, message, inner) { Written = written };
+    }
 }

@@ -52,6 +52,7 @@ internal static class SqliteSchema
         create index if not exists memory_list on memory(priority desc, updated_at desc) where state = 0;
         create index if not exists memory_namespace_list on memory(namespace, priority desc, updated_at desc, tier, expires_at) where state = 0;
         create index if not exists memory_created on memory(created_at) where state = 0;
+        create index if not exists memory_updated on memory(updated_at) where state = 0;
         create index if not exists memory_expiry on memory(expires_at) where state = 0 and expires_at is not null;
         create table if not exists tombstone(
             id text primary key,

@@ -129,6 +129,22 @@ public sealed partial class SqliteStore
             },
             cancellation);
 
+    public ValueTask<IReadOnlyList<Memory>> ListChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<Memory>>(
+            reader =>
+            {
+                var from = after.Id is null ? "updated_at > :updated" : "updated_at >= :updated and (updated_at, id) > (:updated, :id)";
+                var statement = reader.Statement($"select {MemoryRows.Columns} from memory where state = 0 and {from} order by updated_at, id limit :limit");
+                statement.Bind(":updated", after.UpdatedAt.Nanoseconds).Bind(":limit", limit);
+                if (after.Id is { } id)
+                {
+                    statement.Bind(":id", id);
+                }
+
+                return statement.All(static row => MemoryRows.Read(row, 0));
+            },
+            cancellation);
+
     public ValueTask<StoreStatistics> ReadStatisticsAsync(Timestamp now, CancellationToken cancellation = default) => _readers.ReadAsync(
         reader =>
         {
@@ -247,6 +263,9 @@ public sealed partial class SqliteStore
                         mutation, Enum.Parse<ApplyOutcome>(row.Text(6)), (int)row.Integer(7), new(row.Integer(8)), new(row.Integer(9)));
                 }),
             cancellation);
+
+    public ValueTask<long> CountDeadLettersAsync(CancellationToken cancellation = default) =>
+        _readers.ReadAsync(static reader => Number(reader.Statement("select count(*) from dead_letter where set_id = 0")), cancellation);
 
     public async ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default)
     {
