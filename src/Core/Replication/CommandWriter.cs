@@ -41,6 +41,9 @@ public sealed class CommandWriter : IAsyncDisposable
     /// <summary>Gets every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
     public Action<LogId, ChangeSet>? Committed { get; set; }
 
+    /// <summary>The instant that a group of commands is run at; set before the first command. Unset: the wall clock's.</summary>
+    public Func<Timestamp>? Clock { get; set; }
+
     /// <param name="scheduler">Exclusive: everything that the writer does runs on it.</param>
     public static async Task<CommandWriter> StartAsync(IMemoryStore store, TaskScheduler scheduler, TimeProvider time, Random random)
     {
@@ -83,6 +86,9 @@ public sealed class CommandWriter : IAsyncDisposable
         session.NextStamp();
         return ValueTask.FromResult(session.Head);
     });
+
+    /// <summary>The last sequence number and clock reading, none drawn for it.</summary>
+    public Task<StoreHead> ReadHeadAsync() => RunAsync(static session => ValueTask.FromResult(session.Head));
 
     /// <summary>Begins a new log under a new incarnation; what the old one holds since the store was opened is written to it again.</summary>
     public Task RenewLogAsync() => RunAsync(static session =>
@@ -130,7 +136,7 @@ public sealed class CommandWriter : IAsyncDisposable
         try
         {
             await using var transaction = await _store.BeginAsync();
-            var now = Timestamp.Now(_time);
+            var now = Now();
             var session = new WriteSession(transaction, _store.Log, _head, now > _lastNow ? now : _lastNow, _random);
             foreach (var command in group)
             {
@@ -138,13 +144,13 @@ public sealed class CommandWriter : IAsyncDisposable
                 await command.DecideAsync(session);
             }
 
-            _lastNow = session.Now;
             _head = _head with { Clock = session.Head.Clock };
             renew = session.RenewalRequested;
             if (session.HasChanges)
             {
                 changes = session.ToChangeSet();
                 await transaction.CommitAsync(changes);
+                _lastNow = changes.Log.Count > 0 ? session.Now : _lastNow;
             }
         }
         catch (MemoryException exception)
@@ -226,7 +232,7 @@ public sealed class CommandWriter : IAsyncDisposable
         _head = _head with { Sequence = 0 };
         _openedAt = 0;
         await using var transaction = await _store.BeginAsync();
-        var session = new WriteSession(transaction, _store.Log, _head, Timestamp.Now(_time), _random);
+        var session = new WriteSession(transaction, _store.Log, _head, Now(), _random);
         session.BeginDecision();
         foreach (var row in rows)
         {
@@ -240,6 +246,8 @@ public sealed class CommandWriter : IAsyncDisposable
             Publish(changes);
         }
     }
+
+    private Timestamp Now() => Clock?.Invoke() ?? Timestamp.Now(_time);
 
     private static void Fail(List<Command> group, MemoryException exception)
     {

@@ -72,8 +72,10 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _startedEmpty = vector.Count == 0;
         _recovering = links.Count > 0;
         _readable = links.Count == 0;
-        Replica = new(writer, time);
-        _session = new(store, writer, settings, time, this);
+        var clock = new ClockComparison(time);
+        writer.Clock = clock.Now;
+        Replica = new(writer, clock);
+        _session = new(store, writer, settings, clock, time, this);
         _quorum = new(store.Log, time);
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session, this);

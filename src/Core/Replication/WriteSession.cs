@@ -309,18 +309,22 @@ public sealed class WriteSession
     }
 
     /// <summary>Joins the state of a row, whichever way it came.</summary>
-    public async ValueTask<ApplyOutcome> JoinAsync(MutationKind kind, ReadOnlyMemory<byte> body)
+    /// <param name="horizon">Unix milliseconds: a state with a later stamp is refused.</param>
+    public async ValueTask<ApplyOutcome> JoinAsync(MutationKind kind, ReadOnlyMemory<byte> body, long horizon = long.MaxValue)
     {
         try
         {
             switch (kind)
             {
                 case MutationKind.Memory:
-                    return await JoinAsync(MemoryCodec.Decode(body));
+                    var state = MemoryCodec.Decode(body);
+                    return state.NewestStamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await JoinAsync(state);
                 case MutationKind.MemoryDelete:
-                    return await JoinAsync(MemoryCodec.DecodeTombstone(body));
+                    var tombstone = MemoryCodec.DecodeTombstone(body);
+                    return tombstone.Stamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await JoinAsync(tombstone);
                 default:
-                    return await JoinAsync(EntryState.Decode(body));
+                    var entry = EntryState.Decode(body);
+                    return entry.Stamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await JoinAsync(entry);
             }
         }
         catch (MemoryException exception) when (exception.Kind == ErrorKind.MalformedRequest)
