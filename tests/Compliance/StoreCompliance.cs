@@ -125,6 +125,51 @@ public abstract class StoreCompliance
     }
 
     [Fact]
+    public async Task A_row_dropped_and_put_again_in_one_transaction_stays()
+    {
+        await using var store = await OpenAsync(NewName(), "test");
+        await using var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, TimeProvider.System, new Random(1));
+        var rows = new States(new Random(1)).Mutations(60).Where(static row => row.Kind == MutationKind.Link).ToList();
+        await writer.RunAsync(async session =>
+        {
+            foreach (var row in rows)
+            {
+                await session.JoinAsync(row.Kind, row.Body);
+            }
+
+            return 0;
+        });
+        var before = await store.ReadDigestsAsync();
+        await writer.RunAsync(async session =>
+        {
+            foreach (var row in rows)
+            {
+                await session.DropAsync(new(row.Kind, row.Key));
+            }
+
+            foreach (var row in rows)
+            {
+                await session.JoinAsync(row.Kind, row.Body);
+            }
+
+            return 0;
+        });
+        Assert.Equal(before, await store.ReadDigestsAsync());
+        Assert.Empty((await store.VerifyAsync()).Differences);
+        await writer.RunAsync(async session =>
+        {
+            foreach (var row in rows)
+            {
+                await session.DropAsync(new(row.Kind, row.Key));
+            }
+
+            return 0;
+        });
+        Assert.Empty(await store.ReadDigestsAsync());
+        Assert.Empty((await store.VerifyAsync()).Differences);
+    }
+
+    [Fact]
     public async Task What_nobody_foresaw_in_a_decision_fails_its_caller_alone()
     {
         await using var store = await OpenAsync(NewName(), "test");
@@ -660,7 +705,7 @@ public abstract class StoreCompliance
                 {
                     foreach (var change in changes)
                     {
-                        await ChangeAsync(session, change);
+                        await ChangeAsync(session, change, drops: true);
                     }
 
                     throw foreseen ? new MemoryException(ErrorKind.TitleTaken, "no") : new InvalidOperationException("unforeseen");
@@ -669,7 +714,7 @@ public abstract class StoreCompliance
 
             running.Add(writer.RunAsync(async session =>
             {
-                await ChangeAsync(session, mutation);
+                await ChangeAsync(session, mutation, drops: false);
                 return 0;
             }));
             if (mutation.Stamp.Clock % 8 == 0)
@@ -688,7 +733,8 @@ public abstract class StoreCompliance
     }
 
     /// <summary>One of the ways in which a decision changes rows.</summary>
-    private static async Task ChangeAsync(WriteSession session, Mutation mutation)
+    /// <param name="drops">Also takes rows out, which a log that still names them does not survive.</param>
+    private static async Task ChangeAsync(WriteSession session, Mutation mutation, bool drops)
     {
         switch ((mutation.Position.Sequence + mutation.Stamp.Clock) % 4)
         {
@@ -708,7 +754,11 @@ public abstract class StoreCompliance
             case 2 when mutation.Kind is not (MutationKind.Memory or MutationKind.MemoryDelete):
                 await session.PutAsync(EntryState.Decode(mutation.Body));
                 break;
+            case 3 when drops && mutation.Kind is not (MutationKind.Memory or MutationKind.MemoryDelete):
+                await session.DropAsync(new(mutation.Kind, mutation.Key));
+                break;
             default:
+                session.Resolve(mutation.Position);
                 session.Refuse(new(mutation, ApplyOutcome.RefusedFutureStamp, 1, new(1), new(2)));
                 break;
         }
