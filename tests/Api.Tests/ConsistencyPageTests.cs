@@ -15,16 +15,16 @@ public sealed partial class ConsistencyPageTests
             .SelectMany(path => path.Value.EnumerateObject().Select(method => $"{method.Name.ToUpperInvariant()} {path.Name}"))
             .Order(StringComparer.Ordinal);
         var text = File.ReadAllText(Path.Combine(docs, "consistency.md"));
-        var classes = ClassRow().Matches(text).Select(match => match.Groups[1].Value).ToHashSet();
+        var classes = ClassRow().Matches(text).Select(match => match.Groups["class"].Value).ToHashSet();
         var rows = OperationRow().Matches(text);
-        Assert.Equal(routes, rows.Select(match => match.Groups[1].Value).Order(StringComparer.Ordinal));
-        Assert.All(rows, row => Assert.Contains(row.Groups[2].Value, classes));
+        Assert.Equal(routes, rows.Select(match => match.Groups["operation"].Value).Order(StringComparer.Ordinal));
+        Assert.All(rows, row => Assert.Contains(row.Groups["class"].Value, classes));
     }
 
-    [GeneratedRegex(@"^\| \*\*(.+?)\*\* \|", RegexOptions.Multiline, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex(@"^\| \*\*(?<class>.+?)\*\* \|", RegexOptions.Multiline, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex ClassRow();
 
-    [GeneratedRegex(@"^\| `([A-Z]+ /\S*)` \| (.+?) \|", RegexOptions.Multiline, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex(@"^\| `(?<operation>[A-Z]+ /\S*)` \| (?<class>.+?) \|", RegexOptions.Multiline, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex OperationRow();
 
     private static string FindRoot()

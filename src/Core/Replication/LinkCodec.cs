@@ -6,7 +6,7 @@ namespace OrleansMemory.Core.Replication;
 /// <summary>
 /// What a link between processes carries: one form for each question and answer of <see cref="IReplicaLink"/>. Each starts with a
 /// version byte; names of logs and namespaces that repeat are written once. What cannot be read fails with
-/// <see cref="ErrorKind.MalformedRequest"/> and nothing else, however it is broken, and takes no more memory than a small multiple
+/// <see cref="ErrorKind.MalformedRequest"/> and nothing else, however it is broken, and takes no more memory than a bounded multiple
 /// of its own size. Decoded bodies are slices of the bytes they came in: those must not be reused.
 /// </summary>
 public static class LinkCodec
