@@ -84,10 +84,7 @@ public interface INodeService : IMemoryService
     /// <summary>The node among its peers.</summary>
     ReplicaSetStatus Cluster();
 
-    /// <summary>
-    /// Over every replicated row but tombstones, which nodes collect at different times: equal on two nodes that hold the same. Costs
-    /// a read of every bucket.
-    /// </summary>
+    /// <summary>Over all live replicated rows: equal on nodes that hold the same. Tombstones, which nodes forget each in its time, are left out.</summary>
     Task<Digest> DigestAsync(CancellationToken cancellation = default);
 
     /// <summary>Rows of peers that this node refused, oldest first, and how many there are.</summary>

@@ -307,9 +307,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     public ReplicaSetStatus Cluster() => _replicas.Status();
 
     public async Task<Digest> DigestAsync(CancellationToken cancellation = default) =>
-        (await _store.ReadDigestSnapshotAsync(floor: long.MaxValue, cancellation)).Digests
-            .Where(static pair => pair.Key != DigestKey.Tombstones)
-            .Aggregate(default(Digest), static (sum, pair) => sum + pair.Value);
+        (await _store.ReadDigestsAsync(cancellation)).Values.Aggregate(default(Digest), static (sum, digest) => sum + digest);
 
     public async Task<DeadLetters> DeadLettersAsync(int limit, CancellationToken cancellation = default) =>
         new(await _store.CountDeadLettersAsync(cancellation), await _store.ReadDeadLettersAsync(limit, cancellation));
