@@ -146,7 +146,7 @@ internal sealed record BenchReport(
         {
             text.WriteLine(string.Create(
                 culture,
-                $"  catch-up: {catchUp.Rows} rows in {catchUp.Elapsed.TotalSeconds:0.00} s, {catchUp.RowsPerSecond:0.0}/s, after a start of {catchUp.Start.TotalSeconds:0.00} s"));
+                $"  catch-up: {catchUp.Rows} rows in {catchUp.Elapsed.TotalSeconds:0.00} s, {catchUp.RowsPerSecond:0.0}/s, {catchUp.Cpu.TotalSeconds:0.00} s CPU, after a start of {catchUp.Start.TotalSeconds:0.00} s"));
         }
 
         foreach (var node in Nodes)
@@ -196,6 +196,7 @@ internal sealed record BenchReport(
             writer.WriteNumber("rows", catchUp.Rows);
             MemoryJson.WriteReal(writer, "seconds", Math.Round(catchUp.Elapsed.TotalSeconds, 3));
             MemoryJson.WriteReal(writer, "rows_per_second", Math.Round(catchUp.RowsPerSecond, 1));
+            MemoryJson.WriteReal(writer, "cpu_seconds", Math.Round(catchUp.Cpu.TotalSeconds, 3));
             MemoryJson.WriteReal(writer, "start_seconds", Math.Round(catchUp.Start.TotalSeconds, 3));
             writer.WriteEndObject();
         }

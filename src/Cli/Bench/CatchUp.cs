@@ -8,7 +8,8 @@ namespace OrleansMemory.Cli.Bench;
 /// <param name="Rows">What the node missed.</param>
 /// <param name="Start">From the start of its process until it listened.</param>
 /// <param name="Elapsed">From then until it held all that the others do.</param>
-internal sealed record CatchUpResult(long Rows, TimeSpan Start, TimeSpan Elapsed)
+/// <param name="Cpu">What the returning node took for it.</param>
+internal sealed record CatchUpResult(long Rows, TimeSpan Start, TimeSpan Elapsed, TimeSpan Cpu)
 {
     public double RowsPerSecond => Rows / Elapsed.TotalSeconds;
 }
@@ -37,15 +38,17 @@ internal static class CatchUp
         var began = Stopwatch.GetTimestamp();
         await cluster.StartAsync(away);
         var listening = Stopwatch.GetTimestamp();
+        var before = cluster[away].Usage().Cpu;
         while (true)
         {
             var view = await health.ReadAsync(away, withDigest: false, CancellationToken.None);
             var elapsed = Stopwatch.GetElapsedTime(listening);
             if (heads.All(head => view.Vector.GetValueOrDefault(head.Log) >= head.Head))
             {
+                var cpu = cluster[away].Usage().Cpu - before;
                 var digest = (await health.ReadAsync(away, withDigest: true, CancellationToken.None)).Digest;
                 return digest == heads[0].Digest
-                    ? new(rows, Stopwatch.GetElapsedTime(began, listening), elapsed)
+                    ? new(rows, Stopwatch.GetElapsedTime(began, listening), elapsed, cpu)
                     : throw new InvalidDataException($"{ClusterProcess.NameOf(away)} has caught up, but its digest is {digest} and not {heads[0].Digest}");
             }
 

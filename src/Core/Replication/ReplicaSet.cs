@@ -24,6 +24,9 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private const int DroppedRows = 500;
 
     private static readonly TimeSpan ExchangeCheck = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>After so long without a new row, what a log still lacks is not on its way.</summary>
+    private static readonly TimeSpan ArrivalPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstComparison = TimeSpan.FromSeconds(2);
 
@@ -439,12 +442,21 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private async Task ExchangeAsync(IReplicaLink link)
     {
         var next = _time.GetTimestamp();
+        var (rows, arrivedAt) = (0L, next);
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
                 await Task.Delay(ExchangeCheck, _time, _stopping.Token);
-                if (_session.Hellos.TryGetValue(link.Address, out var hello) && hello.Readable && (HoldsOrphans(hello) || IsStale || _time.GetTimestamp() >= next))
+                if (HeldRows() is var held && held != rows)
+                {
+                    (rows, arrivedAt) = (held, _time.GetTimestamp());
+                }
+
+                // While the peers' pumps bring what this node missed, an exchange would bring the same rows once more from each of them.
+                var arriving = _time.GetElapsedTime(arrivedAt) < ArrivalPause && IsBehind();
+                if (_session.Hellos.TryGetValue(link.Address, out var hello) && hello.Readable
+                    && (HoldsOrphans(hello) || IsStale || (!arriving && _time.GetTimestamp() >= next)))
                 {
                     next = _time.GetTimestamp() + Ticks(_settings.UpkeepInterval);
                     await PullAsync(link, hello);
@@ -459,6 +471,25 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 // The pump tells of a peer that does not answer; the next check tries again.
                 next = _time.GetTimestamp() + Ticks(PauseAfterFailure);
             }
+        }
+    }
+
+    /// <summary>Rows of all logs that this store holds.</summary>
+    private long HeldRows()
+    {
+        lock (_gate)
+        {
+            return _vector.Values.Sum(static held => held.Through + held.Above.Sum(static range => range.Last - range.First + 1));
+        }
+    }
+
+    /// <summary>A peer's log goes on beyond what this store holds of it.</summary>
+    private bool IsBehind()
+    {
+        var hellos = _session.Hellos.Values;
+        lock (_gate)
+        {
+            return hellos.Any(hello => !(_vector.GetValueOrDefault(hello.Log) ?? AppliedSet.None).Covers(1, hello.HeadSequence));
         }
     }
 
