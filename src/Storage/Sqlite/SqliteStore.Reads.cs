@@ -379,17 +379,15 @@ public sealed partial class SqliteStore
     /// <summary>One table after the other, each in the order of its key; the place is the table's letter and the last key.</summary>
     private static RowHashPage ReadHashes(SqliteReader reader, IReadOnlySet<DigestKey>? buckets, string? after, int limit)
     {
-        var place = after ?? "m0";
+        var (table, number, key) = ParsePlace(after ?? "m0");
         var rows = new List<(RowKey, UInt128)>();
-        var table = place[0];
-        var key = place[1..];
         string? last = null;
         var read = 0;
         switch (table)
         {
             case 'm':
                 foreach (var (row, id, bucket, hash) in reader.Statement("select row, id, namespace, hash from memory where row > ?1 order by row limit ?2")
-                    .Bind(1, long.Parse(key, CultureInfo.InvariantCulture)).Bind(2, limit)
+                    .Bind(1, number).Bind(2, limit)
                     .All(static found => Tuple.Create(found.Integer(0), found.Text(1), new DigestKey(found.Text(2), Digest.BucketOf(found.Text(1))), MemoryRows.ParseHash(found.Blob(3)))))
                 {
                     read++;
@@ -415,9 +413,8 @@ public sealed partial class SqliteStore
 
                 return new(rows, read == limit ? $"t{last}" : "e0/");
             case 'e':
-                var separator = key.IndexOf('/', StringComparison.Ordinal);
                 foreach (var (kind, name, hash) in reader.Statement("select kind, key, hash from entry where (kind, key) > (?1, ?2) order by kind, key limit ?3")
-                    .Bind(1, long.Parse(key[..separator], CultureInfo.InvariantCulture)).Bind(2, key[(separator + 1)..]).Bind(3, limit)
+                    .Bind(1, number).Bind(2, key).Bind(3, limit)
                     .All(static found => Tuple.Create((MutationKind)found.Integer(0), found.Text(1), MemoryRows.ParseHash(found.Blob(2)))))
                 {
                     read++;
@@ -430,9 +427,27 @@ public sealed partial class SqliteStore
 
                 return new(rows, read == limit ? $"e{last}" : null);
             default:
-                throw new MemoryException(ErrorKind.InvalidCursor, "not a place that this store gave");
+                throw NotAPlace();
         }
     }
+
+    /// <summary>A place comes from another node: whatever it says, it must not be taken for more than it is.</summary>
+    private static (char Table, long Number, string Key) ParsePlace(string place)
+    {
+        if (place.StartsWith('t'))
+        {
+            return ('t', 0, place[1..]);
+        }
+
+        var end = place.IndexOf('/', StringComparison.Ordinal);
+        var isEntry = place.StartsWith('e') && end > 0;
+        var number = isEntry ? place[1..end] : place.StartsWith('m') ? place[1..] : "";
+        return long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
+            ? (place[0], value, isEntry ? place[(end + 1)..] : "")
+            : throw NotAPlace();
+    }
+
+    private static MemoryException NotAPlace() => new(ErrorKind.InvalidCursor, "not a place that this store gave");
 
     /// <summary>A log row with the present state of what it names.</summary>
     private Mutation Present(SqliteReader reader, LogRow row)
