@@ -40,6 +40,7 @@ public static class MemoryApi
             next,
             key,
             services.GetRequiredService<ServingState>(),
+            services.GetRequiredService<IMemoryService>() as INodeService,
             services.GetRequiredService<ApiInstruments>(),
             services.GetRequiredService<TimeProvider>(),
             services.GetRequiredService<ILogger<ApiGate>>()).InvokeAsync);
@@ -54,6 +55,12 @@ public static class MemoryApi
         StatisticsRoutes.Map(application);
         MaintenanceRoutes.Map(application);
         TransferRoutes.Map(application);
+        if (services.GetRequiredService<IMemoryService>() is INodeService node)
+        {
+            ClusterRoutes.Map(application, node);
+            SyncRoutes.Map(application, node);
+        }
+
         application.MapOpenApi("/openapi/{documentName}.json");
     }
 }

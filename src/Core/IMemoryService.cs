@@ -84,6 +84,9 @@ public interface INodeService : IMemoryService
     /// <summary>The node among its peers.</summary>
     ReplicaSetStatus Cluster();
 
+    /// <summary>Over all live replicated rows: equal on nodes that hold the same. Tombstones, which nodes forget each in its time, are left out.</summary>
+    Task<Digest> DigestAsync(CancellationToken cancellation = default);
+
     /// <summary>Rows of peers that this node refused, oldest first, and how many there are.</summary>
     Task<DeadLetters> DeadLettersAsync(int limit, CancellationToken cancellation = default);
 

@@ -36,7 +36,7 @@ public static class ConfigurationLoader
             TlsKeyPath = Expanded(sources, settings.Text("OM_TLS_KEY", "server.tls_key")),
             ShutdownGrace = Seconds(settings.Integer("OM_SHUTDOWN_GRACE_SECS", "server.shutdown_grace_secs")) ?? standard.ShutdownGrace,
             NodeId = settings.Text("OM_NODE_ID", "server.node_id"),
-            QuorumPeers = NodeOptions.ParsePeers(settings.Texts("OM_QUORUM_PEERS", "quorum.peers")),
+            QuorumPeers = settings.Texts("OM_QUORUM_PEERS", "quorum.peers") is { Count: > 0 } peers ? NodeOptions.ParsePeers(peers) : standard.QuorumPeers,
             QuorumWrites = (int?)Clamped(settings.Integer("OM_QUORUM_WRITES", "quorum.writes")),
             QuorumTimeout = TimeSpan.FromMilliseconds(Clamped(settings.Integer("OM_QUORUM_TIMEOUT_MS", "quorum.timeout_ms")) ?? standard.QuorumTimeout.TotalMilliseconds),
             QuorumClientCertificatePath = Expanded(sources, settings.Text("OM_QUORUM_CLIENT_CERT", "quorum.client_cert")),

@@ -3,7 +3,9 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.Routes;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Api.Http;
 
@@ -12,8 +14,11 @@ namespace OrleansMemory.Api.Http;
 /// latency of the whole.
 /// </summary>
 internal sealed partial class ApiGate(
-    RequestDelegate next, ApiKey key, ServingState state, ApiInstruments instruments, TimeProvider time, ILogger<ApiGate> logger)
+    RequestDelegate next, ApiKey key, ServingState state, INodeService? node, ApiInstruments instruments, TimeProvider time, ILogger<ApiGate> logger)
 {
+    private readonly MemoryTokens _tokens = new();
+    private readonly ReplicaSetStatus? _set = node?.Cluster() is { Nodes: > 1 } set ? set : null;
+
     public async Task InvokeAsync(HttpContext context)
     {
         var started = time.GetTimestamp();
@@ -82,7 +87,9 @@ internal sealed partial class ApiGate(
             if (state.IsDraining && route is not { IsInternal: true })
             {
                 context.Response.Headers.Connection = "close";
-                return JsonAnswer.WriteErrorAsync(context, ErrorKind.Draining, "the node is shutting down");
+                return JsonAnswer.WriteErrorAsync(context, _set is not null && route is { IsWrite: true }
+                    ? new QuorumException(new(0, _set.QuorumWrites, QuorumReasons.Draining), QuorumException.NotStored, "the node is shutting down; write to another one")
+                    : new MemoryException(ErrorKind.Draining, "the node is shutting down"));
             }
         }
 
@@ -92,7 +99,38 @@ internal sealed partial class ApiGate(
             return Task.CompletedTask;
         }
 
-        return next(context);
+        return node is null || route is not { IsOpen: false, IsInternal: false } ? next(context) : AnswerAfterTokensAsync(context, node, route);
+    }
+
+    /// <summary>Acts on nothing older than what the caller has seen, as its token or the memory of its last answers tells.</summary>
+    private async Task AnswerAfterTokensAsync(HttpContext context, INodeService node, RouteLabel route)
+    {
+        var sent = MemoryTokens.Sent(context);
+        if (sent is null && _set is null)
+        {
+            await next(context);
+            return;
+        }
+
+        // A caller that leaves cancels no write.
+        var cancellation = route.IsWrite ? CancellationToken.None : context.RequestAborted;
+        if (sent is { } token)
+        {
+            await node.WaitForAsync(token, cancellation);
+        }
+        else
+        {
+            foreach (var seen in _tokens.Of(context))
+            {
+                await node.WaitForAsync(seen, cancellation);
+            }
+        }
+
+        await next(context);
+        if (_set is not null)
+        {
+            _tokens.Remember(context, sent);
+        }
     }
 
     private static bool IsCallerGone(HttpContext context, Exception exception) =>

@@ -12,20 +12,23 @@ internal static class Caller
 {
     private const string AgentHeader = "X-Agent-Id";
     private const string IdempotencyHeader = "Idempotency-Key";
+    private const string StandardPrefix = "invalid agent_id: agent_id";
+    private const string QuorumHeader = "X-Quorum";
 
     /// <summary>
     /// The agent that the body names, else the header, else none. A header beyond ASCII counts as absent.
     /// </summary>
+    /// <param name="prefix">Begins the error.</param>
     /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidAgentId"/></exception>
-    public static string? Agent(HttpContext context, string? fromBody = null)
+    public static string? Agent(HttpContext context, string? fromBody = null, string prefix = StandardPrefix)
     {
         if (fromBody is not null)
         {
-            return Checked(fromBody);
+            return MemoryRules.AgentId(fromBody, prefix);
         }
 
         var values = context.Request.Headers[AgentHeader];
-        return values.Count == 1 && values[0] is { } header && Ascii.IsValid(header) ? Checked(header) : null;
+        return values.Count == 1 && values[0] is { } header && Ascii.IsValid(header) ? MemoryRules.AgentId(header, prefix) : null;
     }
 
     /// <summary>
@@ -61,7 +64,18 @@ internal static class Caller
         };
     }
 
-    private static string Checked(string agentId) => MemoryRules.AgentId(agentId, "invalid agent_id: agent_id");
+    /// <summary>How many nodes must hold the write, in the request's word; null when it has none.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidQuorum"/></exception>
+    public static string? Quorum(HttpContext context)
+    {
+        var values = context.Request.Headers[QuorumHeader];
+        return values.Count switch
+        {
+            0 => null,
+            1 => values[0],
+            _ => throw new MemoryException(ErrorKind.InvalidQuorum, $"{QuorumHeader} is given twice"),
+        };
+    }
 }
 
 /// <summary>Entity tags: the version of a memory in quotes.</summary>
@@ -77,7 +91,7 @@ internal static class EntityTags
             Set(context, receipt.Version);
         }
 
-        context.Response.Headers["X-Memory-Token"] = receipt.Position.ToString();
+        MemoryTokens.Answer(context, receipt.Position);
     }
 
     /// <summary>

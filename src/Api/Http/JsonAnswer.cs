@@ -2,7 +2,9 @@ using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using OrleansMemory.Api.Json;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Api.Http;
 
@@ -13,6 +15,8 @@ namespace OrleansMemory.Api.Http;
 internal static class JsonAnswer
 {
     public const string ContentType = "application/json";
+
+    private const string RetryAfterSeconds = "2";
 
     /// <summary>A buffer that a large answer made grow beyond this is not kept.</summary>
     private const int KeptBytes = 256 * 1024;
@@ -44,13 +48,32 @@ internal static class JsonAnswer
         return written.IsCompletedSuccessfully ? Task.CompletedTask : written.AsTask();
     }
 
-    public static Task WriteErrorAsync(HttpContext context, MemoryException error) => WriteErrorAsync(context, error.Kind, error.Message);
+    public static Task WriteErrorAsync(HttpContext context, MemoryException error)
+    {
+        if (error is not QuorumException quorum)
+        {
+            return WriteErrorAsync(context, error.Kind, error.Message);
+        }
+
+        context.Response.Headers.RetryAfter = RetryAfterSeconds;
+        if (QuorumJson.Position(quorum) is { } position)
+        {
+            MemoryTokens.Answer(context, position);
+        }
+
+        return WriteAsync(context, error.Kind.HttpStatus, quorum, static (writer, quorum) =>
+        {
+            writer.WriteStartObject();
+            QuorumJson.Write(writer, quorum);
+            writer.WriteEndObject();
+        });
+    }
 
     public static Task WriteErrorAsync(HttpContext context, ErrorKind kind, string text)
     {
         if (kind.HttpStatus == StatusCodes.Status503ServiceUnavailable)
         {
-            context.Response.Headers.RetryAfter = "2";
+            context.Response.Headers.RetryAfter = RetryAfterSeconds;
         }
 
         return WriteAsync(context, kind.HttpStatus, (kind, text), static (writer, error) =>

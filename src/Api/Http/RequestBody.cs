@@ -11,7 +11,7 @@ namespace OrleansMemory.Api.Http;
 internal delegate T BodyParser<out T>(ref Utf8JsonReader reader);
 
 /// <summary>
-/// Reads one JSON document of at most 2 MiB in place, from the server's own pooled buffers: nothing is copied but the values kept.
+/// Reads one JSON document of at most 2 MiB, unless a route takes more, in place, from the server's own pooled buffers: nothing is copied but the values kept.
 /// </summary>
 internal static class RequestBody
 {
@@ -26,7 +26,7 @@ internal static class RequestBody
     /// <see cref="ErrorKind.UnsupportedMediaType"/>, <see cref="ErrorKind.BodyTooLarge"/>, <see cref="ErrorKind.MalformedRequest"/>,
     /// or what <paramref name="parse"/> throws.
     /// </exception>
-    public static ValueTask<T> ReadAsync<T>(HttpContext context, BodyParser<T> parse)
+    public static ValueTask<T> ReadAsync<T>(HttpContext context, BodyParser<T> parse, int mostBytes = MemoryLimits.RequestBytes)
     {
         var request = context.Request;
         if (!IsJson(request.ContentType))
@@ -34,9 +34,9 @@ internal static class RequestBody
             throw new MemoryException(ErrorKind.UnsupportedMediaType, "expected request with `Content-Type: application/json`");
         }
 
-        if (request.ContentLength > MemoryLimits.RequestBytes)
+        if (request.ContentLength > mostBytes)
         {
-            throw TooLarge();
+            throw TooLarge(mostBytes);
         }
 
         // Not TryRead: once the caller has closed its side, the server's refuses even a body that is all there.
@@ -44,38 +44,38 @@ internal static class RequestBody
         var reading = reader.ReadAsync();
         if (!reading.IsCompletedSuccessfully)
         {
-            return ReadToEndAsync(reader, reading, parse);
+            return ReadToEndAsync(reader, reading, parse, mostBytes);
         }
 
         var result = reading.Result;
-        return result.IsCompleted ? new(Finish(reader, result.Buffer, parse)) : ReadToEndAsync(reader, new(result), parse);
+        return result.IsCompleted ? new(Finish(reader, result.Buffer, parse, mostBytes)) : ReadToEndAsync(reader, new(result), parse, mostBytes);
     }
 
-    private static async ValueTask<T> ReadToEndAsync<T>(PipeReader reader, ValueTask<ReadResult> reading, BodyParser<T> parse)
+    private static async ValueTask<T> ReadToEndAsync<T>(PipeReader reader, ValueTask<ReadResult> reading, BodyParser<T> parse, int mostBytes)
     {
         var result = await reading;
         while (!result.IsCompleted)
         {
-            if (result.Buffer.Length > MemoryLimits.RequestBytes)
+            if (result.Buffer.Length > mostBytes)
             {
                 reader.AdvanceTo(result.Buffer.End);
-                throw TooLarge();
+                throw TooLarge(mostBytes);
             }
 
             reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
             result = await reader.ReadAsync();
         }
 
-        return Finish(reader, result.Buffer, parse);
+        return Finish(reader, result.Buffer, parse, mostBytes);
     }
 
-    private static T Finish<T>(PipeReader pipe, ReadOnlySequence<byte> body, BodyParser<T> parse)
+    private static T Finish<T>(PipeReader pipe, ReadOnlySequence<byte> body, BodyParser<T> parse, int mostBytes)
     {
         try
         {
-            if (body.Length > MemoryLimits.RequestBytes)
+            if (body.Length > mostBytes)
             {
-                throw TooLarge();
+                throw TooLarge(mostBytes);
             }
 
             var reader = body.IsSingleSegment ? new Utf8JsonReader(body.FirstSpan, ReaderOptions) : new Utf8JsonReader(body, ReaderOptions);
@@ -101,7 +101,7 @@ internal static class RequestBody
         }
     }
 
-    private static MemoryException TooLarge() => new(ErrorKind.BodyTooLarge, $"request body exceeds {MemoryLimits.RequestBytes} bytes");
+    private static MemoryException TooLarge(int mostBytes) => new(ErrorKind.BodyTooLarge, $"request body exceeds {mostBytes} bytes");
 
     /// <summary><c>application/json</c> or <c>application/*+json</c>, with or without parameters.</summary>
     private static bool IsJson(string? contentType)

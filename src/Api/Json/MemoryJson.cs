@@ -6,7 +6,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Json;
 
 /// <summary>What some routes say beside the fifteen fields of a memory; null or false: not said.</summary>
-internal readonly record struct MemoryExtras(string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null);
+internal readonly record struct MemoryExtras(string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null, WriteReceipt? Receipt = null);
 
 /// <summary>Writes memories and links: keys in alphabetical order, absent instants left out, metadata as it is stored.</summary>
 internal static class MemoryJson
@@ -49,6 +49,9 @@ internal static class MemoryJson
         writer.WriteString(Content, memory.Content);
         var createdAt = memory.CreatedAt.ToString();
         writer.WriteString(CreatedAt, createdAt);
+        var receipt = extras.Receipt;
+        QuorumJson.WriteDurability(writer, receipt?.Quorum, receipt?.Durability ?? "");
+
         if (memory.ExpiresAt is { } expiresAt)
         {
             writer.WriteString(ExpiresAt, expiresAt.ToString());
@@ -77,6 +80,7 @@ internal static class MemoryJson
             writer.WriteBoolean(Promoted, true);
         }
 
+        QuorumJson.WriteAcks(writer, receipt?.Quorum);
         if (extras.Score is { } score)
         {
             writer.WritePropertyName(Score);
@@ -84,6 +88,7 @@ internal static class MemoryJson
         }
 
         writer.WriteString(Source, memory.Source);
+        QuorumJson.WriteStamp(writer, receipt?.Quorum, receipt?.Stamp ?? default);
         writer.WriteStartArray(Tags);
         foreach (var tag in memory.Tags)
         {
@@ -97,19 +102,28 @@ internal static class MemoryJson
         writer.WriteEndObject();
     }
 
-    /// <param name="linked">Says <c>linked: true</c> before the fields of the link.</param>
-    public static void Write(Utf8JsonWriter writer, Link link, bool linked = false)
+    public static void Write(Utf8JsonWriter writer, Link link)
     {
         writer.WriteStartObject();
         writer.WriteString(CreatedAt, link.CreatedAt.ToString());
-        if (linked)
-        {
-            writer.WriteBoolean("linked"u8, true);
-        }
-
         writer.WriteString(Relation, link.Relation);
         writer.WriteString(SourceId, link.SourceId);
         writer.WriteString(TargetId, link.TargetId);
+        writer.WriteEndObject();
+    }
+
+    /// <summary>The answer to a request for a link.</summary>
+    public static void Write(Utf8JsonWriter writer, LinkReceipt receipt)
+    {
+        writer.WriteStartObject();
+        writer.WriteString(CreatedAt, receipt.Link.CreatedAt.ToString());
+        QuorumJson.WriteDurability(writer, receipt.Quorum, receipt.Durability);
+        writer.WriteBoolean("linked"u8, true);
+        QuorumJson.WriteAcks(writer, receipt.Quorum);
+        writer.WriteString(Relation, receipt.Link.Relation);
+        writer.WriteString(SourceId, receipt.Link.SourceId);
+        QuorumJson.WriteStamp(writer, receipt.Quorum, receipt.Stamp);
+        writer.WriteString(TargetId, receipt.Link.TargetId);
         writer.WriteEndObject();
     }
 

@@ -22,7 +22,7 @@ internal static class MemoryReader
             if (reader.ValueTextEquals("memories"u8))
             {
                 reader.Read();
-                rows = ReadMemories(ref reader);
+                rows = ReadMemories(ref reader, $"too many memories: at most {MemoryLimits.BatchRows} in one request");
             }
             else if (reader.ValueTextEquals("links"u8))
             {
@@ -42,7 +42,8 @@ internal static class MemoryReader
         return new(rows ?? throw JsonFields.Missing("memories"), links);
     }
 
-    private static List<ImportRow> ReadMemories(ref Utf8JsonReader reader)
+    /// <param name="tooMany">What the error says of more than 1,000.</param>
+    public static List<ImportRow> ReadMemories(ref Utf8JsonReader reader, string tooMany)
     {
         if (reader.TokenType != JsonTokenType.StartArray)
         {
@@ -54,7 +55,7 @@ internal static class MemoryReader
         {
             if (rows.Count == MemoryLimits.BatchRows)
             {
-                throw new MemoryException(ErrorKind.BatchTooLarge, $"too many memories: at most {MemoryLimits.BatchRows} in one request");
+                throw new MemoryException(ErrorKind.BatchTooLarge, tooMany);
             }
 
             rows.Add(ReadMemory(ref reader));

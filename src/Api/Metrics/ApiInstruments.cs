@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using OrleansMemory.Api.Routes;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Api.Metrics;
 
@@ -16,6 +17,12 @@ internal sealed class ApiInstruments : IDisposable
     private readonly Counter<long> _stores;
     private readonly Counter<long> _recalls;
     private readonly Histogram<double> _recallSeconds;
+    private readonly Gauge<long> _peerBehindRows;
+    private readonly Gauge<double> _peerBehindSeconds;
+    private readonly Gauge<long> _peerUp;
+    private readonly Gauge<long> _deadLetters;
+    private readonly Gauge<double> _clockAhead;
+    private readonly Gauge<long> _recovering;
 
     public ApiInstruments()
     {
@@ -34,6 +41,32 @@ internal sealed class ApiInstruments : IDisposable
             "Time of a recall in the engine.",
             tags: null,
             new InstrumentAdvice<double> { HistogramBucketBoundaries = [.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5] });
+        _peerUp = _meter.CreateGauge<long>("om_peer_up", null, "1 while the peer answers and counts, else 0.");
+        _peerBehindRows = _meter.CreateGauge<long>("om_peer_behind_rows", null, "Rows of this node's log that the peer lacks.");
+        _peerBehindSeconds = _meter.CreateGauge<double>("om_peer_behind_seconds", null, "For how long the peer has lacked rows of this node's log.");
+        _deadLetters = _meter.CreateGauge<long>("om_dead_letters", null, "Rows of peers that this node refused and will try again.");
+        _clockAhead = _meter.CreateGauge<double>("om_clock_ahead_seconds", null, "How far the clock is ahead of the median of the peers'.");
+        _recovering = _meter.CreateGauge<long>("om_recovering", null, "1 until the node has synchronised with its peers, else 0.");
+    }
+
+    /// <summary>What the node sees of its peers, at the time of asking.</summary>
+    public void SetCluster(ReplicaSetStatus status, long deadLetters)
+    {
+        _deadLetters.Record(deadLetters);
+        if (status.Nodes == 1)
+        {
+            return;
+        }
+
+        _clockAhead.Record(status.ClockAhead.TotalSeconds);
+        _recovering.Record(status.Recovering ? 1 : 0);
+        foreach (var peer in status.Peers)
+        {
+            var tag = new KeyValuePair<string, object?>("peer", peer.Address);
+            _peerUp.Record(peer.IsUp ? 1 : 0, tag);
+            _peerBehindRows.Record(peer.BehindRows, tag);
+            _peerBehindSeconds.Record(peer.BehindSeconds, tag);
+        }
     }
 
     public void Observe(RouteLabel? route, int status, TimeSpan elapsed)

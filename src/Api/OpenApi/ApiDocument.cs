@@ -71,7 +71,7 @@ internal static class ApiDocument
         [
             .. path.Contains("{id}", StringComparison.Ordinal) ? [Parameter("id", ParameterLocation.Path, "string", "The id of a memory, or a prefix that only it has.", required: true)] : Array.Empty<OpenApiParameter>(),
             .. route.Query.Select(field => Parameter(field.Name, ParameterLocation.Query, field.Type, field.Text, field.Required)),
-            .. route.Headers.Select(field => Parameter(field.Name, ParameterLocation.Header, "string", field.Text, required: false)),
+            .. (route.Group is "Health" or "Metrics" ? route.Headers : [.. route.Headers, SharedFields.Token]).Select(field => Parameter(field.Name, ParameterLocation.Header, "string", field.Text, required: false)),
         ];
         operation.RequestBody = route.Body is null ? null : new OpenApiRequestBody
         {

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Api.OpenApi;
 
@@ -49,10 +51,33 @@ internal static class ApiSchemas
             ("ttl_secs", Nullable(Integer(1, MemoryLimits.MaxTtlSeconds))),
         ];
 
+        // Only of a node among others.
+        (string, IOpenApiSchema)[] quorum =
+        [
+            ("durability", Words([Durabilities.Quorum, Durabilities.BelowQuorum])),
+            ("quorum_acks", Integer(1)),
+            ("stamp", Text("Orders this write among all others.")),
+        ];
+
         yield return ("Error", Object(["code", "error"],
             ("code", Text("What went wrong, for machines.")),
             ("error", Text("What went wrong, for people."))));
+        yield return ("Unavailable", Object(["code", "error"],
+            ("code", Text("quorum_not_met: too few nodes; else why not.")),
+            ("error", Text("quorum_not_met, or what is wrong, for people.")),
+            ("got", Integer(0)),
+            ("id", Text("Of a memory that was stored here and will reach the others.")),
+            ("message", Text("What is wrong, for people.")),
+            ("needed", Integer(1)),
+            ("outcome", Words([QuorumException.NotStored, QuorumException.StoredLocally, QuorumException.Unknown])),
+            ("reason", Words(
+            [
+                QuorumReasons.ClockSkew, QuorumReasons.Draining, QuorumReasons.Fenced, QuorumReasons.Refused, QuorumReasons.StoreFailed,
+                QuorumReasons.Timeout, QuorumReasons.Unreachable,
+            ])),
+            ("stamp", Text("Of a write that was stored here."))));
         yield return ("Memory", Object(always, memory));
+        yield return ("UpdatedMemory", Object(always, [.. memory, .. quorum]));
         yield return ("MemoryDraft", Object(["content", "title"], draft));
         yield return ("MemoryDrafts", new()
         {
@@ -69,8 +94,8 @@ internal static class ApiSchemas
             ("tags", Nullable(Tags())),
             ("tier", Nullable(Tiers())),
             ("title", Nullable(Text("At most 512 characters.")))));
-        yield return ("StoredMemory", Object([.. always, "agent_id"], [.. memory, ("agent_id", Text("The author as stored."))]));
-        yield return ("PromotedMemory", Object([.. always, "promoted"], [.. memory, ("promoted", Boolean())]));
+        yield return ("StoredMemory", Object([.. always, "agent_id"], [.. memory, .. quorum, ("agent_id", Text("The author as stored."))]));
+        yield return ("PromotedMemory", Object([.. always, "promoted"], [.. memory, .. quorum, ("promoted", Boolean())]));
         yield return ("MemoryWithLinks", Object([.. always, "links", "memory"], [.. memory, ("links", ListOf("Link")), ("memory", Ref("Memory"))]));
         yield return ("RankedMemory", Object([.. always, "score"], [.. memory, ("score", new OpenApiSchema { Type = JsonSchemaType.Number, Description = "Rounded to 3 decimals." })]));
         yield return ("MemoryPage", Object(["count", "memories"],
@@ -82,11 +107,14 @@ internal static class ApiSchemas
             ("errors", List(Text("title: reason"))),
             ("ids", List(Text("Of the rows that were stored."))),
             ("results", List(Object([],
+                [.. quorum.Append(("got", Integer(0))).Append(("needed", Integer(1))).Append(("message", Text("Of a row that reached too few nodes."))),
+                ("outcome", Text("Of a row that reached too few nodes.")),
+                ("reason", Text("Of a row that reached too few nodes.")),
                 ("code", Text("Of a row that was refused.")),
                 ("created", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "False: it changed a memory that was there." }),
                 ("error", Text("Of a row that was refused.")),
-                ("id", Text("Of a row that was stored.")))))));
-        yield return ("Deleted", Object(["deleted", "id"], ("deleted", Boolean()), ("id", Text(null))));
+                ("id", Text("Of a row that was stored."))])))));
+        yield return ("Deleted", Object(["deleted", "id"], [.. quorum, ("deleted", Boolean()), ("id", Text(null))]));
         yield return ("SearchResult", Object(["count", "memories", "query", "results"],
             ("count", Integer(0)),
             ("memories", ListOf("Memory")),
@@ -120,7 +148,7 @@ internal static class ApiSchemas
             ("source_id", Text(null)),
             ("target_id", Text(null))));
         yield return ("LinkedAnswer", Object(["created_at", "linked", "relation", "source_id", "target_id"],
-            ("created_at", Instant()), ("linked", Boolean()), ("relation", Words(ClosedSets.Relations)), ("source_id", Text(null)), ("target_id", Text(null))));
+            [.. quorum, ("created_at", Instant()), ("linked", Boolean()), ("relation", Words(ClosedSets.Relations)), ("source_id", Text(null)), ("target_id", Text(null))]));
         yield return ("Links", Object(["count", "links"], ("count", Integer(0)), ("links", ListOf("Link"))));
         yield return ("NamespaceCount", Object(["count", "namespace"], ("count", Integer(0)), ("namespace", Text(null))));
         yield return ("Namespaces", Object(["namespaces"], ("namespaces", ListOf("NamespaceCount"))));
@@ -138,6 +166,50 @@ internal static class ApiSchemas
             ("links", Nullable(new OpenApiSchema { Type = JsonSchemaType.Array, Items = Ref("Link") })),
             ("memories", ListOf("Memory"))));
         yield return ("Imported", Object(["errors", "imported"], ("errors", List(Text("id: reason"))), ("imported", Integer(0))));
+        yield return ("SyncPush", Object(["memories", "sender_agent_id"],
+            ("dry_run", Boolean()),
+            ("memories", ListOf("Memory")),
+            ("sender_agent_id", Text("Who sends.")),
+            ("sender_clock", AnyObject("Without effect."))));
+        yield return ("SyncPushed", Object(["applied", "dry_run", "errors", "noop", "receiver_agent_id", "receiver_clock", "skipped"],
+            ("applied", Integer(0)),
+            ("dry_run", Boolean()),
+            ("errors", List(Text("id: reason"))),
+            ("noop", Integer(0)),
+            ("receiver_agent_id", Text(null)),
+            ("receiver_clock", Object(["entries"], ("entries", AnyObject("The latest update time received of the sender.")))),
+            ("skipped", Integer(0))));
+        yield return ("SyncPage", Object(["count", "limit", "memories"],
+            ("count", Integer(0)),
+            ("limit", Integer(0, 10_000)),
+            ("memories", ListOf("Memory")),
+            ("next_cursor", Text("For the next page; absent on the last."))));
+        yield return ("Cluster", Object(["clock_ahead_ms", "dead_letters", "head", "log", "node", "nodes", "peers", "quorum_writes", "recovering", "vector"],
+            ("clock_ahead_ms", new OpenApiSchema { Type = JsonSchemaType.Integer, Description = "Against the median of the peers' clocks." }),
+            ("common_floor", Instant("Below it every node holds every write.")),
+            ("dead_letters", Object(["count", "first"],
+                ("count", Integer(0)),
+                ("first", List(Object(["attempts", "key", "kind", "next_attempt_at", "position", "reason", "refused_at", "stamp"],
+                    ("attempts", Integer(1)), ("key", Text(null)), ("kind", Integer(1)), ("next_attempt_at", Instant()), ("position", Text("Its place in its log.")),
+                    ("reason", Text("Why it was refused.")), ("refused_at", Instant()), ("stamp", Text(null))))))),
+            ("digest", Text("Number and hash of all live rows; when asked for.")),
+            ("floor", Instant("Below it this node holds every write.")),
+            ("head", Integer(0)),
+            ("log", Text("The log that this node writes.")),
+            ("node", Text("Its node id.")),
+            ("nodes", Integer(1)),
+            ("peers", List(Object(["address", "behind_rows", "behind_seconds", "node", "up"],
+                ("address", Text(null)),
+                ("behind_rows", Integer(0)),
+                ("behind_seconds", new OpenApiSchema { Type = JsonSchemaType.Number }),
+                ("last_heard_at", Instant()),
+                ("node", Nullable(Text("Null before it was heard."))),
+                ("problem", Text("Why it does not count.")),
+                ("recovering", Boolean()),
+                ("up", Boolean())))),
+            ("quorum_writes", Integer(1)),
+            ("recovering", Boolean()),
+            ("vector", AnyObject("For each log, through: all its rows up to there are held; above: ranges beyond a gap."))));
         yield return ("Health", Object(["service", "status"],
             ("service", Text(null)), ("status", Words(["ok", "error"])), ("warnings", List(Text("What is unsafe about the set-up.")))));
         yield return ("Status", Object(["status"], ("reason", Text("Why not.")), ("status", Words(["alive", "ready", "not_ready"]))));

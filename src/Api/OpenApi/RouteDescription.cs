@@ -44,6 +44,9 @@ internal static class SharedFields
     public static readonly HeaderField IdempotencyKey = new("Idempotency-Key", "Makes a retry answer as the first request did; 1 to 255 bytes.");
     public static readonly HeaderField IfMatch = new("If-Match", "The entity tag that the caller saw; 412 when the memory has changed since.");
 
+    public static readonly HeaderField Quorum = new("X-Quorum", "How many nodes must hold the write: 1, majority, all or a number; as configured unless told.");
+    public static readonly HeaderField Token = new("X-Memory-Token", "As an answer gave it: act on nothing older; 503 not_yet when this node does not catch up in time.");
+
     public static readonly Answer BadRequest = new(400, "Error", "A rule is broken, or the request cannot be read.");
     public static readonly Answer Unauthorized = new(401, "Error", "The node has a key and the request has not.");
     public static readonly Answer NotFound = new(404, "Error", "No such memory.");
@@ -52,5 +55,5 @@ internal static class SharedFields
     public static readonly Answer TooLarge = new(413, "Error", "The body exceeds 2 MiB.");
     public static readonly Answer MediaType = new(415, "Error", "The body is not declared as JSON.");
     public static readonly Answer WrongShape = new(422, "Error", "Well-formed JSON of the wrong shape, or an idempotency key used for another body.");
-    public static readonly Answer Unavailable = new(503, "Error", "Not now; see Retry-After.");
+    public static readonly Answer Unavailable = new(503, "Unavailable", "Not now; see Retry-After. On a node among others the outcome tells what became of a write.");
 }

@@ -7,6 +7,7 @@ using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Api.Routes;
 
@@ -17,7 +18,7 @@ internal sealed class BulkRoutes(IMemoryService service, ApiInstruments instrume
         var routes = ActivatorUtilities.CreateInstance<BulkRoutes>(endpoints.ServiceProvider);
         endpoints.MapWrite("POST", "/api/v1/memories/bulk", routes.StoreManyAsync, new("createMemories", "Memories", "Store up to 1,000 memories, each judged alone")
         {
-            Headers = [SharedFields.Agent, SharedFields.IdempotencyKey],
+            Headers = [SharedFields.Agent, SharedFields.IdempotencyKey, SharedFields.Quorum],
             Body = "MemoryDrafts",
             Answers =
             [
@@ -48,7 +49,7 @@ internal sealed class BulkRoutes(IMemoryService service, ApiInstruments instrume
         }
 
         // A retry must meet the same rows in the same places, so the engine gets the good ones in their order.
-        var outcomes = drafts.Count == 0 ? [] : await service.StoreManyAsync(drafts, new(caller, key));
+        var outcomes = drafts.Count == 0 ? [] : await service.StoreManyAsync(drafts, new(caller, key, Quorum: Caller.Quorum(context)));
         var next = 0;
         for (var index = 0; index < rows.Length; index++)
         {
@@ -58,7 +59,7 @@ internal sealed class BulkRoutes(IMemoryService service, ApiInstruments instrume
 
         if (outcomes.LastOrDefault(outcome => outcome.Receipt is not null) is { } last)
         {
-            context.Response.Headers["X-Memory-Token"] = last.Receipt!.Position.ToString();
+            MemoryTokens.Answer(context, last.Receipt!.Position);
         }
 
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, rows, static (writer, rows) =>
@@ -92,7 +93,11 @@ internal sealed class BulkRoutes(IMemoryService service, ApiInstruments instrume
                 if (outcome!.Receipt is { } receipt)
                 {
                     writer.WriteBoolean("created"u8, receipt.Created);
-                    writer.WriteString("id"u8, receipt.Memory.Id);
+                    QuorumJson.Write(writer, receipt);
+                }
+                else if (outcome.Error is QuorumException quorum)
+                {
+                    QuorumJson.Write(writer, quorum);
                 }
                 else
                 {

@@ -17,7 +17,7 @@ internal sealed class ForgetRoutes(IMemoryService service)
         var routes = ActivatorUtilities.CreateInstance<ForgetRoutes>(endpoints.ServiceProvider);
         endpoints.MapWrite("POST", "/api/v1/forget", routes.ForgetAsync, new("forget", "Maintenance", "Archive every memory that matches all given filters")
         {
-            Headers = [SharedFields.Agent],
+            Headers = [SharedFields.Agent, SharedFields.Quorum],
             Query = [SharedFields.Namespace, new("pattern", "string", "Words, of which any must occur."), SharedFields.Tier],
             Body = "ForgetRequest",
             BodyOptional = true,
@@ -34,7 +34,7 @@ internal sealed class ForgetRoutes(IMemoryService service)
             throw new MemoryException(ErrorKind.FilterMissing, "at least one of namespace, pattern, tier is required");
         }
 
-        var deleted = await service.ForgetAsync(request, new(Caller.Agent(context)));
+        var deleted = await service.ForgetAsync(request, new(Caller.Agent(context), Quorum: Caller.Quorum(context)));
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, deleted, static (writer, deleted) =>
         {
             writer.WriteStartObject();

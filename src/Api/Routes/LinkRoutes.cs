@@ -17,7 +17,7 @@ internal sealed class LinkRoutes(IMemoryService service)
         var routes = ActivatorUtilities.CreateInstance<LinkRoutes>(endpoints.ServiceProvider);
         endpoints.MapWrite("POST", "/api/v1/links", routes.LinkAsync, new("link", "Links", "Link one memory to another")
         {
-            Headers = [SharedFields.Agent],
+            Headers = [SharedFields.Agent, SharedFields.Quorum],
             Body = "LinkRequest",
             Answers =
             [
@@ -34,9 +34,9 @@ internal sealed class LinkRoutes(IMemoryService service)
     private async Task LinkAsync(HttpContext context)
     {
         var (source, target, relation, agentId) = await RequestBody.ReadAsync(context, Read);
-        var receipt = await service.LinkAsync(source, target, relation, new(Caller.Agent(context, agentId)));
-        context.Response.Headers["X-Memory-Token"] = receipt.Position.ToString();
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, receipt.Link, static (writer, link) => MemoryJson.Write(writer, link, linked: true));
+        var receipt = await service.LinkAsync(source, target, relation, new(Caller.Agent(context, agentId), Quorum: Caller.Quorum(context)));
+        MemoryTokens.Answer(context, receipt.Position);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, receipt, static (writer, receipt) => MemoryJson.Write(writer, receipt));
     }
 
     private async Task LinksAsync(HttpContext context)

@@ -18,7 +18,7 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
         var routes = ActivatorUtilities.CreateInstance<MemoryRoutes>(endpoints.ServiceProvider);
         endpoints.MapWrite("POST", "/api/v1/memories", routes.CreateAsync, new("createMemory", "Memories", "Store a memory, or update the one with its title in its namespace")
         {
-            Headers = [SharedFields.Agent, SharedFields.IdempotencyKey],
+            Headers = [SharedFields.Agent, SharedFields.IdempotencyKey, SharedFields.Quorum],
             Body = "MemoryDraft",
             Answers =
             [
@@ -37,27 +37,32 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
         });
         endpoints.MapRead("/api/v1/memories/{id}", routes.GetAsync, new("getMemory", "Memories", "A memory and its links, by id or by a prefix that only it has")
         {
-            Answers = [new(200, "MemoryWithLinks", "Found. Not counted as an access."), SharedFields.BadRequest, SharedFields.NotFound],
+            Query = [new("consistency", "string", "local, or quorum: no older than any write that was answered before.")],
+            Answers =
+            [
+                new(200, "MemoryWithLinks", "Found. Not counted as an access."),
+                SharedFields.BadRequest, SharedFields.NotFound, SharedFields.Unavailable,
+            ],
         });
         endpoints.MapWrite("PUT", "/api/v1/memories/{id}", routes.UpdateAsync, new("updateMemory", "Memories", "Change the fields that are given")
         {
-            Headers = [SharedFields.Agent, SharedFields.IfMatch],
+            Headers = [SharedFields.Agent, SharedFields.IfMatch, SharedFields.Quorum],
             Body = "MemoryPatch",
             Answers =
             [
-                new(200, "Memory", "The memory after the change."),
+                new(200, "UpdatedMemory", "The memory after the change."),
                 SharedFields.BadRequest, SharedFields.NotFound, SharedFields.Conflict, SharedFields.PreconditionFailed,
                 SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
             ],
         });
         endpoints.MapWrite("DELETE", "/api/v1/memories/{id}", routes.DeleteAsync, new("deleteMemory", "Memories", "Delete for good: the id never comes back")
         {
-            Headers = [SharedFields.Agent, SharedFields.IfMatch],
+            Headers = [SharedFields.Agent, SharedFields.IfMatch, SharedFields.Quorum],
             Answers = [new(200, "Deleted", "Gone."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
         });
         endpoints.MapWrite("POST", "/api/v1/memories/{id}/promote", routes.PromoteAsync, new("promoteMemory", "Memories", "Make a memory long-lived")
         {
-            Headers = [SharedFields.Agent, SharedFields.IfMatch],
+            Headers = [SharedFields.Agent, SharedFields.IfMatch, SharedFields.Quorum],
             Answers = [new(200, "PromotedMemory", "The memory, now long."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
         });
     }
@@ -78,7 +83,7 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
                 throw broken;
             }
 
-            receipt = await service.StoreAsync(draft, new(agentId, key));
+            receipt = await service.StoreAsync(draft, new(agentId, key, Quorum: Caller.Quorum(context)));
             stored = true;
         }
         finally
@@ -91,7 +96,8 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
         // The author is the first one to have stored it, who need not be this caller.
         var author = receipt.Created ? draft.AgentId : receipt.Memory.Metadata.Text("agent_id");
         await JsonAnswer.WriteAsync(
-            context, StatusCodes.Status201Created, (receipt.Memory, author), static (writer, stored) => MemoryJson.Write(writer, stored.Memory, new(AgentId: stored.author)));
+            context, StatusCodes.Status201Created, (receipt, author), static (writer, stored) =>
+                MemoryJson.Write(writer, stored.receipt.Memory, new(AgentId: stored.author, Receipt: stored.receipt)));
     }
 
     private async Task ListAsync(HttpContext context)
@@ -129,7 +135,14 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
 
     private async Task GetAsync(HttpContext context)
     {
-        var found = await service.GetAsync(PathId.Of(context), context.RequestAborted);
+        var id = PathId.Of(context);
+        var found = new QueryText(context).Text("consistency") switch
+        {
+            null or "local" => await service.GetAsync(id, context.RequestAborted),
+            "quorum" when service is INodeService node => await node.GetAtQuorumAsync(id, context.RequestAborted),
+            "quorum" => await service.GetAsync(id, context.RequestAborted),
+            _ => throw new MemoryException(ErrorKind.InvalidQuery, "query parameter `consistency` must be local or quorum"),
+        };
         EntityTags.Set(context, found.Version);
         await JsonAnswer.WriteAsync(
             context, StatusCodes.Status200OK, found, static (writer, found) => MemoryJson.Write(writer, found.Memory, new(Whole: found)));
@@ -147,19 +160,19 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
 
         var receipt = await service.UpdateAsync(id, body.Patch, await WriteContextAsync(context, id, body.AgentId));
         EntityTags.Set(context, receipt);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt.Memory, static (writer, memory) => MemoryJson.Write(writer, memory));
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) => MemoryJson.Write(writer, receipt.Memory, new(Receipt: receipt)));
     }
 
     private async Task DeleteAsync(HttpContext context)
     {
         var id = PathId.Of(context);
         var receipt = await service.DeleteAsync(id, await WriteContextAsync(context, id));
-        context.Response.Headers["X-Memory-Token"] = receipt.Position.ToString();
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt.Memory.Id, static (writer, id) =>
+        MemoryTokens.Answer(context, receipt.Position);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) =>
         {
             writer.WriteStartObject();
             writer.WriteBoolean("deleted"u8, true);
-            writer.WriteString("id"u8, id);
+            QuorumJson.Write(writer, receipt);
             writer.WriteEndObject();
         });
     }
@@ -169,9 +182,9 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
         var id = PathId.Of(context);
         var receipt = await service.PromoteAsync(id, await WriteContextAsync(context, id));
         EntityTags.Set(context, receipt);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt.Memory, static (writer, memory) => MemoryJson.Write(writer, memory, new(Promoted: true)));
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) => MemoryJson.Write(writer, receipt.Memory, new(Promoted: true, Receipt: receipt)));
     }
 
     private async ValueTask<WriteContext> WriteContextAsync(HttpContext context, string id, string? agentId = null) =>
-        new(Caller.Agent(context, agentId), IfMatch: await EntityTags.IfMatchAsync(context, service, id));
+        new(Caller.Agent(context, agentId), IfMatch: await EntityTags.IfMatchAsync(context, service, id), Quorum: Caller.Quorum(context));
 }

@@ -21,6 +21,11 @@ internal sealed class MetricsRoutes(IMemoryService service, ApiInstruments instr
     private async Task MetricsAsync(HttpContext context)
     {
         instruments.SetMemories((await service.StatisticsAsync(context.RequestAborted)).Total);
+        if (service is INodeService node)
+        {
+            instruments.SetCluster(node.Cluster(), (await node.DeadLettersAsync(0, context.RequestAborted)).Count);
+        }
+
         var text = Encoding.UTF8.GetBytes(exporter.Write());
         context.Response.ContentType = PrometheusExporter.ContentType;
         context.Response.ContentLength = text.Length;

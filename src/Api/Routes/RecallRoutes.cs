@@ -27,7 +27,7 @@ internal sealed class RecallRoutes(IMemoryService service, TimeProvider time, Ap
             ],
             Answers = [found, SharedFields.BadRequest],
         });
-        endpoints.MapWrite("POST", "/api/v1/recall", routes.RecallByBodyAsync, new("recall", "Recall", "Memories that hold any word of the context, best first")
+        endpoints.MapQuery("/api/v1/recall", routes.RecallByBodyAsync, new("recall", "Recall", "Memories that hold any word of the context, best first")
         {
             Body = "RecallRequest",
             Answers = [found, SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape],

@@ -8,8 +8,9 @@ namespace OrleansMemory.Api.Routes;
 /// <summary>What a route is called in metrics, and its exact spelling.</summary>
 /// <param name="Template">As <c>/api/v1/memories/{id}/promote</c>.</param>
 /// <param name="IsOpen">Served without a key and while draining.</param>
+/// <param name="IsWrite">It may change what is stored.</param>
 /// <param name="IsInternal">For other nodes: served while draining, counted among no client's requests.</param>
-internal sealed record RouteLabel(string Template, bool IsOpen, bool IsInternal = false)
+internal sealed record RouteLabel(string Template, bool IsOpen, bool IsWrite = false, bool IsInternal = false)
 {
     public const string Unknown = "unknown";
 
@@ -32,14 +33,18 @@ public static class InternalRoutes
 internal static class RouteMapping
 {
     public static void MapRead(this IEndpointRouteBuilder endpoints, string template, RequestDelegate handler, RouteDescription description, bool open = false) =>
-        Map(endpoints, template, [HttpMethods.Get, HttpMethods.Head], handler, description, open);
+        Map(endpoints, template, [HttpMethods.Get, HttpMethods.Head], handler, description, open, isWrite: false);
+
+    /// <summary>A read whose question comes in a body.</summary>
+    public static void MapQuery(this IEndpointRouteBuilder endpoints, string template, RequestDelegate handler, RouteDescription description) =>
+        Map(endpoints, template, [HttpMethods.Post], handler, description, open: false, isWrite: false);
 
     public static void MapWrite(this IEndpointRouteBuilder endpoints, string method, string template, RequestDelegate handler, RouteDescription description) =>
-        Map(endpoints, template, [method], handler, description, open: false);
+        Map(endpoints, template, [method], handler, description, open: false, isWrite: true);
 
     private static void Map(
-        IEndpointRouteBuilder endpoints, string template, string[] methods, RequestDelegate handler, RouteDescription description, bool open) =>
+        IEndpointRouteBuilder endpoints, string template, string[] methods, RequestDelegate handler, RouteDescription description, bool open, bool isWrite) =>
 
         // The method is what makes a plain delegate visible to the OpenAPI generator.
-        endpoints.MapMethods(template, methods, handler).WithMetadata(new RouteLabel(template, open), description, handler.Method);
+        endpoints.MapMethods(template, methods, handler).WithMetadata(new RouteLabel(template, open, isWrite), description, handler.Method);
 }

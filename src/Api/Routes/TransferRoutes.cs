@@ -25,7 +25,7 @@ internal sealed class TransferRoutes(IMemoryService service, TimeProvider time)
         });
         endpoints.MapWrite("POST", "/api/v1/import", routes.ImportAsync, new("import", "Transfer", "Take up to 1,000 complete memories, ids and authors kept")
         {
-            Headers = [SharedFields.Agent],
+            Headers = [SharedFields.Agent, SharedFields.Quorum],
             Body = "ImportRequest",
             Answers =
             [
@@ -85,10 +85,10 @@ internal sealed class TransferRoutes(IMemoryService service, TimeProvider time)
     {
         var (rows, links) = await RequestBody.ReadAsync(context, MemoryReader.ReadDocument);
         var memories = rows.Where(row => row.Memory is not null).Select(row => row.Memory!).ToList();
-        var outcomes = await service.ImportAsync(memories, links, new(TrustSource: true), new(Caller.Agent(context)));
+        var outcomes = await service.ImportAsync(memories, links, new(TrustSource: true), new(Caller.Agent(context), Quorum: Caller.Quorum(context)));
         if (outcomes.LastOrDefault(outcome => outcome.Receipt is not null) is { } last)
         {
-            context.Response.Headers["X-Memory-Token"] = last.Receipt!.Position.ToString();
+            MemoryTokens.Answer(context, last.Receipt!.Position);
         }
 
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (rows, links, outcomes), static (writer, answer) =>

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using OrleansMemory.Cli.Output;
+using OrleansMemory.Cli.Transfer;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
@@ -71,6 +72,11 @@ internal sealed class NodeClient : IDisposable
             request.Headers.Add("Idempotency-Key", key);
         }
 
+        if (context?.Quorum is { } quorum)
+        {
+            request.Headers.Add("X-Quorum", quorum);
+        }
+
         if (context?.IfMatch is { } version)
         {
             request.Headers.IfMatch.Add(new($"\"{version}\""));
@@ -128,7 +134,7 @@ internal sealed class NodeClient : IDisposable
             if (body.RootElement.ValueKind == JsonValueKind.Object && body.RootElement.TryGetProperty("error", out var error) && error.ValueKind == JsonValueKind.String)
             {
                 var code = body.RootElement.TryGetProperty("code", out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-                return new(ErrorKinds.Of(code, status), error.GetString()!);
+                return code == ErrorKind.QuorumNotMet.Code ? Quorum(body.RootElement) : new MemoryException(ErrorKinds.Of(code, status), error.GetString()!);
             }
         }
         catch (JsonException)
@@ -139,6 +145,21 @@ internal sealed class NodeClient : IDisposable
         var plain = text.Trim();
         return new(ErrorKinds.Of(null, status), plain.Length is > 0 and <= 500 ? plain : $"the node answered HTTP {status}");
     }
+
+    /// <summary>Nodes of the peer system say less: no outcome and no message.</summary>
+    private static QuorumException Quorum(JsonElement body)
+    {
+        var reason = WireReader.OptionalText(body, "reason");
+        var quorum = new QuorumOutcome((int)OptionalCount(body, "got"), (int)OptionalCount(body, "needed"), reason);
+        var id = WireReader.OptionalText(body, "id") is { } known ? $"; the memory is {known}" : "";
+        return new(
+            quorum,
+            WireReader.OptionalText(body, "outcome") ?? QuorumException.Unknown,
+            (WireReader.OptionalText(body, "message") ?? $"{quorum.Got} of {quorum.Needed} nodes hold the write ({reason})") + id);
+    }
+
+    private static long OptionalCount(JsonElement body, string field) =>
+        body.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var count) ? count : 0;
 
     private static JsonElement Parse(byte[] bytes, string path)
     {
