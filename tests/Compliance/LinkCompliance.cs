@@ -77,6 +77,32 @@ public abstract class LinkCompliance
     }
 
     [Fact]
+    public async Task A_write_that_meets_a_delete_elsewhere_is_decided_again()
+    {
+        await using var set = await SetAsync(3);
+        var stored = await set[0].StoreAsync(Draft("t"), Alice);
+        var kept = await set[0].StoreAsync(Draft("u"), Alice);
+        await set.ConvergedAsync();
+        set.Faults(0, 1).Hung = true;
+        set.Faults(1, 0).Hung = true;
+        await set[0].DeleteAsync(stored.Memory.Id, Alice);
+        await set[0].DeleteAsync(kept.Memory.Id, Alice);
+        await Eventually.HoldsAsync("the third node holds the deletes", async () => (await set[2].StatisticsAsync()).Total == 0);
+
+        // The second node does not hold them, and the third must acknowledge what it writes.
+        var again = await set[1].StoreAsync(Draft("t") with { Content = "new" }, Alice with { IdempotencyKey = "k" });
+        Assert.NotEqual(stored.Memory.Id, again.Memory.Id);
+        Assert.Equal(Durabilities.Quorum, again.Durability);
+        Assert.Equal(again.Memory.Id, (await set[1].StoreAsync(Draft("t") with { Content = "new" }, Alice with { IdempotencyKey = "k" })).Memory.Id);
+        Assert.Equal(ErrorKind.NotFound, (await Assert.ThrowsAsync<MemoryException>(() => set[1].UpdateAsync(kept.Memory.Id, new() { Content = "new" }, Alice))).Kind);
+        set.Faults(0, 1).Hung = false;
+        set.Faults(1, 0).Hung = false;
+        await set.ConvergedAsync();
+        Assert.Equal("new", (await set[0].GetAsync(again.Memory.Id)).Memory.Content);
+        Assert.True(await set[1].FlushPeersAsync(TimeSpan.FromSeconds(10)), "overruled rows count as not shipped");
+    }
+
+    [Fact]
     public async Task Peers_that_are_silent_time_out()
     {
         await using var set = await SetAsync(3);

@@ -91,7 +91,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             feed.Append(log, changes);
             Advance(changes.Vector);
         };
-        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, _quorum, _session, time, new Random(random.Next())))];
+        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, _quorum, _session, time, new Random(random.Next())))];
         _running = [.. _pumps.Select(pump => pump.RunAsync(_stopping.Token)), .. links.Select(ExchangeAsync), UpkeepAsync()];
     }
 
