@@ -66,9 +66,17 @@ internal sealed class AccessRecorder : IAsyncDisposable
             _waiting = new(StringComparer.Ordinal);
         }
 
-        foreach (var batch in touches.Chunk(MemoriesInBatch))
+        long written = 0;
+        try
         {
-            await _writer.RunAsync(session => DecideAsync(session, batch));
+            foreach (var batch in touches.Chunk(MemoriesInBatch))
+            {
+                written += await _writer.RunAsync(session => DecideAsync(session, batch));
+            }
+        }
+        finally
+        {
+            Instruments.TouchesDropped.Add(touches.Count - written);
         }
     }
 
@@ -96,10 +104,9 @@ internal sealed class AccessRecorder : IAsyncDisposable
             {
                 await FlushAsync();
             }
-            catch (MemoryException)
+            catch (Exception)
             {
-                // The store said no; whoever writes next hears why. Touches are hints.
-                Instruments.TouchesDropped.Add(1);
+                // Touches are hints: they were counted as dropped, and whoever writes next hears why. The loop goes on whatever it was.
             }
         }
     }

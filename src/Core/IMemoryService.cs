@@ -1,5 +1,6 @@
 using System.Globalization;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core;
@@ -48,7 +49,7 @@ public interface IMemoryService
     Task<MemoryPage> ListAsync(ListQuery query, CancellationToken cancellation = default);
 
     /// <summary>Memories that hold every word, best first.</summary>
-    Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query, CancellationToken cancellation = default);
+    Task<Ranking> SearchAsync(SearchQuery query, CancellationToken cancellation = default);
 
     /// <summary>Memories that hold any word, best first. Writes nothing on its path; the touches follow in batches.</summary>
     Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default);

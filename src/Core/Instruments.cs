@@ -19,6 +19,10 @@ public static class Instruments
         "om_commit_seconds", unit: "s", description: "Time of one commit, decisions and fsync included.",
         advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5] });
 
+    /// <summary>Rounds of upkeep that failed and will be tried again.</summary>
+    public static readonly Counter<long> UpkeepFailures = Meter.CreateCounter<long>(
+        "om_upkeep_failures", unit: "{round}", description: "Rounds of upkeep (floors, tombstones, dead letters) that failed.");
+
     /// <summary>From the commit on this node to the answer of the quorum, met or not.</summary>
     public static readonly Histogram<double> QuorumSeconds = Meter.CreateHistogram<double>(
         "om_quorum_seconds", unit: "s", description: "Time that a committed write waited for its quorum.",
@@ -32,7 +36,7 @@ public static class Instruments
     public static readonly Counter<long> AppliedRows = Meter.CreateCounter<long>(
         "om_replica_rows", unit: "{row}", description: "Rows received from peers, by outcome.");
 
-    /// <summary>Access touches that were dropped because the recorder was full.</summary>
+    /// <summary>Memories whose access touches were dropped, because the recorder was full or the store refused them.</summary>
     public static readonly Counter<long> TouchesDropped = Meter.CreateCounter<long>(
-        "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited.");
+        "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited or the store refused them.");
 }

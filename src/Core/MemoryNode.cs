@@ -151,7 +151,10 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
                 forgotten += archived;
                 if (archived == 0)
                 {
-                    return forgotten;
+                    // A count that leaves out what the index lacks would say that the rest is gone too.
+                    return ranking.IsComplete
+                        ? forgotten
+                        : throw new MemoryException(ErrorKind.NotYet, $"the full-text index is still being built; {forgotten} memories were forgotten so far; try again later");
                 }
             }
         }
@@ -215,10 +218,10 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             : new([.. memories.Take(query.Limit)], FormatCursor(memories[query.Limit - 1]));
     }
 
-    public async Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query, CancellationToken cancellation = default)
+    public async Task<Ranking> SearchAsync(SearchQuery query, CancellationToken cancellation = default)
     {
         RequireLimit(query.Limit);
-        return (await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now()), _settings.Scoring, cancellation)).Memories;
+        return await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now()), _settings.Scoring, cancellation);
     }
 
     public async Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default)

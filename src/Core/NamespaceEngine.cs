@@ -11,15 +11,19 @@ namespace OrleansMemory.Core;
 /// </summary>
 public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, NodeSettings settings)
 {
+    /// <summary>How often a write that met a delete is decided again.</summary>
+    private const int DecidedAgain = 2;
+
     public string Namespace { get; } = @namespace;
 
     /// <summary>Creates the memory, or merges the draft into the live one of its name.</summary>
     /// <param name="draft">Checked.</param>
-    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) => WriteAsync(session => DecideStoreAsync(session, draft, context), context);
+    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) =>
+        WriteAsync((session, isAgain) => DecideStoreAsync(session, draft, context, isAgain), context);
 
     /// <summary>Takes a complete memory: new under its own id, or merged into the live one of its id or name.</summary>
     /// <param name="memory">Checked.</param>
-    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync(session => DecideImportAsync(session, memory), context);
+    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync((session, _) => DecideImportAsync(session, memory), context);
 
     /// <summary>Takes a memory of a system without stamps: the newer update time wins.</summary>
     /// <param name="memory">Checked.</param>
@@ -28,12 +32,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     /// <param name="patch">Checked.</param>
     public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
-        WriteAsync(session => DecideUpdateAsync(session, id, patch, context), context);
+        WriteAsync((session, _) => DecideUpdateAsync(session, id, patch, context), context);
 
-    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync(session => DecideDeleteAsync(session, id, context), context);
+    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync((session, _) => DecideDeleteAsync(session, id, context), context);
 
     public Task<WriteReceipt> PromoteAsync(string id, WriteContext context) =>
-        WriteAsync(session => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context), context);
+        WriteAsync((session, _) => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context), context);
 
     /// <summary>Archives those of the given memories that are still live.</summary>
     public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
@@ -42,22 +46,34 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     /// <summary>Archives those of the given memories that are still expired.</summary>
     public async Task<long> ExpireAsync(IReadOnlyList<string> ids) => (await writer.RunAsync(session => DecideExpireAsync(session, ids), wanted: 1)).Value;
 
-    private async Task<WriteReceipt> WriteAsync(Func<WriteSession, ValueTask<WriteReceipt>> decide, WriteContext context)
+    /// <param name="decide">Its second argument is true when it decides again because what it wrote before was deleted elsewhere.</param>
+    private async Task<WriteReceipt> WriteAsync(Func<WriteSession, bool, ValueTask<WriteReceipt>> decide, WriteContext context)
     {
         var wanted = writer.Parse(context.Quorum);
-        var (receipt, outcome) = await writer.RunAsync(decide, wanted);
-        return writer.Settings.Nodes == 1 ? receipt : receipt with
+        for (var attempt = 0; ; attempt++)
         {
-            Quorum = outcome,
-            Durability = writer.DurabilityOf(outcome),
-        };
+            try
+            {
+                var isAgain = attempt > 0;
+                var (receipt, outcome) = await writer.RunAsync(session => decide(session, isAgain), wanted);
+                return writer.Settings.Nodes == 1 ? receipt : receipt with
+                {
+                    Quorum = outcome,
+                    Durability = writer.DurabilityOf(outcome),
+                };
+            }
+            catch (QuorumException exception) when (exception.Quorum.MetDelete && attempt < DecidedAgain)
+            {
+                // This node holds the delete now: a store takes a new id, a change finds nothing.
+            }
+        }
     }
 
-    private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context)
+    private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context, bool isAgain)
     {
         var receiptId = context.IdempotencyKey is { } key ? MemoryIds.Derived(context.AgentId, key) : null;
         var requestHash = receiptId is null ? null : HashOf(draft);
-        if (receiptId is not null && await RepeatAsync(session, receiptId, requestHash!, draft) is { } repeated)
+        if (receiptId is not null && !isAgain && await RepeatAsync(session, receiptId, requestHash!, draft) is { } repeated)
         {
             return repeated;
         }
@@ -423,11 +439,13 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
                 continue;
             }
 
-            // Every node that sees this expiry writes the same mark: the instant and the stamp are those of the expiry itself.
+            // Every node that sees this expiry writes the same mark: the instant and the stamp are those of the expiry itself,
+            // but never before the archive that it replaces, else the next merge would bring that one back.
             // Of several ids with one name, those whose own expiry is later go with the shown one.
             var actedOn = row.Own.Expiry.Value is { } own && own <= session.Now ? own : (Timestamp?)null;
             var mark = new ArchiveMark(actedOn ?? group[0].View.ExpiresAt!.Value, ArchiveMark.Expired, actedOn);
-            await session.PutAsync(row.Own with { Archive = new(mark, row.Own.Expiry.Stamp) }, stamp);
+            var expired = row.Own.Archive is { } held ? Stamp.Max(row.Own.Expiry.Stamp, held.Stamp) : row.Own.Expiry.Stamp;
+            await session.PutAsync(row.Own with { Archive = new(mark, expired) }, stamp);
         }
     }
 

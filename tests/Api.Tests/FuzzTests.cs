@@ -1,5 +1,5 @@
-using System.Text;
 using System.Net.Http.Headers;
+using System.Text;
 
 namespace OrleansMemory.Api.Tests;
 

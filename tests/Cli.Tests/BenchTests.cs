@@ -55,5 +55,30 @@ public sealed class BenchTests : IDisposable
         Assert.Contains("plain http only", (await _om.RunAsync("bench", "writes", "--url", "https://127.0.0.1:1")).Exits(1).Error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_cluster_is_measured_with_the_usage_of_each_node()
+    {
+        var report = (await _om.RunAsync("bench", "writes", "--nodes", "3", "--quorum", "2", "--connections", "6", "--requests", "60", "--warmup-secs", "0", "--data", ".", "--json")).Exits(0).Json;
+        Assert.Equal(60, report.GetProperty("ok").GetInt32());
+        Assert.Equal(2, report.GetProperty("quorum_writes").GetInt32());
+        var nodes = report.GetProperty("nodes").EnumerateArray().ToList();
+        Assert.Equal(["n1", "n2", "n3"], nodes.Select(node => node.GetProperty("name").GetString()));
+        Assert.All(nodes, node => Assert.True(node.GetProperty("cpu_seconds").GetDouble() > 0));
+        Assert.All(nodes, node => Assert.True(node.GetProperty("peak_rss_bytes").GetInt64() > 1_000_000));
+        Assert.Empty(Directory.GetDirectories(_om.Folder, "om-bench-*"));
+    }
+
+    [Fact]
+    public async Task Convergence_and_catching_up_are_measured()
+    {
+        string[] arguments = ["--connections", "3", "--rate", "100", "--seconds", "1", "--warmup-secs", "0", "--catch-up", "500", "--data", ".", "--json"];
+        var report = (await _om.RunAsync(["bench", "convergence", .. arguments])).Exits(0).Json;
+        Assert.Equal("open", report.GetProperty("loop").GetString());
+        Assert.Equal(report.GetProperty("ok").GetInt32(), report.GetProperty("convergence_ms").GetProperty("count").GetInt32());
+        Assert.Equal(0, report.GetProperty("not_converged").GetInt32());
+        Assert.Equal(500, report.GetProperty("catch_up").GetProperty("rows").GetInt32());
+        Assert.True(report.GetProperty("catch_up").GetProperty("rows_per_second").GetDouble() > 0);
+    }
+
     public void Dispose() => _om.Dispose();
 }

@@ -104,8 +104,8 @@ internal sealed class Om : IDisposable
     /// <summary>Starts <c>om serve</c> on a free port and waits until it listens.</summary>
     public Task<ServedNode> ServeAsync(params string[] arguments) => ServedNode.StartAsync(Start(["serve", "--port", "0", .. arguments]));
 
-    public Task<ServedNode> ServeWithAsync((string Name, string Value)[] environment) =>
-        ServedNode.StartAsync(Start(Program, ["serve", "--port", "0"], environment));
+    public Task<ServedNode> ServeWithAsync((string Name, string Value)[] environment, params string[] arguments) =>
+        ServedNode.StartAsync(Start(Program, ["serve", "--port", "0", .. arguments], environment));
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
 
@@ -146,6 +146,8 @@ internal sealed partial class ServedNode : IAsyncDisposable
 {
     private const int Terminate = 15;
     private const int Interrupt = 2;
+    private const int Continue = 18;
+    private const int Pause = 19;
 
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
@@ -206,6 +208,12 @@ internal sealed partial class ServedNode : IAsyncDisposable
         await _process.WaitForExitAsync().WaitAsync(Deadline);
         return new(_process.ExitCode, Introduction + await _rest, await _error);
     }
+
+    /// <summary>SIGSTOP: it runs no more, and its connections stay open.</summary>
+    public void Suspend() => Assert.Equal(0, Kill(_process.Id, Pause));
+
+    /// <summary>SIGCONT.</summary>
+    public void Resume() => Assert.Equal(0, Kill(_process.Id, Continue));
 
     /// <summary>SIGKILL: the process has no say in it.</summary>
     public async Task KillAsync()

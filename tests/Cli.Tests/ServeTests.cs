@@ -134,9 +134,9 @@ public sealed class ServeTests : IDisposable
     }
 
     [Fact]
-    public async Task Up_starts_a_node_with_samples_and_keeps_its_data()
+    public async Task Up_with_one_node_has_samples_and_keeps_its_data()
     {
-        await using (var node = await ServedNode.StartAsync(_om.Start("up", "--port", "0", "--data", "try")))
+        await using (var node = await ServedNode.StartAsync(_om.Start("up", "--nodes", "1", "--port", "0", "--data", "try")))
         {
             using var http = new HttpClient();
             var stats = await http.GetFromJsonAsync<JsonElement>($"{node.Url}/api/v1/stats");
@@ -148,7 +148,7 @@ public sealed class ServeTests : IDisposable
 
         (await _om.RunAsync("--db", "try/orleans-memory.db", "forget", "-t", "long")).Exits(0);
         var left = (await _om.RunAsync("--db", "try/orleans-memory.db", "stats", "--json")).Exits(0).Json.GetProperty("total").GetInt32();
-        await using (var again = await ServedNode.StartAsync(_om.Start("up", "--port", "0", "--data", "try")))
+        await using (var again = await ServedNode.StartAsync(_om.Start("up", "--nodes", "1", "--port", "0", "--data", "try")))
         {
             Assert.Equal(left, (await _om.RunAsync("stats", "--json", "--url", again.Url)).Exits(0).Json.GetProperty("total").GetInt32());
             (await again.StopAsync()).Exits(0);

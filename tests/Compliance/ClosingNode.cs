@@ -36,7 +36,7 @@ public sealed class ClosingNode(IMemoryStore store, MemoryNode node) : IAsyncDis
 
     public Task<MemoryPage> ListAsync(ListQuery query) => node.ListAsync(query);
 
-    public Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query) => node.SearchAsync(query);
+    public async Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query) => (await node.SearchAsync(query)).Memories;
 
     public Task<RecallResult> RecallAsync(RecallQuery query) => node.RecallAsync(query);
 

@@ -13,6 +13,12 @@ public abstract class LinkCompliance
     /// <param name="links">Wraps each outgoing link, by the number of its target.</param>
     protected abstract Task<LinkedNode> StartAsync(int number, int nodes, ReplicaSetSettings settings, Func<int, IReplicaLink, IReplicaLink> links, bool wiped);
 
+    /// <summary>Copies the store of a stopped node aside.</summary>
+    protected abstract void Save(int number);
+
+    /// <summary>Puts the copy back in place of the store of a stopped node.</summary>
+    protected abstract void Restore(int number);
+
     [Fact]
     public async Task Every_kind_of_write_reaches_every_node()
     {
@@ -71,6 +77,32 @@ public abstract class LinkCompliance
     }
 
     [Fact]
+    public async Task A_write_that_meets_a_delete_elsewhere_is_decided_again()
+    {
+        await using var set = await SetAsync(3);
+        var stored = await set[0].StoreAsync(Draft("t"), Alice);
+        var kept = await set[0].StoreAsync(Draft("u"), Alice);
+        await set.ConvergedAsync();
+        set.Faults(0, 1).Hung = true;
+        set.Faults(1, 0).Hung = true;
+        await set[0].DeleteAsync(stored.Memory.Id, Alice);
+        await set[0].DeleteAsync(kept.Memory.Id, Alice);
+        await Eventually.HoldsAsync("the third node holds the deletes", async () => (await set[2].StatisticsAsync()).Total == 0);
+
+        // The second node does not hold them, and the third must acknowledge what it writes.
+        var again = await set[1].StoreAsync(Draft("t") with { Content = "new" }, Alice with { IdempotencyKey = "k" });
+        Assert.NotEqual(stored.Memory.Id, again.Memory.Id);
+        Assert.Equal(Durabilities.Quorum, again.Durability);
+        Assert.Equal(again.Memory.Id, (await set[1].StoreAsync(Draft("t") with { Content = "new" }, Alice with { IdempotencyKey = "k" })).Memory.Id);
+        Assert.Equal(ErrorKind.NotFound, (await Assert.ThrowsAsync<MemoryException>(() => set[1].UpdateAsync(kept.Memory.Id, new() { Content = "new" }, Alice))).Kind);
+        set.Faults(0, 1).Hung = false;
+        set.Faults(1, 0).Hung = false;
+        await set.ConvergedAsync();
+        Assert.Equal("new", (await set[0].GetAsync(again.Memory.Id)).Memory.Content);
+        Assert.True(await set[1].FlushPeersAsync(TimeSpan.FromSeconds(10)), "overruled rows count as not shipped");
+    }
+
+    [Fact]
     public async Task Peers_that_are_silent_time_out()
     {
         await using var set = await SetAsync(3);
@@ -126,6 +158,107 @@ public abstract class LinkCompliance
         await set.ConvergedAsync();
         Assert.Equal("61 61 61", $"{(await set[0].StatisticsAsync()).Total} {(await set[1].StatisticsAsync()).Total} {(await set[2].StatisticsAsync()).Total}");
         await Eventually.HoldsAsync("the node has recovered", () => Task.FromResult(!set[1].Cluster().Recovering));
+    }
+
+    [Fact]
+    public async Task A_delete_that_every_node_has_is_forgotten_and_does_not_come_back_from_an_old_copy()
+    {
+        await using var set = await SetAsync(3, settings => settings with { TombstoneGrace = TimeSpan.Zero, UpkeepInterval = TimeSpan.FromMilliseconds(100) });
+        var gone = await set[0].StoreAsync(Draft("gone"), Alice);
+        await set[1].StoreAsync(Draft("kept"), Alice);
+        await set.ConvergedAsync();
+        await set.StopAsync(2);
+        Save(2);
+        await set.StartAsync(2);
+        await set[0].DeleteAsync(gone.Memory.Id, Alice);
+        await set.ConvergedAsync();
+        await Eventually.HoldsAsync("every node has forgotten the delete", async () =>
+        {
+            for (var node = 0; node < 3; node++)
+            {
+                if ((await set[node].Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Count > 0)
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        });
+
+        // The copy still holds the memory, and nobody holds its tombstone any more.
+        await set.StopAsync(2);
+        Restore(2);
+        await set[0].StoreAsync(Draft("meanwhile"), Alice);
+        await set.StartAsync(2);
+        var after = await set[2].StoreAsync(Draft("from the restored node"), Alice);
+        await set.ConvergedAsync();
+        for (var node = 0; node < 3; node++)
+        {
+            Assert.Equal(
+                ["from the restored node", "kept", "meanwhile"],
+                (await set[node].ListAsync(new())).Memories.Select(memory => memory.Title).Order(StringComparer.Ordinal));
+            Assert.Equal(after.Memory.Id, (await set[node].GetAsync(after.Memory.Id)).Memory.Id);
+            await Assert.ThrowsAsync<MemoryException>(() => set[node].GetAsync(gone.Memory.Id));
+        }
+
+        await Eventually.HoldsAsync("the node has recovered", () => Task.FromResult(!set[2].Cluster().Recovering));
+    }
+
+    [Fact]
+    public async Task A_delete_is_remembered_while_one_node_has_not_heard_of_it()
+    {
+        await using var set = await SetAsync(3, settings => settings with { TombstoneGrace = TimeSpan.Zero, UpkeepInterval = TimeSpan.FromMilliseconds(50) });
+        var gone = await set[0].StoreAsync(Draft("gone"), Alice);
+        await set.ConvergedAsync();
+        await set.StopAsync(2);
+        await set[0].DeleteAsync(gone.Memory.Id, Alice);
+
+        // Many rounds of upkeep: the floor waits for the node that is away.
+        var rounds = set[0].Store.Log;
+        for (var write = 0; write < 20; write++)
+        {
+            await set[1].StoreAsync(Draft($"w{write}"), Alice);
+            await Task.Delay(20);
+        }
+
+        Assert.Equal(rounds, set[0].Store.Log);
+        Assert.Single(await set[0].Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10));
+        await set.StartAsync(2);
+        await set.ConvergedAsync();
+        await Assert.ThrowsAsync<MemoryException>(() => set[2].GetAsync(gone.Memory.Id));
+    }
+
+    [Fact]
+    public async Task A_node_restored_from_an_old_copy_loses_nobodys_writes()
+    {
+        await using var set = await SetAsync(3);
+        for (var index = 0; index < 30; index++)
+        {
+            await set[index % 3].StoreAsync(Draft($"before{index}"), Alice);
+        }
+
+        await set.ConvergedAsync();
+        await set.StopAsync(1);
+        Save(1);
+        await set.StartAsync(1);
+        for (var index = 0; index < 30; index++)
+        {
+            await set[1].StoreAsync(Draft($"lost{index}"), Alice);
+        }
+
+        await set.ConvergedAsync();
+        var log = set[1].Store.Log;
+        await set.StopAsync(1);
+        Restore(1);
+        await set.StartAsync(1);
+        for (var index = 0; index < 30; index++)
+        {
+            await set[1].StoreAsync(Draft($"after{index}"), Alice);
+        }
+
+        await set.ConvergedAsync();
+        Assert.Equal("90 90 90", $"{(await set[0].StatisticsAsync()).Total} {(await set[1].StatisticsAsync()).Total} {(await set[2].StatisticsAsync()).Total}");
+        Assert.NotEqual(log, set[1].Store.Log);
     }
 
     [Fact]
@@ -210,10 +343,10 @@ public abstract class LinkCompliance
 
     protected static MemoryDraft Draft(string title) => new() { Title = title, Content = $"content{title}", Namespace = "test" };
 
-    private async Task<LinkedSet> SetAsync(int nodes)
+    private async Task<LinkedSet> SetAsync(int nodes, Func<ReplicaSetSettings, ReplicaSetSettings>? change = null)
     {
-        var set = new LinkedSet(nodes, (number, links, wiped) =>
-            StartAsync(number, nodes, new(nodes - 1, null, TimeSpan.FromSeconds(2)), links, wiped));
+        var settings = new ReplicaSetSettings(nodes - 1, null, TimeSpan.FromSeconds(2));
+        var set = new LinkedSet(nodes, (number, links, wiped) => StartAsync(number, nodes, change?.Invoke(settings) ?? settings, links, wiped));
         await set.StartAllAsync();
         return set;
     }
@@ -256,9 +389,12 @@ public sealed class LinkedSet(int nodes, Func<int, Func<int, IReplicaLink, IRepl
         var node = await start(number, (target, link) => new FaultyLink(link, _faults[number, target]), wiped);
         _nodes[number] = node;
         await Eventually.HoldsAsync(
-            $"node {number} is heard by the others that run",
-            () => Task.FromResult(_nodes.All(other => other is null || other == node || other.Node.Cluster().Peers.Any(peer => peer.IsUp && peer.Node == node.Node.Store.Log.Node && peer.Hello!.Log == node.Node.Store.Log))));
+            $"node {number} and the others that run hear each other",
+            () => Task.FromResult(_nodes.All(other => other is null || other == node || (Hears(other, node) && Hears(node, other)))));
     }
+
+    private static bool Hears(LinkedNode one, LinkedNode other) =>
+        one.Node.Cluster().Peers.Any(peer => peer.IsUp && peer.Hello!.Log.Node == other.Node.Store.Log.Node);
 
     public async Task StopAsync(int number)
     {

@@ -110,6 +110,140 @@ public abstract class StoreCompliance
     }
 
     [Fact]
+    [Trait(Campaign.Trait, "undo")]
+    public async Task A_failing_decision_leaves_no_trace_among_those_around_it()
+    {
+        for (var seed = 0; seed < Campaign.Count("undo", reduced: 10, full: 1_000); seed++)
+        {
+            var plain = await DecideAsync(seed, disturbed: false);
+            var disturbed = await DecideAsync(seed, disturbed: true);
+            Assert.Equal(plain.Log, disturbed.Log);
+            Assert.Equal(plain.Digests, disturbed.Digests);
+            Assert.Equal(plain.Vector, disturbed.Vector);
+            Assert.Equal(plain.DeadLetters, disturbed.DeadLetters);
+        }
+    }
+
+    [Fact]
+    public async Task A_row_dropped_and_put_again_in_one_transaction_stays()
+    {
+        await using var store = await OpenAsync(NewName(), "test");
+        await using var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, TimeProvider.System, new Random(1));
+        var rows = new States(new Random(1)).Mutations(60).Where(static row => row.Kind == MutationKind.Link).ToList();
+        await writer.RunAsync(async session =>
+        {
+            foreach (var row in rows)
+            {
+                await session.JoinAsync(row.Kind, row.Body);
+            }
+
+            return 0;
+        });
+        var before = await store.ReadDigestsAsync();
+        await writer.RunAsync(async session =>
+        {
+            foreach (var row in rows)
+            {
+                await session.DropAsync(new(row.Kind, row.Key));
+            }
+
+            foreach (var row in rows)
+            {
+                await session.JoinAsync(row.Kind, row.Body);
+            }
+
+            return 0;
+        });
+        Assert.Equal(before, await store.ReadDigestsAsync());
+        Assert.Empty((await store.VerifyAsync()).Differences);
+        await writer.RunAsync(async session =>
+        {
+            foreach (var row in rows)
+            {
+                await session.DropAsync(new(row.Kind, row.Key));
+            }
+
+            return 0;
+        });
+        Assert.Empty(await store.ReadDigestsAsync());
+        Assert.Empty((await store.VerifyAsync()).Differences);
+    }
+
+    [Fact]
+    public async Task What_nobody_foresaw_in_a_decision_fails_its_caller_alone()
+    {
+        await using var store = await OpenAsync(NewName(), "test");
+        await using var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, TimeProvider.System, new Random(1));
+        var random = new Random(1);
+        var writes = Enumerable.Range(0, 50).Select(index => writer.RunAsync(async session =>
+        {
+            await session.JoinAsync(MutationKind.Memory, MemoryCodec.Encode(new States(random).State($"id {index}")));
+            return index % 2 == 0 ? index : throw new InvalidOperationException($"{index}");
+        })).ToList();
+        for (var index = 0; index < writes.Count; index++)
+        {
+            if (index % 2 == 0)
+            {
+                Assert.Equal(index, await writes[index]);
+            }
+            else
+            {
+                Assert.Equal($"{index}", (await Assert.ThrowsAsync<InvalidOperationException>(() => writes[index])).Message);
+            }
+        }
+
+        Assert.False(writer.Fatal.IsCompleted);
+        Assert.Equal(25, (await store.ReadDigestsAsync()).Values.Sum(static digest => digest.Rows));
+        Assert.Empty((await store.VerifyAsync()).Differences);
+    }
+
+    [Fact]
+    public async Task A_writer_that_cannot_go_on_says_so_and_lets_nobody_wait()
+    {
+        await using var store = await OpenAsync(NewName(), "test");
+        await using var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, TimeProvider.System, new Random(1));
+        writer.Committed = static (_, _) => throw new InvalidOperationException("the listener broke");
+        var writes = Enumerable.Range(0, 20).Select(_ => writer.RunAsync(static session =>
+        {
+            session.Relog(MutationKind.Memory, "x");
+            return ValueTask.FromResult(0);
+        })).ToList();
+        foreach (var write in writes)
+        {
+            Assert.Equal(ErrorKind.StoreFailed, (await Assert.ThrowsAnyAsync<MemoryException>(() => write)).Kind);
+        }
+
+        Assert.Equal("the listener broke", (await writer.Fatal).InnerException?.Message);
+        Assert.Equal(ErrorKind.StoreFailed, (await Assert.ThrowsAnyAsync<MemoryException>(() => writer.DrawClockAsync())).Kind);
+    }
+
+    [Fact]
+    public async Task A_clock_that_goes_back_draws_rising_stamps_and_instants()
+    {
+        var time = new ManualTime();
+        var name = NewName();
+        WriteReceipt before;
+        await using (var node = await NodeAsync(time, name))
+        {
+            before = await node.StoreAsync(Draft("t"), Alice);
+            time.Advance(TimeSpan.FromHours(-2));
+            for (var round = 0; round < 20; round++)
+            {
+                var after = await node.UpdateAsync(before.Memory.Id, new() { Content = $"round {round}" }, Alice);
+                Assert.True(after.Stamp > before.Stamp);
+                Assert.True(after.Memory.UpdatedAt > before.Memory.UpdatedAt);
+                before = after;
+            }
+        }
+
+        time.Advance(TimeSpan.FromHours(-2));
+        await using var again = await NodeAsync(time, name);
+        Assert.True((await again.UpdateAsync(before.Memory.Id, new() { Content = "after a restart" }, Alice)).Stamp > before.Stamp);
+        Assert.Equal("after a restart", (await again.GetAsync(before.Memory.Id)).Memory.Content);
+        await AssertSoundAsync(again);
+    }
+
+    [Fact]
     public async Task Updates_change_what_is_given_and_nothing_else()
     {
         await using var node = await NodeAsync();
@@ -548,6 +682,86 @@ public abstract class StoreCompliance
     {
         Assert.Equal(expected.Tags, actual.Tags);
         Assert.Equal(expected, actual with { Tags = expected.Tags });
+    }
+
+    private sealed record Outcome(
+        IReadOnlyList<(long, MutationKind, string)> Log, SortedDictionary<string, Digest> Digests, SortedDictionary<string, long> Vector, IReadOnlyList<(LogPosition, ApplyOutcome)> DeadLetters);
+
+    /// <summary>Runs a random walk of decisions; disturbed ones have others between them that change rows and then fail.</summary>
+    private async Task<Outcome> DecideAsync(int seed, bool disturbed)
+    {
+        await using var store = await OpenAsync(NewName(), "test");
+        await using var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, new ManualTime(), new Random(seed));
+        var random = new Random(~seed);
+        var others = new States(random);
+        var running = new List<Task>();
+        foreach (var mutation in new States(new Random(seed)).Mutations(150))
+        {
+            while (disturbed && random.Next(3) > 0)
+            {
+                var changes = others.Mutations(random.Next(1, 6));
+                var foreseen = random.Next(2) == 0;
+                running.Add(Assert.ThrowsAnyAsync<Exception>(() => writer.RunAsync<int>(async session =>
+                {
+                    foreach (var change in changes)
+                    {
+                        await ChangeAsync(session, change, drops: true);
+                    }
+
+                    throw foreseen ? new MemoryException(ErrorKind.TitleTaken, "no") : new InvalidOperationException("unforeseen");
+                })));
+            }
+
+            running.Add(writer.RunAsync(async session =>
+            {
+                await ChangeAsync(session, mutation, drops: false);
+                return 0;
+            }));
+            if (mutation.Stamp.Clock % 8 == 0)
+            {
+                await Task.WhenAll(running);
+            }
+        }
+
+        await Task.WhenAll(running);
+        Assert.Empty((await store.VerifyAsync()).Differences);
+        return new(
+            (await store.ReadLogAsync(0, 1_000, int.MaxValue)).Select(static row => (row.Position.Sequence, row.Kind, row.Key)).ToList(),
+            new((await store.ReadDigestsAsync()).ToDictionary(static pair => $"{pair.Key}", static pair => pair.Value)),
+            new((await store.ReadVectorAsync()).ToDictionary(pair => pair.Key == store.Log ? "own" : $"{pair.Key}", static pair => pair.Value.Through)),
+            (await store.ReadDeadLettersAsync(1_000)).Select(static letter => (letter.Mutation.Position, letter.Reason)).OrderBy(static letter => letter.Position.ToString(), StringComparer.Ordinal).ToList());
+    }
+
+    /// <summary>One of the ways in which a decision changes rows.</summary>
+    /// <param name="drops">Also takes rows out, which a log that still names them does not survive.</param>
+    private static async Task ChangeAsync(WriteSession session, Mutation mutation, bool drops)
+    {
+        switch ((mutation.Position.Sequence + mutation.Stamp.Clock) % 4)
+        {
+            case 0:
+                await session.ApplyAsync(mutation);
+                break;
+            case 1:
+                await session.JoinAsync(mutation.Kind, mutation.Body);
+                session.Relog(mutation.Kind, mutation.Key);
+                break;
+            case 2 when mutation.Kind == MutationKind.Memory && await session.FindTombstoneAsync(mutation.Key) is null:
+                await session.PutAsync(MemoryCodec.Decode(mutation.Body), mutation.Stamp);
+                break;
+            case 2 when mutation.Kind == MutationKind.MemoryDelete:
+                await session.DeleteAsync(MemoryCodec.DecodeTombstone(mutation.Body));
+                break;
+            case 2 when mutation.Kind is not (MutationKind.Memory or MutationKind.MemoryDelete):
+                await session.PutAsync(EntryState.Decode(mutation.Body));
+                break;
+            case 3 when drops && mutation.Kind is not (MutationKind.Memory or MutationKind.MemoryDelete):
+                await session.DropAsync(new(mutation.Kind, mutation.Key));
+                break;
+            default:
+                session.Resolve(mutation.Position);
+                session.Refuse(new(mutation, ApplyOutcome.RefusedFutureStamp, 1, new(1), new(2)));
+                break;
+        }
     }
 
     private static async Task AssertSoundAsync(ClosingNode node) => Assert.Empty((await node.Store.VerifyAsync()).Differences);

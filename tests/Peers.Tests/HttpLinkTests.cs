@@ -10,16 +10,23 @@ namespace OrleansMemory.Peers.Tests;
 /// <summary>Replication between nodes over HTTP on this machine, each a host of its own on a store of its own.</summary>
 public sealed class HttpLinkTests : LinkCompliance, IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("om-http-").FullName;
+    private readonly StoreFiles _files = new();
     private readonly int[] _ports = Ports.Take(3);
-    private int _wipes;
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => _files.Dispose();
+
+    protected override void Save(int number) => _files.Save(number);
+
+    protected override void Restore(int number) => _files.Restore(number);
 
     protected override async Task<LinkedNode> StartAsync(
         int number, int nodes, ReplicaSetSettings settings, Func<int, IReplicaLink, IReplicaLink> links, bool wiped)
     {
-        _wipes += wiped ? 1 : 0;
+        if (wiped)
+        {
+            _files.Wipe(number);
+        }
+
         var targets = Enumerable.Range(0, nodes).Where(target => target != number).ToArray();
         var options = new NodeOptions
         {
@@ -30,11 +37,11 @@ public sealed class HttpLinkTests : LinkCompliance, IDisposable
             QuorumTimeout = settings.Timeout,
             ShutdownGrace = TimeSpan.Zero,
         };
-        var store = SqliteStore.Open(Path.Combine(_folder, wiped ? $"{number}-{_wipes}.db" : $"{number}.db"), $"n{number}");
+        var store = SqliteStore.Open(_files.PathOf(number), $"n{number}");
         var outgoing = new PeerLinks(options, TimeProvider.System);
         var node = await MemoryNode.StartAsync(
             store,
-            options.ToNodeSettings() with { TouchInterval = TimeSpan.FromHours(1) },
+            options.ToNodeSettings() with { TouchInterval = TimeSpan.FromHours(1), ReplicaSet = settings },
             TimeProvider.System,
             new Random(),
             [.. outgoing.Links.Select((link, index) => links(targets[index], link))]);

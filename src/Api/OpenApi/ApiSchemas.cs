@@ -116,6 +116,7 @@ internal static class ApiSchemas
                 ("id", Text("Of a row that was stored."))])))));
         yield return ("Deleted", Object(["deleted", "id"], [.. quorum, ("deleted", Boolean()), ("id", Text(null))]));
         yield return ("SearchResult", Object(["count", "memories", "query", "results"],
+            ("complete", Completeness()),
             ("count", Integer(0)),
             ("memories", ListOf("Memory")),
             ("query", Text(null)),
@@ -131,6 +132,7 @@ internal static class ApiSchemas
             ("until", Nullable(Instant()))));
         yield return ("RecallResult", Object(["count", "memories", "mode", "tokens_used"],
             ("budget_tokens", Integer(0)),
+            ("complete", Completeness()),
             ("count", Integer(0)),
             ("memories", ListOf("RankedMemory")),
             ("mode", Text("How it was found.")),
@@ -226,6 +228,12 @@ internal static class ApiSchemas
     private static OpenApiSchema List(IOpenApiSchema items) => new() { Type = JsonSchemaType.Array, Items = items };
 
     private static OpenApiSchema Text(string? description) => new() { Type = JsonSchemaType.String, Description = description };
+
+    private static OpenApiSchema Completeness() => new()
+    {
+        Type = JsonSchemaType.Boolean,
+        Description = "Present, and false, only when a match may be missing: the index is being rebuilt or is behind, or the words match too much.",
+    };
 
     private static OpenApiSchema Boolean() => new() { Type = JsonSchemaType.Boolean };
 

@@ -81,6 +81,7 @@ internal sealed class RecallRoutes(IMemoryService service, TimeProvider time, Ap
                 writer.WriteNumber("budget_tokens"u8, budget);
             }
 
+            WriteCompleteness(writer, answer.result.IsComplete);
             writer.WriteNumber("count"u8, answer.result.Memories.Count);
             writer.WriteStartArray("memories"u8);
             foreach (var hit in answer.result.Memories)
@@ -93,6 +94,15 @@ internal sealed class RecallRoutes(IMemoryService service, TimeProvider time, Ap
             writer.WriteNumber("tokens_used"u8, answer.result.TokensUsed);
             writer.WriteEndObject();
         });
+    }
+
+    /// <summary>Says so when the index may have lacked memories, as while it is rebuilt; else nothing.</summary>
+    public static void WriteCompleteness(Utf8JsonWriter writer, bool isComplete)
+    {
+        if (!isComplete)
+        {
+            writer.WriteBoolean("complete"u8, false);
+        }
     }
 
     private static Request Read(ref Utf8JsonReader reader)

@@ -52,14 +52,15 @@ internal sealed class SearchRoutes(IMemoryService service)
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (text, found), static (writer, answer) =>
         {
             writer.WriteStartObject();
-            writer.WriteNumber("count"u8, answer.found.Count);
+            RecallRoutes.WriteCompleteness(writer, answer.found.IsComplete);
+            writer.WriteNumber("count"u8, answer.found.Memories.Count);
 
             // One client library reads memories, the other results.
             writer.WritePropertyName("memories"u8);
-            WriteHits(writer, answer.found);
+            WriteHits(writer, answer.found.Memories);
             writer.WriteString("query"u8, answer.text);
             writer.WritePropertyName("results"u8);
-            WriteHits(writer, answer.found);
+            WriteHits(writer, answer.found.Memories);
             writer.WriteEndObject();
         });
     }

@@ -1,36 +1,76 @@
 using System.Globalization;
 using System.Text.Json;
+using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Output;
 
 namespace OrleansMemory.Cli.Bench;
 
+internal enum BenchKind
+{
+    Writes,
+    Recall,
+    Convergence,
+}
+
 /// <param name="Rate">Requests a second; null sends as fast as the answers come.</param>
-internal sealed record BenchPlan(bool Recall, int Connections, TimeSpan Duration, long Requests, TimeSpan Warmup, long Rows, double? Rate);
+/// <param name="Nodes">Of the cluster that is measured.</param>
+/// <param name="QuorumWrites">Nodes that must hold a write before it is answered; null: the majority.</param>
+/// <param name="CatchUpRows">Rows that a node misses and then catches up with; 0: none.</param>
+internal sealed record BenchPlan(
+    BenchKind Kind,
+    int Connections,
+    TimeSpan Duration,
+    long Requests,
+    TimeSpan Warmup,
+    long Rows,
+    double? Rate,
+    int Nodes,
+    int? QuorumWrites,
+    long CatchUpRows);
+
+/// <summary>What a node used during the measurement.</summary>
+internal sealed record NodeUsage(string Name, ProcessUsage Before, ProcessUsage After)
+{
+    public TimeSpan Cpu => After.Cpu - Before.Cpu;
+}
 
 /// <summary>The figures of one measurement.</summary>
+/// <param name="Nodes">Empty for a node that somebody else started.</param>
 internal sealed record BenchReport(
     BenchPlan Plan,
     LoadResult Load,
     Machine Machine,
-    ProcessUsage? NodeBefore,
-    ProcessUsage? NodeAfter,
-    TimeSpan GeneratorCpu)
+    IReadOnlyList<NodeUsage> Nodes,
+    TimeSpan GeneratorCpu,
+    ConvergenceResult? Convergence = null,
+    CatchUpResult? CatchUp = null)
 {
     private static readonly (string Name, double Share)[] Percentiles = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)];
 
     private double Throughput => Load.All.Count / Load.Elapsed.TotalSeconds;
 
-    private TimeSpan? NodeCpu => NodeAfter?.Cpu - NodeBefore?.Cpu;
+    private string Kind => Plan.Kind switch
+    {
+        BenchKind.Writes => "writes",
+        BenchKind.Recall => "recall",
+        _ => "convergence",
+    };
 
     public void WriteJson(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();
-        writer.WriteString("bench", Plan.Recall ? "recall" : "writes");
+        writer.WriteString("bench", Kind);
         writer.WriteString("loop", Plan.Rate is null ? "closed" : "open");
         writer.WriteNumber("connections", Plan.Connections);
         if (Plan.Rate is { } rate)
         {
             MemoryJson.WriteReal(writer, "rate", rate);
+        }
+
+        if (Plan.Nodes > 1)
+        {
+            writer.WriteNumber("cluster_nodes", Plan.Nodes);
+            writer.WriteNumber("quorum_writes", Plan.QuorumWrites!.Value);
         }
 
         writer.WriteNumber("rows_before", Plan.Rows);
@@ -57,13 +97,8 @@ internal sealed record BenchReport(
         }
 
         writer.WriteEndObject();
-        if (NodeCpu is { } nodeCpu)
-        {
-            writer.WriteStartObject("node");
-            WriteCpu(writer, nodeCpu);
-            writer.WriteNumber("peak_rss_bytes", NodeAfter!.Value.PeakBytes);
-            writer.WriteEndObject();
-        }
+        WriteConvergence(writer);
+        WriteNodes(writer);
 
         writer.WriteStartObject("generator");
         WriteCpu(writer, GeneratorCpu);
@@ -86,7 +121,7 @@ internal sealed record BenchReport(
     {
         var culture = CultureInfo.InvariantCulture;
         var loop = Plan.Rate is { } rate ? string.Create(culture, $"open loop at {rate:0.#}/s") : "closed loop";
-        text.WriteLine(string.Create(culture, $"{(Plan.Recall ? "recall" : "writes")}: {Plan.Connections} connections, {loop}, {Load.Elapsed.TotalSeconds:0.0} s, {Plan.Rows} rows before"));
+        text.WriteLine(string.Create(culture, $"{Kind}: {Cluster}{Plan.Connections} connections, {loop}, {Load.Elapsed.TotalSeconds:0.0} s, {Plan.Rows} rows before"));
         text.WriteLine(string.Create(culture, $"  {Throughput:0.0}/s, {Load.All.Count} ok"));
         text.WriteLine($"  {Line(Load.All)}");
         if (Load.ByClass.Count > 1)
@@ -102,9 +137,22 @@ internal sealed record BenchReport(
             text.WriteLine($"  failed with {StatusName(status)}: {count}");
         }
 
-        if (NodeCpu is { } nodeCpu)
+        if (Convergence is { } convergence)
         {
-            text.WriteLine(string.Create(culture, $"  node: {nodeCpu.TotalSeconds:0.00} s CPU ({Share(nodeCpu):0.0%} of the machine), peak {NodeAfter!.Value.PeakBytes / 1048576.0:0} MiB"));
+            text.WriteLine($"  on all nodes after the answer: {Line(convergence.Delays)}{(convergence.Missing == 0 ? "" : string.Create(culture, $", never: {convergence.Missing}"))}");
+        }
+
+        if (CatchUp is { } catchUp)
+        {
+            text.WriteLine(string.Create(
+                culture,
+                $"  catch-up: {catchUp.Rows} rows in {catchUp.Elapsed.TotalSeconds:0.00} s, {catchUp.RowsPerSecond:0.0}/s, {catchUp.Cpu.TotalSeconds:0.00} s CPU, after a start of {catchUp.Start.TotalSeconds:0.00} s"));
+        }
+
+        foreach (var node in Nodes)
+        {
+            text.WriteLine(string.Create(
+                culture, $"  {(Nodes.Count == 1 ? "node" : node.Name)}: {node.Cpu.TotalSeconds:0.00} s CPU ({Share(node.Cpu):0.0%} of the machine), peak {node.After.PeakBytes / 1048576.0:0} MiB"));
         }
 
         text.WriteLine(string.Create(culture, $"  generator: {GeneratorCpu.TotalSeconds:0.00} s CPU ({Share(GeneratorCpu):0.0%} of the machine)"));
@@ -130,6 +178,59 @@ internal sealed record BenchReport(
         }
 
         writer.WriteEndObject();
+    }
+
+    private string Cluster => Plan.Nodes == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"{Plan.Nodes} nodes, quorum {Plan.QuorumWrites}, ");
+
+    private void WriteConvergence(Utf8JsonWriter writer)
+    {
+        if (Convergence is { } convergence)
+        {
+            WriteLatencies(writer, "convergence_ms", convergence.Delays);
+            writer.WriteNumber("not_converged", convergence.Missing);
+        }
+
+        if (CatchUp is { } catchUp)
+        {
+            writer.WriteStartObject("catch_up");
+            writer.WriteNumber("rows", catchUp.Rows);
+            MemoryJson.WriteReal(writer, "seconds", Math.Round(catchUp.Elapsed.TotalSeconds, 3));
+            MemoryJson.WriteReal(writer, "rows_per_second", Math.Round(catchUp.RowsPerSecond, 1));
+            MemoryJson.WriteReal(writer, "cpu_seconds", Math.Round(catchUp.Cpu.TotalSeconds, 3));
+            MemoryJson.WriteReal(writer, "start_seconds", Math.Round(catchUp.Start.TotalSeconds, 3));
+            writer.WriteEndObject();
+        }
+    }
+
+    /// <summary>One node is an object, a cluster a list: a report of one node reads as it did before there were clusters.</summary>
+    private void WriteNodes(Utf8JsonWriter writer)
+    {
+        if (Nodes.Count > 1)
+        {
+            writer.WriteStartArray("nodes");
+        }
+
+        foreach (var node in Nodes)
+        {
+            if (Nodes.Count > 1)
+            {
+                writer.WriteStartObject();
+                writer.WriteString("name", node.Name);
+            }
+            else
+            {
+                writer.WriteStartObject("node");
+            }
+
+            WriteCpu(writer, node.Cpu);
+            writer.WriteNumber("peak_rss_bytes", node.After.PeakBytes);
+            writer.WriteEndObject();
+        }
+
+        if (Nodes.Count > 1)
+        {
+            writer.WriteEndArray();
+        }
     }
 
     private IEnumerable<(string Name, Latencies Latencies)> Classes() => Load.Classes.Zip(Load.ByClass);

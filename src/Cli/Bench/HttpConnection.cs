@@ -15,6 +15,11 @@ internal sealed class HttpConnection(IPEndPoint node) : IDisposable
     private Socket? _socket;
     private int _start;
     private int _end;
+    private readonly byte[] _token = new byte[256];
+    private int _tokenLength;
+
+    /// <summary>The token of the last answer, where it stands in its node's log; empty when there was none.</summary>
+    public ReadOnlySpan<byte> Token => _token.AsSpan(0, _tokenLength);
 
     /// <summary>Sends the request and waits for the whole answer.</summary>
     /// <returns>The HTTP status; 0 when the connection broke or the answer could not be read. The next call connects anew.</returns>
@@ -70,6 +75,7 @@ internal sealed class HttpConnection(IPEndPoint node) : IDisposable
         long? body = null;
         var chunked = false;
         var close = false;
+        _tokenLength = 0;
         for (var line = head[(head.IndexOf("\r\n"u8) + 2)..]; line.Length > 0;)
         {
             var end = line.IndexOf("\r\n"u8);
@@ -82,6 +88,10 @@ internal sealed class HttpConnection(IPEndPoint node) : IDisposable
             else if (Named(header, "transfer-encoding:", out _))
             {
                 chunked = true;
+            }
+            else if (Named(header, "x-memory-token:", out value) && value.TryCopyTo(_token))
+            {
+                _tokenLength = value.Length;
             }
             else if (Named(header, "connection:", out value))
             {

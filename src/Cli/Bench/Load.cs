@@ -25,12 +25,16 @@ internal sealed record LoadResult(TimeSpan Elapsed, IReadOnlyList<string> Classe
 /// Open loop: requests have their times, the latency counts from the intended time, and a late answer makes the next ones late and
 /// not fewer.
 /// </summary>
-internal sealed class Load(IPEndPoint node, IRequestSource source, int connections, double? rate)
+/// <param name="nodes">Connections are spread over them in turn.</param>
+/// <param name="receipts">Told of each write that was answered; null to save the trouble.</param>
+/// <param name="earlier">A load whose tickets this one's follow.</param>
+internal sealed class Load(
+    IReadOnlyList<IPEndPoint> nodes, IRequestSource source, int connections, double? rate, ReceiptLog? receipts = null, Load? earlier = null)
 {
     private const int ScratchBytes = 16 * 1024;
     private const int StackBytes = 256 * 1024;
 
-    private long _tickets;
+    private long _tickets = earlier?._tickets ?? 0;
 
     /// <summary>Runs for a time or a number of requests, whichever ends first; the tickets go on from those of the run before.</summary>
     public LoadResult Run(TimeSpan duration, long requests = long.MaxValue)
@@ -42,7 +46,7 @@ internal sealed class Load(IPEndPoint node, IRequestSource source, int connectio
         var clock = new Stopwatch();
         for (var index = 0; index < connections; index++)
         {
-            var worker = workers[index] = new(source.Classes.Count);
+            var worker = workers[index] = new(source.Classes.Count, nodes[index % nodes.Count]);
             worker.Thread = new(() =>
             {
                 ready.Signal();
@@ -74,7 +78,7 @@ internal sealed class Load(IPEndPoint node, IRequestSource source, int connectio
 
     private void Work(Worker worker, Stopwatch clock, long firstTicket, TimeSpan duration, long requests)
     {
-        using var connection = new HttpConnection(node);
+        using var connection = new HttpConnection(worker.Node);
         var scratch = new byte[ScratchBytes];
         while (true)
         {
@@ -109,6 +113,7 @@ internal sealed class Load(IPEndPoint node, IRequestSource source, int connectio
             if (status is >= 200 and < 300)
             {
                 worker.Latencies[@class].Add(clock.Elapsed - begun);
+                receipts?.Add(connection.Token);
             }
             else
             {
@@ -117,8 +122,10 @@ internal sealed class Load(IPEndPoint node, IRequestSource source, int connectio
         }
     }
 
-    private sealed class Worker(int classes)
+    private sealed class Worker(int classes, IPEndPoint node)
     {
+        public IPEndPoint Node => node;
+
         public Thread? Thread { get; set; }
 
         public Latencies[] Latencies { get; } = Enumerable.Range(0, classes).Select(_ => new Latencies()).ToArray();

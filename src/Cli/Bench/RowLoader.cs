@@ -4,20 +4,22 @@ using System.Text;
 
 namespace OrleansMemory.Cli.Bench;
 
-/// <summary>Fills a node with memories through its bulk route, over two connections.</summary>
+/// <summary>Fills nodes with memories through their bulk route, over two connections.</summary>
 internal static class RowLoader
 {
     private const int BatchRows = 1_000;
     private const int Connections = 2;
 
-    /// <exception cref="InvalidDataException">The node refused a batch.</exception>
-    public static async Task LoadAsync(IPEndPoint node, string host, string? apiKey, BenchText text, long rows)
+    /// <param name="nodes">Connections are spread over them in turn.</param>
+    /// <param name="first">The number of the first row: rows of one number have one title.</param>
+    /// <exception cref="InvalidDataException">A node refused a batch.</exception>
+    public static async Task LoadAsync(IReadOnlyList<IPEndPoint> nodes, string host, string? apiKey, BenchText text, long rows, long first = 0)
     {
         using var turn = new SemaphoreSlim(1);
         long begun = 0;
 
         // Text comes from one generator, one batch at a time, so that a seed gives the same rows at any speed.
-        async Task SendAsync()
+        async Task SendAsync(IPEndPoint node)
         {
             using var connection = new HttpConnection(node);
             var content = new byte[WriteRequests.ContentBytes];
@@ -33,7 +35,7 @@ internal static class RowLoader
                     }
 
                     var count = (int)Math.Min(BatchRows, rows - begun);
-                    request = Request(host, apiKey, text, content, begun, count);
+                    request = Request(host, apiKey, text, content, first + begun, count);
                     begun += count;
                 }
                 finally
@@ -49,7 +51,7 @@ internal static class RowLoader
             }
         }
 
-        await Task.WhenAll(Enumerable.Range(0, Connections).Select(_ => Task.Run(SendAsync)));
+        await Task.WhenAll(Enumerable.Range(0, Connections).Select(index => Task.Run(() => SendAsync(nodes[index % nodes.Count]))));
     }
 
     private static byte[] Request(string host, string? apiKey, BenchText text, byte[] content, long first, int count)

@@ -2,54 +2,72 @@ using System.CommandLine;
 using System.Net;
 using System.Net.Sockets;
 using OrleansMemory.Cli.Bench;
+using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Cli.Commands;
 
-/// <summary>Measures a node: its own fresh one, whose CPU and memory are told apart from the generator's, or the one at <c>--url</c>.</summary>
+/// <summary>Measures fresh nodes of its own, whose CPU and memory are told apart from the generator's, or the node at <c>--url</c>.</summary>
 internal static class BenchCommand
 {
     private const int Seed = 20_260_420;
     private const long DefaultRecallRows = 100_000;
+    private const int MostNodes = 7;
+
+    /// <summary>Convergence is measured at half of the load that the nodes can take.</summary>
+    private const double Half = 0.5;
+
+    private static readonly TimeSpan ConnectDeadline = TimeSpan.FromSeconds(20);
 
     public static CliCommand Create()
     {
-        var kind = new Argument<string>("KIND") { Description = "writes or recall" };
+        var kind = new Argument<string>("KIND") { Description = "writes, recall, or convergence: the time until every node has a write" };
         var connections = OptionKinds.Number("Connections [default: 64; recall 8]", 1, 4096, "--connections");
         var seconds = OptionKinds.Number("Seconds to measure [default: 10; with --requests no limit]", 0.1, 86_400.0, "--seconds");
         var requests = OptionKinds.Number("Requests to measure at most", 1L, 1_000_000_000L, "--requests");
         var warmup = OptionKinds.Number("Seconds of load before that [default: 2]", 0.0, 600.0, "--warmup-secs");
         var rows = OptionKinds.Number("Memories to load first [default: 0; recall 100000]", 0L, 100_000_000L, "--rows");
-        var rate = OptionKinds.Number("Requests a second, sent on time whatever the answers do [default: as fast as answered]", 0.1, 1e6, "--rate");
-        var data = OptionKinds.Text("Folder for the node's database [default: the folder for temporary files]", "--data");
-        var command = new Command("bench", "Measure stores or recalls on a fresh node") { kind, connections, seconds, requests, warmup, rows, rate, data };
+        var rate = OptionKinds.Number("Requests a second, sent on time whatever the answers do [default: as fast as answered; convergence half of that]", 0.1, 1e6, "--rate");
+        var data = OptionKinds.Text("Folder for the nodes' databases [default: the folder for temporary files]", "--data");
+        var nodes = OptionKinds.Number("Nodes of the cluster; connections are spread over them [default: 1; convergence 3]", 1, MostNodes, "--nodes");
+        var quorum = OptionKinds.Number("Nodes that hold a write before it is answered [default: the majority]", 1, MostNodes, "--quorum");
+        var catchUp = OptionKinds.Number("With convergence: memories that one node misses and then catches up with", 1L, 100_000_000L, "--catch-up");
+        var command = new Command("bench", "Measure stores, recalls or convergence on fresh nodes") { kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp };
         return new(command, async session =>
         {
-            var recall = session.Required(kind) switch
+            var measured = session.Required(kind) switch
             {
-                "writes" => false,
-                "recall" => true,
-                var other => throw new UsageException(command, $"invalid value '{other}' for KIND: use writes or recall"),
+                "writes" => BenchKind.Writes,
+                "recall" => BenchKind.Recall,
+                "convergence" => BenchKind.Convergence,
+                var other => throw new UsageException(command, $"invalid value '{other}' for KIND: use writes, recall or convergence"),
             };
+            var recall = measured == BenchKind.Recall;
+            var count = session.Value(nodes) ?? (measured == BenchKind.Convergence ? 3 : 1);
             var plan = new BenchPlan(
-                recall,
+                measured,
                 session.Value(connections) ?? (recall ? 8 : 64),
                 TimeSpan.FromSeconds(session.Value(seconds) ?? (session.Value(requests) is null ? 10 : 86_400)),
                 session.Value(requests) ?? long.MaxValue,
                 TimeSpan.FromSeconds(session.Value(warmup) ?? 2),
                 session.Value(rows) ?? (recall ? DefaultRecallRows : 0),
-                session.Value(rate));
+                session.Value(rate),
+                count,
+                session.Value(quorum) ?? ((count / 2) + 1),
+                session.Value(catchUp) ?? 0);
+            Check(command, plan, onOthersNode: session.Address is not null);
             var folder = Path.GetFullPath(session.Value(data) ?? Path.GetTempPath());
             BenchReport report;
             if (session.Address is { } address)
             {
-                report = await RunAsync(session, plan, address, null, folder);
+                report = await RunAsync(session, plan, [address], null, session.Configuration.ApiKey, folder);
             }
             else
             {
-                await using var node = await NodeProcess.StartAsync(folder);
-                report = await RunAsync(session, plan, node.Address, node, node.Folder);
+                await using var scratch = await ScratchCluster.StartAsync(folder, "om-bench", plan.Nodes, plan.QuorumWrites);
+                await ConnectAsync(scratch.Cluster);
+                report = await RunAsync(session, plan, scratch.Cluster.Addresses, scratch.Cluster, null, scratch.Cluster.Folder);
             }
 
             if (session.Json)
@@ -61,39 +79,117 @@ internal static class BenchCommand
                 report.WriteText(session.Text);
             }
 
-            return 0;
+            return report.Convergence is { Missing: > 0 } ? 1 : 0;
         });
     }
 
-    private static async Task<BenchReport> RunAsync(Session session, BenchPlan plan, Uri address, NodeProcess? node, string folder)
+    private static void Check(Command command, BenchPlan plan, bool onOthersNode)
     {
-        if (address.Scheme != Uri.UriSchemeHttp)
+        if (plan.QuorumWrites > plan.Nodes)
+        {
+            throw new UsageException(command, $"invalid value '{plan.QuorumWrites}' for '--quorum': there are {plan.Nodes} nodes");
+        }
+
+        if (plan.Kind != BenchKind.Convergence)
+        {
+            if (plan.CatchUpRows > 0)
+            {
+                throw new UsageException(command, "the argument '--catch-up' needs the KIND convergence");
+            }
+        }
+        else if (plan.Nodes == 1)
+        {
+            throw new UsageException(command, "convergence needs '--nodes' of 2 or more");
+        }
+        else if (plan.CatchUpRows > 0 && plan.QuorumWrites == plan.Nodes)
+        {
+            throw new UsageException(command, "the argument '--catch-up' stops a node: '--quorum' must be below '--nodes'");
+        }
+
+        if (onOthersNode && plan.Nodes > 1)
+        {
+            throw new UsageException(command, "the argument '--url' names one node: it cannot be used with '--nodes' or convergence");
+        }
+    }
+
+    private static async Task ConnectAsync(ClusterProcess cluster)
+    {
+        if (cluster.Count > 1)
+        {
+            using var health = new ClusterHealth(cluster.Addresses, apiKey: null);
+            using var deadline = new CancellationTokenSource(ConnectDeadline);
+            await health.WaitUntilConnectedAsync(deadline.Token);
+        }
+    }
+
+    private static async Task<BenchReport> RunAsync(Session session, BenchPlan plan, IReadOnlyList<Uri> addresses, ClusterProcess? cluster, string? key, string folder)
+    {
+        if (addresses[0].Scheme != Uri.UriSchemeHttp)
         {
             throw new MemoryException(ErrorKind.MalformedRequest, "bench speaks plain http only");
         }
 
         var machine = Machine.Describe(folder);
-        var addresses = await Dns.GetHostAddressesAsync(address.DnsSafeHost, AddressFamily.Unspecified);
-        var endpoint = new IPEndPoint(addresses[0], address.Port);
-        var host = address.Authority;
-        var key = node is null ? session.Configuration.ApiKey : null;
+        var endpoints = new List<IPEndPoint>();
+        foreach (var address in addresses)
+        {
+            endpoints.Add(new((await Dns.GetHostAddressesAsync(address.DnsSafeHost, AddressFamily.Unspecified))[0], address.Port));
+        }
+
+        var host = addresses[0].Authority;
         var text = new BenchText(Seed);
         if (plan.Rows > 0)
         {
             session.Error.WriteLine($"loading {plan.Rows} memories");
-            await RowLoader.LoadAsync(endpoint, host, key, text, plan.Rows);
+            await RowLoader.LoadAsync(endpoints, host, key, text, plan.Rows);
         }
 
-        IRequestSource source = plan.Recall ? new RecallRequests(host, key, text) : new WriteRequests(host, key, text);
-        var load = new Load(endpoint, source, plan.Connections, plan.Rate);
+        IRequestSource source = plan.Kind == BenchKind.Recall ? new RecallRequests(host, key, text) : new WriteRequests(host, key, text);
+        var load = new Load(endpoints, source, plan.Connections, plan.Kind == BenchKind.Convergence ? null : plan.Rate);
+        LoadResult? warm = null;
         if (plan.Warmup > TimeSpan.Zero)
         {
-            load.Run(plan.Warmup);
+            warm = load.Run(plan.Warmup);
         }
 
-        var nodeBefore = node?.Usage();
+        if (plan.Kind == BenchKind.Convergence)
+        {
+            var rate = plan.Rate ?? (warm is null ? throw new MemoryException(ErrorKind.MalformedRequest, "convergence without a warm-up needs --rate")
+                : Math.Max(1, Math.Round(warm.All.Count / warm.Elapsed.TotalSeconds * Half)));
+            return await ConvergeAsync(session, plan with { Rate = rate }, load, source, endpoints, cluster!, machine, text);
+        }
+
+        var before = Usages(cluster);
         var generatorBefore = Environment.CpuUsage.TotalTime;
         var result = load.Run(plan.Duration, plan.Requests);
-        return new(plan, result, machine, nodeBefore, node?.Usage(), Environment.CpuUsage.TotalTime - generatorBefore);
+        return new(plan, result, machine, Since(before, cluster), Environment.CpuUsage.TotalTime - generatorBefore);
     }
+
+    private static async Task<BenchReport> ConvergeAsync(
+        Session session, BenchPlan plan, Load warm, IRequestSource source, IReadOnlyList<IPEndPoint> endpoints, ClusterProcess cluster, Machine machine, BenchText text)
+    {
+        var receipts = new ReceiptLog();
+        var load = new Load(endpoints, source, plan.Connections, plan.Rate, receipts, warm);
+        await using var probe = new ConvergenceProbe(cluster);
+        var before = Usages(cluster);
+        var generatorBefore = Environment.CpuUsage.TotalTime;
+        var result = load.Run(plan.Duration, plan.Requests);
+        var report = new BenchReport(plan, result, machine, Since(before, cluster), Environment.CpuUsage.TotalTime - generatorBefore)
+        {
+            Convergence = await probe.ResultAsync(receipts),
+        };
+        if (plan.CatchUpRows == 0)
+        {
+            return report;
+        }
+
+        session.Error.WriteLine($"writing {plan.CatchUpRows} memories while one node is away");
+        return report with { CatchUp = await CatchUp.MeasureAsync(cluster, endpoints, text, plan.CatchUpRows, plan.Rows) };
+    }
+
+    private static List<ProcessUsage> Usages(ClusterProcess? cluster) =>
+        cluster is null ? [] : [.. Enumerable.Range(0, cluster.Count).Select(node => cluster[node].Usage())];
+
+    private static List<NodeUsage> Since(List<ProcessUsage> before, ClusterProcess? cluster) =>
+        [.. before.Select((usage, node) => new NodeUsage(ClusterProcess.NameOf(node), usage, cluster![node].Usage()))];
 }

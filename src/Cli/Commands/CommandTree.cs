@@ -10,7 +10,7 @@ internal static class CommandTree
 {
     private static readonly (string Name, Func<CliCommand> Create)[] Commands =
     [
-        ("up", ServeCommands.Up),
+        ("up", UpCommand.Create),
         ("serve", ServeCommands.Serve),
         ("store", StoreCommand.Create),
         ("update", UpdateCommand.Create),

@@ -35,6 +35,7 @@ internal static class RecallCommand
             };
             var service = await session.OpenCollectedAsync();
             var result = await service.RecallAsync(query);
+            IncompleteIndex.Warn(session, result.IsComplete);
             if (session.Json)
             {
                 WriteJson(session, query, result);

@@ -33,8 +33,9 @@ internal static class SearchCommands
                 AgentId = filter.AgentId,
             };
             var service = await session.OpenCollectedAsync();
-            var hits = await service.SearchAsync(query);
-            Show(session, hits.Select(hit => hit.Memory).ToList(), "results", "result(s)", $"no results for: {query.Text}");
+            var found = await service.SearchAsync(query);
+            IncompleteIndex.Warn(session, found.IsComplete);
+            Show(session, found.Memories.Select(hit => hit.Memory).ToList(), "results", "result(s)", $"no results for: {query.Text}");
             return 0;
         });
     }

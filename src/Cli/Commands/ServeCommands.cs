@@ -1,9 +1,6 @@
 using System.CommandLine;
-using System.Globalization;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Cli.Options;
-using OrleansMemory.Cli.Transfer;
-using OrleansMemory.Core;
 using OrleansMemory.Core.Replication;
 using OrleansMemory.Peers;
 
@@ -12,8 +9,6 @@ namespace OrleansMemory.Cli.Commands;
 /// <summary>Commands that are a node until a signal ends them.</summary>
 internal static class ServeCommands
 {
-    private const string DefaultUpFolder = ".om";
-
     public static CliCommand Serve()
     {
         var host = OptionKinds.Text($"Address to listen on [default: {NodeOptions.DefaultHost}]", "--host");
@@ -28,9 +23,11 @@ internal static class ServeCommands
         var clientCertificate = OptionKinds.Text("PEM file with the certificate that the node shows to its peers", "--quorum-client-cert");
         var clientKey = OptionKinds.Text("PEM file with the private key of that certificate", "--quorum-client-key");
         var authority = OptionKinds.Text("PEM file with the authorities that the peers' certificates are checked against [default: the system's]", "--quorum-ca-cert");
+        var withInput = OptionKinds.Flag("Stop when standard input closes", "--exit-on-stdin-close");
+        withInput.Hidden = true;
         var command = new Command("serve", "Serve a database over HTTP")
         {
-            host, port, certificate, key, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority,
+            host, port, certificate, key, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority, withInput,
         };
         return new(command, async session =>
         {
@@ -60,39 +57,26 @@ internal static class ServeCommands
                 QuorumClientKeyPath = session.Value(clientKey) ?? configured.QuorumClientKeyPath,
                 QuorumCaCertificatePath = session.Value(authority) ?? configured.QuorumCaCertificatePath,
             };
+            using var stop = new CancellationTokenSource();
+            if (session.Value(withInput))
+            {
+                StopWithInput(stop);
+            }
+
             using var links = new PeerLinks(options, TimeProvider.System);
             await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), options.NodeId, links.Links);
             await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System, session.Text);
-            await RunAsync(session, node);
+            await RunAsync(session, node, stop.Token);
             return 0;
         });
     }
 
-    public static CliCommand Up()
-    {
-        var port = OptionKinds.Number($"Port; 0 takes a free one [default: {NodeOptions.DefaultPort}]", 0, ushort.MaxValue, "--port");
-        var data = OptionKinds.Text($"Folder for the data, made when missing [default: {DefaultUpFolder}]", "--data");
-        var command = new Command("up", "Try it: a node on this machine with the sample set in it, until Ctrl-C") { port, data };
-        return new(command, async session =>
-        {
-            var folder = Directory.CreateDirectory(session.Value(data) ?? DefaultUpFolder).FullName;
-            var configured = session.Configuration;
-            var options = configured with { Host = NodeOptions.DefaultHost, Port = session.Value(port) ?? configured.Port };
-            var database = new DatabaseLocation(Path.Combine(folder, "orleans-memory.db"), InDataFolder: false);
-            await using var local = await LocalService.OpenAsync(database, options.ToNodeSettings());
-            var imported = (await local.Service.StatisticsAsync()).Total == 0 ? await ImportSampleAsync(local.Service) : (long?)null;
-            await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System);
-            Introduce(session, node.Addresses[0].GetLeftPart(UriPartial.Authority), folder, imported, withKey: options.ApiKey is not null);
-            await RunAsync(session, node);
-            return 0;
-        });
-    }
-
-    private static async Task RunAsync(Session session, NodeHost node)
+    /// <summary>Serves until a signal or the token stops the node.</summary>
+    public static async Task RunAsync(Session session, NodeHost node, CancellationToken stop = default)
     {
         try
         {
-            await node.RunAsync();
+            await node.RunAsync(stop);
         }
         catch (StoreFatalException exception)
         {
@@ -102,32 +86,27 @@ internal static class ServeCommands
         }
     }
 
-    private static async Task<long> ImportSampleAsync(IMemoryService service)
+    /// <summary>The starter holds the other end of the pipe: it closes when the starter says so, or is no more.</summary>
+    private static void StopWithInput(CancellationTokenSource stop)
     {
-        await using var sample = SampleSet.Open();
-        var summary = await new Importer(service, "system:sample", trustSource: true).RunAsync(sample);
-        return summary.Imported;
-    }
+        var waiting = new Thread(() =>
+        {
+            using var input = Console.OpenStandardInput();
+            Span<byte> ignored = stackalloc byte[64];
+            try
+            {
+                while (input.Read(ignored) > 0)
+                {
+                }
 
-    private static void Introduce(Session session, string url, string folder, long? imported, bool withKey)
-    {
-        var sample = imported is { } count ? string.Create(CultureInfo.InvariantCulture, $", {count} sample memories loaded") : "";
-        var key = withKey ? " -H \"X-API-Key: $OM_API_KEY\"" : "";
-        session.Text.WriteLine(
-            $$"""
-            listening on {{url}}
-            data in {{folder}}{{sample}}
-
-            Store a memory:
-              curl -s {{url}}/api/v1/memories{{key}} -H 'Content-Type: application/json' -d '{"title":"Release day","content":"We release on Tuesdays at 10:00 UTC.","namespace":"demo"}'
-              om store --url {{url}} -n demo -T "Release day" -c "We release on Tuesdays at 10:00 UTC."
-
-            Recall it:
-              curl -s{{key}} '{{url}}/api/v1/recall?context=when+do+we+release'
-              om recall --url {{url}} "when do we release"
-
-            Ctrl-C stops the node; the data stays.
-            """);
-        session.Text.Flush();
+                stop.Cancel();
+            }
+            catch (Exception exception) when (exception is IOException or ObjectDisposedException)
+            {
+                // An input that cannot be read tells nothing, and a node that stopped by itself needs no telling.
+            }
+        })
+        { IsBackground = true, Name = "standard input" };
+        waiting.Start();
     }
 }

@@ -6,6 +6,7 @@ using OrleansMemory.Cli.Output;
 using OrleansMemory.Cli.Transfer;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Cli.Remote;
 
@@ -169,11 +170,13 @@ internal sealed class RemoteMemoryService(Uri address, string? apiKey) : IMemory
         return new(memories, cursor);
     }
 
-    public async Task<IReadOnlyList<RankedMemory>> SearchAsync(SearchQuery query, CancellationToken cancellation = default)
+    public async Task<Ranking> SearchAsync(SearchQuery query, CancellationToken cancellation = default)
     {
         var request = Filtered(query).Add("q", query.Text).Add("limit", query.Limit).Add("as_agent", query.AsAgent);
         var answer = await _node.GetAsync(request.Path("search"), cancellation);
-        return WireReader.Field(answer.Body, "results").EnumerateArray().Select(row => new RankedMemory(WireReader.Memory(row), 0)).ToList();
+        return new(
+            WireReader.Field(answer.Body, "results").EnumerateArray().Select(row => new RankedMemory(WireReader.Memory(row), 0)).ToList(),
+            IsComplete(answer.Body));
     }
 
     public async Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default)
@@ -203,8 +206,11 @@ internal sealed class RemoteMemoryService(Uri address, string? apiKey) : IMemory
         var hits = WireReader.Field(answer.Body, "memories").EnumerateArray()
             .Select(row => new RankedMemory(WireReader.Memory(row), WireReader.Field(row, "score").GetDouble()))
             .ToList();
-        return new(hits, WireReader.Count(answer.Body, "tokens_used"), WireReader.OptionalText(answer.Body, "mode") ?? "keyword");
+        return new(hits, WireReader.Count(answer.Body, "tokens_used"), WireReader.OptionalText(answer.Body, "mode") ?? "keyword", IsComplete(answer.Body));
     }
+
+    /// <summary>Said only when it is not so.</summary>
+    private static bool IsComplete(JsonElement body) => !(body.TryGetProperty("complete", out var complete) && complete.ValueKind == JsonValueKind.False);
 
     public async Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default) =>
         ReadLinks((await _node.GetAsync($"links/{Uri.EscapeDataString(id)}", cancellation)).Body);

@@ -110,7 +110,7 @@ public readonly record struct Timestamp(long Nanoseconds) : IComparable<Timestam
         return true;
     }
 
-    private Timestamp TruncateToMicroseconds() => new(FloorDiv(Nanoseconds, 1000) * 1000);
+    internal Timestamp TruncateToMicroseconds() => new(FloorDiv(Nanoseconds, 1000) * 1000);
 
     private static string Fraction(int nanoseconds, int digits) => digits switch
     {

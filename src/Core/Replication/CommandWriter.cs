@@ -25,6 +25,7 @@ public sealed class CommandWriter : IAsyncDisposable
     private StoreHead _head;
     private long _openedAt;
     private Timestamp _lastNow;
+    private volatile bool _stopped;
 
     private CommandWriter(IMemoryStore store, TimeProvider time, Random random)
     {
@@ -40,6 +41,9 @@ public sealed class CommandWriter : IAsyncDisposable
     /// <summary>Gets every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
     public Action<LogId, ChangeSet>? Committed { get; set; }
 
+    /// <summary>The instant that a group of commands is run at; set before the first command. Unset: the wall clock's.</summary>
+    public Func<Timestamp>? Clock { get; set; }
+
     /// <param name="scheduler">Exclusive: everything that the writer does runs on it.</param>
     public static async Task<CommandWriter> StartAsync(IMemoryStore store, TaskScheduler scheduler, TimeProvider time, Random random)
     {
@@ -50,8 +54,8 @@ public sealed class CommandWriter : IAsyncDisposable
     }
 
     /// <summary>
-    /// Runs a decision in the next transaction. The task ends when what it decided is on stable storage, or with the
-    /// <see cref="MemoryException"/> that it threw; then it changed nothing.
+    /// Runs a decision in the next transaction. The task ends when what it decided is on stable storage, or with what it threw;
+    /// then it changed nothing.
     /// </summary>
     public async Task<T> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide) => (await DecideAsync(decide)).Value;
 
@@ -68,7 +72,7 @@ public sealed class CommandWriter : IAsyncDisposable
         }
         catch (ChannelClosedException)
         {
-            throw _fatal.Task.IsCompleted
+            throw _stopped
                 ? new MemoryException(ErrorKind.StoreFailed, "the store failed and the node is stopping; retry on another node")
                 : new MemoryException(ErrorKind.Draining, "the node is shutting down; retry on another node");
         }
@@ -83,11 +87,14 @@ public sealed class CommandWriter : IAsyncDisposable
         return ValueTask.FromResult(session.Head);
     });
 
+    /// <summary>The last sequence number and clock reading, none drawn for it.</summary>
+    public Task<StoreHead> ReadHeadAsync() => RunAsync(static session => ValueTask.FromResult(session.Head));
+
     /// <summary>Begins a new log under a new incarnation; what the old one holds since the store was opened is written to it again.</summary>
     public Task RenewLogAsync() => RunAsync(static session =>
     {
         session.RequestRenewal();
-        return ValueTask.FromResult(0);
+        return ValueTask.FromResult(new Renewal());
     });
 
     /// <summary>Takes no more commands, finishes those that wait.</summary>
@@ -100,26 +107,36 @@ public sealed class CommandWriter : IAsyncDisposable
     private async Task LoopAsync()
     {
         var group = new List<Command>(CommandsInGroup);
-        while (await _queue.Reader.WaitToReadAsync())
+        try
         {
-            while (group.Count < CommandsInGroup && _queue.Reader.TryRead(out var command))
+            while (await _queue.Reader.WaitToReadAsync())
             {
-                group.Add(command);
-            }
+                while (group.Count < CommandsInGroup && _queue.Reader.TryRead(out var command))
+                {
+                    group.Add(command);
+                }
 
-            await RunGroupAsync(group);
-            group.Clear();
+                await RunGroupAsync(group);
+                group.Clear();
+            }
+        }
+        catch (Exception exception)
+        {
+            // A writer that is dead in silence would let every caller wait for ever.
+            Stop(group, exception as StoreFatalException ?? new("the writer failed in a way that was not foreseen", exception));
         }
     }
 
+    /// <summary>Answers every command of the group. What it throws ends the writer: what is on disk is not known.</summary>
     private async Task RunGroupAsync(List<Command> group)
     {
         var started = _time.GetTimestamp();
         var renew = false;
+        ChangeSet? changes = null;
         try
         {
             await using var transaction = await _store.BeginAsync();
-            var now = Timestamp.Now(_time);
+            var now = Now();
             var session = new WriteSession(transaction, _store.Log, _head, now > _lastNow ? now : _lastNow, _random);
             foreach (var command in group)
             {
@@ -127,48 +144,79 @@ public sealed class CommandWriter : IAsyncDisposable
                 await command.DecideAsync(session);
             }
 
-            _lastNow = session.Now;
             _head = _head with { Clock = session.Head.Clock };
             renew = session.RenewalRequested;
             if (session.HasChanges)
             {
-                var changes = session.ToChangeSet();
+                changes = session.ToChangeSet();
                 await transaction.CommitAsync(changes);
-                _head = changes.Head;
-                Committed?.Invoke(_store.Log, changes);
-                Instruments.CommitRows.Record(changes.Log.Count);
-                Instruments.CommitSeconds.Record(_time.GetElapsedTime(started).TotalSeconds);
+                _lastNow = changes.Log.Count > 0 ? session.Now : _lastNow;
             }
+        }
+        catch (MemoryException exception)
+        {
+            Fail(group, exception);
+            return;
+        }
+        catch (Exception exception) when (changes is null && exception is not StoreFatalException)
+        {
+            Fail(group, new MemoryException(ErrorKind.StoreFailed, $"the store failed; nothing was stored: {exception.Message}", exception));
+            return;
+        }
 
-            await transaction.DisposeAsync();
-            if (renew)
+        if (changes is not null)
+        {
+            Publish(changes);
+            Instruments.CommitRows.Record(changes.Log.Count);
+            Instruments.CommitSeconds.Record(_time.GetElapsedTime(started).TotalSeconds);
+        }
+
+        MemoryException? notRenewed = null;
+        if (renew)
+        {
+            try
             {
                 await RenewAsync();
             }
-        }
-        catch (StoreFatalException exception)
-        {
-            // What is on disk is not known: nobody gets an answer that could be wrong, and nothing more is taken.
-            _queue.Writer.TryComplete();
-            Fail(group, new UncertainWriteException(exception));
-            while (_queue.Reader.TryRead(out var waiting))
+            catch (MemoryException exception)
             {
-                waiting.Fail(new MemoryException(ErrorKind.StoreFailed, "the store failed and the node is stopping; nothing was stored", exception));
+                // The group itself is on disk; only those who asked for the new log hear of this.
+                notRenewed = exception;
             }
-
-            _fatal.TrySetResult(exception);
-            return;
-        }
-        catch (Exception exception)
-        {
-            Fail(group, exception as MemoryException ?? new MemoryException(ErrorKind.StoreFailed, $"the store failed; nothing was stored: {exception.Message}", exception));
-            return;
         }
 
         foreach (var command in group)
         {
-            command.Complete();
+            if (notRenewed is not null && command.AsksRenewal)
+            {
+                command.Fail(notRenewed);
+            }
+            else
+            {
+                command.Complete();
+            }
         }
+    }
+
+    /// <summary>Goes on from what was committed, and tells of it.</summary>
+    private void Publish(ChangeSet changes)
+    {
+        _head = changes.Head;
+        Committed?.Invoke(_store.Log, changes);
+    }
+
+    /// <summary>Takes nothing more; nobody gets an answer that could be wrong.</summary>
+    private void Stop(List<Command> group, StoreFatalException exception)
+    {
+        _stopped = true;
+        _queue.Writer.TryComplete();
+        Fail(group, new UncertainWriteException(exception));
+        while (_queue.Reader.TryRead(out var waiting))
+        {
+            waiting.Fail(new MemoryException(ErrorKind.StoreFailed, "the store failed and the node is stopping; nothing was stored", exception));
+        }
+
+        _fatal.TrySetResult(exception);
     }
 
     private async Task RenewAsync()
@@ -184,7 +232,7 @@ public sealed class CommandWriter : IAsyncDisposable
         _head = _head with { Sequence = 0 };
         _openedAt = 0;
         await using var transaction = await _store.BeginAsync();
-        var session = new WriteSession(transaction, _store.Log, _head, Timestamp.Now(_time), _random);
+        var session = new WriteSession(transaction, _store.Log, _head, Now(), _random);
         session.BeginDecision();
         foreach (var row in rows)
         {
@@ -195,10 +243,11 @@ public sealed class CommandWriter : IAsyncDisposable
         {
             var changes = session.ToChangeSet();
             await transaction.CommitAsync(changes);
-            _head = changes.Head;
-            Committed?.Invoke(_store.Log, changes);
+            Publish(changes);
         }
     }
+
+    private Timestamp Now() => Clock?.Invoke() ?? Timestamp.Now(_time);
 
     private static void Fail(List<Command> group, MemoryException exception)
     {
@@ -208,8 +257,14 @@ public sealed class CommandWriter : IAsyncDisposable
         }
     }
 
+    /// <summary>What a command that asks for a new log gives.</summary>
+    private readonly record struct Renewal;
+
     private abstract class Command
     {
+        /// <summary>It asked for a new log.</summary>
+        public abstract bool AsksRenewal { get; }
+
         public abstract ValueTask DecideAsync(WriteSession session);
 
         public abstract void Complete();
@@ -225,6 +280,8 @@ public sealed class CommandWriter : IAsyncDisposable
 
         public Task<Decided<T>> Task => _completion.Task;
 
+        public override bool AsksRenewal => typeof(T) == typeof(Renewal);
+
         public override async ValueTask DecideAsync(WriteSession session)
         {
             try
@@ -233,8 +290,9 @@ public sealed class CommandWriter : IAsyncDisposable
                 var value = await decide(session);
                 _result = new(value, first, session.Head.Sequence);
             }
-            catch (MemoryException exception) when (exception.Kind != ErrorKind.StoreFailed && exception.Kind != ErrorKind.StoreFull)
+            catch (Exception exception) when (!IsOfStore(exception))
             {
+                // Also what nobody foresaw, as a row that cannot be read: it fails its own caller and nobody else.
                 session.Undo();
                 _refused = exception;
             }
@@ -253,5 +311,9 @@ public sealed class CommandWriter : IAsyncDisposable
         }
 
         public override void Fail(MemoryException exception) => _completion.TrySetException(_refused ?? exception);
+
+        /// <summary>After these the transaction itself cannot be trusted.</summary>
+        private static bool IsOfStore(Exception exception) => exception is StoreFatalException
+            || (exception is MemoryException { Kind: var kind } && (kind == ErrorKind.StoreFailed || kind == ErrorKind.StoreFull));
     }
 }

@@ -39,7 +39,9 @@ public interface IMemoryStore : IAsyncDisposable
     /// <summary>Shown, unexpired memories by (priority, update time) descending, then id, after the given key.</summary>
     ValueTask<IReadOnlyList<Memory>> ListAsync(ListScan scan, CancellationToken cancellation = default);
 
-    /// <summary>Live entries of an owner (or, by target, of the other end), oldest first, after the given (clock, key).</summary>
+    /// <summary>
+    /// Live entries of an owner (or, by target, of the other end), oldest first; of every owner, by key. After the given (clock, key).
+    /// </summary>
     ValueTask<IReadOnlyList<EntryState>> ListEntriesAsync(EntryScan scan, CancellationToken cancellation = default);
 
     /// <summary>Ids of shown memories whose expiry is at or before the instant.</summary>

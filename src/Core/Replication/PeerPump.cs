@@ -25,6 +25,7 @@ public sealed class PeerPump(
     IReplicaLink link,
     IMemoryStore store,
     MutationFeed feed,
+    Replica replica,
     QuorumWriter quorum,
     PeerSession session,
     TimeProvider time,
@@ -91,8 +92,9 @@ public sealed class PeerPump(
                 Volatile.Write(ref _refusal, exception.Message);
                 pause = LongestPause;
             }
-            catch (Exception exception) when (exception is LinkException or MemoryException)
+            catch (Exception exception)
             {
+                // Whatever it was, this pump is the only one that this peer has: it goes on.
                 Lose(exception.Message, exception is LinkException { IsDown: true });
             }
 
@@ -164,7 +166,7 @@ public sealed class PeerPump(
                 {
                     await lane;
                 }
-                catch (Exception exception) when (exception is OperationCanceledException or LinkException or MemoryException or PeerRefusedException)
+                catch (Exception)
                 {
                     // The first failure is the one that is told.
                 }
@@ -306,12 +308,20 @@ public sealed class PeerPump(
             throw new LinkException($"{link.Address} answered for {outcomes.Count} of {batch.Count} rows", isDown: false);
         }
 
+        await BuryAsync(batch.Where((_, index) => outcomes[index] == ApplyOutcome.RefusedDeleted), both.Token);
+
         // Runs of rows that count are told as ranges.
         for (var first = 0; first < batch.Count;)
         {
             if (outcomes[first] is not (ApplyOutcome.Applied or ApplyOutcome.Already))
             {
-                quorum.Refused(batch[first].Position, outcomes[first]);
+                if (outcomes[first] == ApplyOutcome.RefusedDeleted)
+                {
+                    // Settled for good, by a delete that this node holds too now: nothing is left to ship.
+                    Settled(batch[first].Position, batch[first].Position.Sequence);
+                }
+
+                quorum.Refused(link.Address, batch[first].Position, outcomes[first]);
                 first++;
                 continue;
             }
@@ -328,7 +338,23 @@ public sealed class PeerPump(
         }
     }
 
+    /// <summary>Takes in the deletes that a peer holds of what it was sent, so that the writer can decide on what is true.</summary>
+    private async Task BuryAsync(IEnumerable<Mutation> overruled, CancellationToken cancellation)
+    {
+        var keys = overruled.Select(static mutation => new RowKey(MutationKind.Memory, mutation.Key)).Distinct().ToList();
+        if (keys.Count > 0)
+        {
+            await replica.JoinAsync(await link.ReadRowsAsync(keys, cancellation));
+        }
+    }
+
     private void Held(LogPosition first, long last)
+    {
+        Settled(first, last);
+        quorum.Acknowledged(link.Address, first.Log, first.Sequence, last);
+    }
+
+    private void Settled(LogPosition first, long last)
     {
         lock (_gate)
         {
@@ -339,8 +365,6 @@ public sealed class PeerPump(
 
             _oldestUnheldSince = _held.Covers(1, feed.Head.Sequence) ? 0 : time.GetTimestamp();
         }
-
-        quorum.Acknowledged(link.Address, first.Log, first.Sequence, last);
     }
 
     private void Lose(string problem, bool isDown)

@@ -13,12 +13,11 @@ public interface IReplicaCondition
 }
 
 /// <summary>What a node says of itself to its peers, and what it makes of what they say.</summary>
-public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, TimeProvider time, IReplicaCondition condition)
+public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, ClockComparison clock, TimeProvider time, IReplicaCondition condition)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, PeerHello> _hellos = new(StringComparer.Ordinal);
     private readonly HashSet<string> _lost = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, TimeSpan> _ahead = new(StringComparer.Ordinal);
     private TaskCompletionSource _knock = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _compared = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -28,23 +27,8 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
     /// <summary>Ends with the first comparison of clocks with a peer.</summary>
     public Task Compared => _compared.Task;
 
-    /// <summary>How far this node's clock is ahead of the median of its peers'; zero until one was heard.</summary>
-    public TimeSpan Ahead
-    {
-        get
-        {
-            lock (_gate)
-            {
-                if (_ahead.Count == 0)
-                {
-                    return TimeSpan.Zero;
-                }
-
-                var sorted = _ahead.Values.Order().ToList();
-                return sorted[(sorted.Count - 1) / 2];
-            }
-        }
-    }
+    /// <summary>How far this node's clock is ahead of its peers'; negative when it is behind.</summary>
+    public TimeSpan Ahead => clock.Ahead;
 
     /// <summary>True while this node must originate nothing: its clock is too far ahead of its peers'.</summary>
     public bool IsClockAhead => Ahead > Replica.MaxClockSkew;
@@ -77,7 +61,8 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
     public async Task<PeerHello> HelloAsync()
     {
         // The clock is drawn from the writer before the vector is read: rows after it are stamped above it.
-        var head = await writer.DrawClockAsync();
+        // Before the first comparison nothing is drawn: a wrong clock would carry the stamps with it.
+        var head = _compared.Task.IsCompleted ? await writer.DrawClockAsync() : await writer.ReadHeadAsync();
         var vector = await store.ReadVectorAsync();
         List<string> members;
         lock (_gate)
@@ -151,17 +136,17 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
 
             _hellos[address] = hello;
             _lost.Remove(hello.Log.Node);
-            var peerNow = DateTimeOffset.FromUnixTimeMilliseconds(hello.UnixMilliseconds) + (roundTrip / 2);
-            _ahead[address] = time.GetUtcNow() - peerNow;
         }
 
-        _compared.TrySetResult();
+        clock.Heard(address, hello.UnixMilliseconds, roundTrip);
         condition.Heard(address, hello);
         if (hello.Vector.TryGetValue(store.Log, out var held) && Highest(held) > (await store.ReadHeadAsync()).Sequence)
         {
             // The store is an older copy of what this node once was: its numbers would name other rows than they did.
             await writer.RenewLogAsync();
         }
+
+        _compared.TrySetResult();
     }
 
     private static long Highest(AppliedSet held) => held.Above.Count > 0 ? held.Above[^1].Last : held.Through;

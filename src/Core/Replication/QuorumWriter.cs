@@ -6,6 +6,9 @@ namespace OrleansMemory.Core.Replication;
 public sealed record QuorumOutcome(int Got, int Needed, string? Reason)
 {
     public bool IsMet => Got >= Needed;
+
+    /// <summary>It was not met because what was written is deleted: decided anew, the write finds the delete.</summary>
+    public bool MetDelete { get; init; }
 }
 
 public static class QuorumReasons
@@ -33,6 +36,8 @@ public static class QuorumReasons
 /// </summary>
 public sealed class QuorumWriter(LogId log, TimeProvider time)
 {
+    private const int OverruledRows = 4_096;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Peer> _peers = new(StringComparer.Ordinal);
     private readonly SortedSet<Waiter> _waiters = new(Comparer<Waiter>.Create(
@@ -99,14 +104,32 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
     }
 
     /// <summary>The peer would not take a row, for now or for good.</summary>
-    public void Refused(LogPosition position, ApplyOutcome outcome)
+    public void Refused(string peer, LogPosition position, ApplyOutcome outcome)
     {
         lock (_gate)
         {
-            var sequence = position.Sequence;
+            if (position.Log != _log)
+            {
+                return;
+            }
+
+            if (outcome == ApplyOutcome.RefusedDeleted)
+            {
+                // Kept for those who come to wait a moment later.
+                var overruled = _peers[peer].Overruled;
+                overruled.Add(position.Sequence);
+                if (overruled.Count > OverruledRows)
+                {
+                    overruled.Remove(overruled.Min);
+                }
+
+                Settle();
+                return;
+            }
+
             foreach (var waiter in _waiters)
             {
-                if (position.Log == _log && sequence >= waiter.First && sequence <= waiter.Last)
+                if (position.Sequence >= waiter.First && position.Sequence <= waiter.Last)
                 {
                     waiter.Refusal = outcome == ApplyOutcome.Fenced ? QuorumReasons.Fenced : QuorumReasons.Refused;
                 }
@@ -128,6 +151,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
             foreach (var peer in _peers.Values)
             {
                 peer.Held = AppliedSet.None;
+                peer.Overruled.Clear();
             }
         }
     }
@@ -208,6 +232,12 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
             return new(got, waiter.Needed, null);
         }
 
+        // One delete is enough: it will reach all the others too.
+        if (_peers.Values.Any(peer => peer.Overruled.Count > 0 && peer.Overruled.GetViewBetween(waiter.First, waiter.Last).Count > 0))
+        {
+            return new(got, waiter.Needed, QuorumReasons.Refused) { MetDelete = true };
+        }
+
         var possible = got;
         foreach (var peer in _peers.Values)
         {
@@ -233,6 +263,9 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         public PeerState State { get; set; }
 
         public AppliedSet Held { get; set; } = AppliedSet.None;
+
+        /// <summary>Rows that a delete there overrules.</summary>
+        public SortedSet<long> Overruled { get; } = [];
     }
 
     private sealed class Waiter(long first, long last, int needed, long number)

@@ -3,7 +3,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Core.Replication;
 
 /// <summary>Takes what other nodes decided into this node's store.</summary>
-public sealed class Replica(CommandWriter writer, TimeProvider time)
+public sealed class Replica(CommandWriter writer, ClockComparison clock)
 {
     /// <summary>How far ahead of this node's clock a row may be stamped.</summary>
     public static readonly TimeSpan MaxClockSkew = TimeSpan.FromSeconds(60);
@@ -45,7 +45,7 @@ public sealed class Replica(CommandWriter writer, TimeProvider time)
     /// <returns>How many were applied.</returns>
     public async Task<int> RetryAsync(IMemoryStore store)
     {
-        var now = Timestamp.Now(time);
+        var now = clock.Now();
         var due = (await store.ReadDeadLettersAsync(DeadLettersInRound)).Where(letter => letter.NextAttemptAt <= now).ToList();
         return due.Count == 0 ? 0 : await writer.RunAsync(async session =>
         {
@@ -70,14 +70,18 @@ public sealed class Replica(CommandWriter writer, TimeProvider time)
         });
     }
 
-    /// <summary>Joins rows that came by digest exchange, without a place in a log. A row that this code cannot read is left out, and its digest goes on to differ.</summary>
+    /// <summary>
+    /// Joins rows that came by digest exchange, without a place in a log. A row that this code cannot read, or that is stamped too
+    /// far ahead, is left out, and its digest goes on to differ.
+    /// </summary>
     /// <returns>How many are held now, or overruled by a tombstone.</returns>
     public Task<int> JoinAsync(IReadOnlyList<ReplicatedRow> rows) => writer.RunAsync(async session =>
     {
         var joined = 0;
+        var horizon = Horizon();
         foreach (var row in rows)
         {
-            if (await session.JoinAsync(row.Key.Kind, row.Body) is ApplyOutcome.Applied or ApplyOutcome.RefusedDeleted)
+            if (await session.JoinAsync(row.Key.Kind, row.Body, horizon) is ApplyOutcome.Applied or ApplyOutcome.RefusedDeleted)
             {
                 joined++;
             }
@@ -97,7 +101,7 @@ public sealed class Replica(CommandWriter writer, TimeProvider time)
         return vector.Count;
     });
 
-    private long Horizon() => time.GetUtcNow().Add(MaxClockSkew).ToUnixTimeMilliseconds();
+    private long Horizon() => (clock.Now().Nanoseconds / 1_000_000) + (long)MaxClockSkew.TotalMilliseconds;
 
     private async ValueTask<IReadOnlyList<ApplyOutcome>> DecideAsync(WriteSession session, IReadOnlyList<Mutation> batch)
     {

@@ -1,7 +1,9 @@
+using OrleansMemory.Core.Memories;
+
 namespace OrleansMemory.Core.Replication;
 
 /// <summary>The answering side of <see cref="IReplicaLink"/>: what HTTP routes, grains and the in-process link call.</summary>
-public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSession session)
+public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSession session, IReplicaCondition condition)
 {
     private const int HashRows = 5_000;
 
@@ -9,13 +11,32 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
 
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch) => replica.ApplyAsync(batch);
 
-    public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => await store.ReadDigestSnapshotAsync(floor, cancellation);
+    public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation)
+    {
+        RequireReadable();
+        return await store.ReadDigestSnapshotAsync(floor, cancellation);
+    }
 
-    public async Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation) =>
-        await store.ReadHashesAsync(buckets, after, HashRows, cancellation);
+    public async Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation)
+    {
+        RequireReadable();
+        return await store.ReadHashesAsync(buckets, after, HashRows, cancellation);
+    }
 
-    public async Task<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation) =>
-        await store.ReadRowsAsync(keys, cancellation);
+    public async Task<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation)
+    {
+        RequireReadable();
+        return await store.ReadRowsAsync(keys, cancellation);
+    }
+
+    /// <summary>Whoever asks may go by a greeting from before this node was replaced by an old copy of itself.</summary>
+    private void RequireReadable()
+    {
+        if (!condition.IsReadable)
+        {
+            throw new MemoryException(ErrorKind.NotYet, "this node has not compared floors with a peer yet; nothing is read from it");
+        }
+    }
 }
 
 /// <summary>A link to a node in the same process.</summary>

@@ -24,6 +24,9 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private const int DroppedRows = 500;
 
     private static readonly TimeSpan ExchangeCheck = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>After so long without a new row, what a log still lacks is not on its way.</summary>
+    private static readonly TimeSpan ArrivalPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstComparison = TimeSpan.FromSeconds(2);
 
@@ -39,9 +42,9 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _gate = new();
     private readonly HashSet<string> _synchronised = new(StringComparer.Ordinal);
-    private readonly Task _compared;
     private readonly Dictionary<string, long> _complete = new(StringComparer.Ordinal);
     private readonly bool _startedEmpty;
+    private readonly Task _compared;
     private readonly Task[] _running;
     private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Dictionary<LogId, AppliedSet> _vector;
@@ -72,11 +75,13 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _startedEmpty = vector.Count == 0;
         _recovering = links.Count > 0;
         _readable = links.Count == 0;
-        Replica = new(writer, time);
-        _session = new(store, writer, settings, time, this);
+        var clock = new ClockComparison(time);
+        writer.Clock = clock.Now;
+        Replica = new(writer, clock);
+        _session = new(store, writer, settings, clock, time, this);
         _quorum = new(store.Log, time);
         _antiEntropy = new(store, Replica);
-        Endpoint = new(store, Replica, _session);
+        Endpoint = new(store, Replica, _session, this);
         _compared = links.Count == 0 ? Task.CompletedTask : Task.WhenAny(_session.Compared, Task.Delay(FirstComparison, time, _stopping.Token));
         Writer = new(writer, _quorum, _session, settings, time, _compared);
         var feed = new MutationFeed(store.Log, head.Sequence);
@@ -86,7 +91,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             feed.Append(log, changes);
             Advance(changes.Vector);
         };
-        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, _quorum, _session, time, new Random(random.Next())))];
+        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, _quorum, _session, time, new Random(random.Next())))];
         _running = [.. _pumps.Select(pump => pump.RunAsync(_stopping.Token)), .. links.Select(ExchangeAsync), UpkeepAsync()];
     }
 
@@ -273,7 +278,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             await Replica.JoinAsync(await link.ReadRowsAsync(keys, deadline.Token));
             return true;
         }
-        catch (Exception exception) when (exception is LinkException or OperationCanceledException)
+        catch (Exception exception) when (exception is LinkException or MemoryException or OperationCanceledException)
         {
             return false;
         }
@@ -322,9 +327,10 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             {
                 return;
             }
-            catch (MemoryException)
+            catch (Exception exception)
             {
-                // The store said no; whoever writes hears why, and the next round tries again.
+                // Whoever writes hears why; the next round tries again.
+                Instruments.UpkeepFailures.Add(1, new KeyValuePair<string, object?>("error", exception.GetType().Name));
             }
         }
     }
@@ -436,12 +442,21 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private async Task ExchangeAsync(IReplicaLink link)
     {
         var next = _time.GetTimestamp();
+        var (rows, arrivedAt) = (0L, next);
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
                 await Task.Delay(ExchangeCheck, _time, _stopping.Token);
-                if (_session.Hellos.TryGetValue(link.Address, out var hello) && hello.Readable && (HoldsOrphans(hello) || IsStale || _time.GetTimestamp() >= next))
+                if (HeldRows() is var held && held != rows)
+                {
+                    (rows, arrivedAt) = (held, _time.GetTimestamp());
+                }
+
+                // While the peers' pumps bring what this node missed, an exchange would bring the same rows once more from each of them.
+                var arriving = _time.GetElapsedTime(arrivedAt) < ArrivalPause && IsBehind();
+                if (_session.Hellos.TryGetValue(link.Address, out var hello) && hello.Readable
+                    && (HoldsOrphans(hello) || IsStale || (!arriving && _time.GetTimestamp() >= next)))
                 {
                     next = _time.GetTimestamp() + Ticks(_settings.UpkeepInterval);
                     await PullAsync(link, hello);
@@ -451,11 +466,30 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             {
                 return;
             }
-            catch (Exception exception) when (exception is LinkException or MemoryException)
+            catch (Exception)
             {
                 // The pump tells of a peer that does not answer; the next check tries again.
                 next = _time.GetTimestamp() + Ticks(PauseAfterFailure);
             }
+        }
+    }
+
+    /// <summary>Rows of all logs that this store holds.</summary>
+    private long HeldRows()
+    {
+        lock (_gate)
+        {
+            return _vector.Values.Sum(static held => held.Through + held.Above.Sum(static range => range.Last - range.First + 1));
+        }
+    }
+
+    /// <summary>A peer's log goes on beyond what this store holds of it.</summary>
+    private bool IsBehind()
+    {
+        var hellos = _session.Hellos.Values;
+        lock (_gate)
+        {
+            return hellos.Any(hello => !(_vector.GetValueOrDefault(hello.Log) ?? AppliedSet.None).Covers(1, hello.HeadSequence));
         }
     }
 

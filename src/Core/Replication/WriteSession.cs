@@ -20,7 +20,6 @@ public sealed class WriteSession
     private readonly List<DeadLetter> _deadLetters = [];
     private readonly List<LogPosition> _resolved = [];
     private readonly List<string> _collected = [];
-    private readonly List<EntryState> _dropped = [];
     private Floors? _floors;
     private bool _forgetVector;
     private readonly Stack<Action> _undo = [];
@@ -50,7 +49,7 @@ public sealed class WriteSession
     internal bool RenewalRequested { get; private set; }
 
     internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0 || _joined
-        || _resolved.Count > 0 || _collected.Count > 0 || _dropped.Count > 0 || _floors is not null || _forgetVector;
+        || _resolved.Count > 0 || _collected.Count > 0 || _floors is not null || _forgetVector;
 
     /// <summary>Ids are drawn where they are decided, from the chance that the engine was given.</summary>
     public string NewId()
@@ -168,12 +167,25 @@ public sealed class WriteSession
     }
 
     /// <summary>Takes a dead letter away: its row is applied.</summary>
-    public void Resolve(LogPosition position) => _resolved.Add(position);
+    public void Resolve(LogPosition position)
+    {
+        _resolved.Add(position);
+        _undo.Push(() => _resolved.Remove(position));
+    }
 
     /// <summary>Takes a tombstone away that every node holds.</summary>
-    public void Collect(string id) => _collected.Add(id);
+    public void Collect(string id)
+    {
+        _collected.Add(id);
+        _undo.Push(() => _collected.Remove(id));
+    }
 
-    public void SetFloors(Floors floors) => _floors = floors;
+    public void SetFloors(Floors floors)
+    {
+        var before = _floors;
+        _floors = floors;
+        _undo.Push(() => _floors = before);
+    }
 
     /// <summary>Takes a row out without a trace, as if it had never come: only for a store that rejoins as empty.</summary>
     public async ValueTask DropAsync(RowKey key)
@@ -190,9 +202,13 @@ public sealed class WriteSession
                 Collect(key.Key);
                 break;
             default:
-                if (await FindEntryAsync(new(key.Kind, key.Key)) is { } entry)
+                var held = new EntryKey(key.Kind, key.Key);
+                if (await FindEntryAsync(held) is { } entry)
                 {
-                    _dropped.Add(entry);
+                    var dropped = _entries[held];
+                    dropped.State = null;
+                    _joined = true;
+                    _undo.Push(() => dropped.State = entry);
                 }
 
                 break;
@@ -200,7 +216,12 @@ public sealed class WriteSession
     }
 
     /// <summary>Forgets what was known to be held of every log but this store's own.</summary>
-    public void ForgetVector() => _forgetVector = true;
+    public void ForgetVector()
+    {
+        var before = _forgetVector;
+        _forgetVector = true;
+        _undo.Push(() => _forgetVector = before);
+    }
 
     /// <summary>Starts the next decision.</summary>
     internal void BeginDecision()
@@ -243,6 +264,7 @@ public sealed class WriteSession
         }
 
         var entries = new List<EntryState>(_entries.Count);
+        var dropped = new List<EntryState>();
         foreach (var slot in _entries.Values)
         {
             if (ReferenceEquals(slot.State, slot.Before))
@@ -250,21 +272,24 @@ public sealed class WriteSession
                 continue;
             }
 
-            entries.Add(slot.State!);
-            var key = DigestKey.Of(slot.State!);
+            var key = DigestKey.Of((slot.State ?? slot.Before)!);
             var digest = digests.GetValueOrDefault(key);
-            if (slot.Before is not null)
+            if (slot.Before is { } before)
             {
-                digest = digest.Without(MemoryCodec.Hash(slot.Before.Encode()));
+                digest = digest.Without(MemoryCodec.Hash(before.Encode()));
             }
 
-            digests[key] = digest.With(MemoryCodec.Hash(slot.State!.Encode()));
-        }
+            if (slot.State is { } state)
+            {
+                entries.Add(state);
+                digest = digest.With(MemoryCodec.Hash(state.Encode()));
+            }
+            else
+            {
+                dropped.Add(slot.Before!);
+            }
 
-        foreach (var entry in _dropped)
-        {
-            var key = DigestKey.Of(entry);
-            digests[key] = digests.GetValueOrDefault(key).Without(MemoryCodec.Hash(entry.Encode()));
+            digests[key] = digest;
         }
 
         if (_logRows.Count > 0 || _forgetVector)
@@ -284,7 +309,7 @@ public sealed class WriteSession
             DeadLetters = _deadLetters,
             ResolvedDeadLetters = _resolved,
             CollectedTombstones = _collected,
-            DroppedEntries = _dropped,
+            DroppedEntries = dropped,
             Floors = _floors,
             ForgetVector = _forgetVector,
         };
@@ -309,18 +334,22 @@ public sealed class WriteSession
     }
 
     /// <summary>Joins the state of a row, whichever way it came.</summary>
-    public async ValueTask<ApplyOutcome> JoinAsync(MutationKind kind, ReadOnlyMemory<byte> body)
+    /// <param name="horizon">Unix milliseconds: a state with a later stamp is refused.</param>
+    public async ValueTask<ApplyOutcome> JoinAsync(MutationKind kind, ReadOnlyMemory<byte> body, long horizon = long.MaxValue)
     {
         try
         {
             switch (kind)
             {
                 case MutationKind.Memory:
-                    return await JoinAsync(MemoryCodec.Decode(body));
+                    var state = MemoryCodec.Decode(body);
+                    return state.NewestStamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await JoinAsync(state);
                 case MutationKind.MemoryDelete:
-                    return await JoinAsync(MemoryCodec.DecodeTombstone(body));
+                    var tombstone = MemoryCodec.DecodeTombstone(body);
+                    return tombstone.Stamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await JoinAsync(tombstone);
                 default:
-                    return await JoinAsync(EntryState.Decode(body));
+                    var entry = EntryState.Decode(body);
+                    return entry.Stamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await JoinAsync(entry);
             }
         }
         catch (MemoryException exception) when (exception.Kind == ErrorKind.MalformedRequest)

@@ -21,8 +21,7 @@ internal sealed class SqliteDatabase : IDisposable
 
     public string Path { get; }
 
-    /// <summary>Rows changed by the last statement.</summary>
-    public int Changes => raw.sqlite3_changes(Handle);
+    public bool IsInTransaction => raw.sqlite3_get_autocommit(Handle) == 0;
 
     public long LastInsertRow => raw.sqlite3_last_insert_rowid(Handle);
 

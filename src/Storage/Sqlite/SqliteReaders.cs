@@ -21,7 +21,7 @@ internal sealed class SqliteReaders(string path) : IAsyncDisposable
         {
             if (!_idle.TryTake(out reader))
             {
-                reader = new(SqliteDatabase.Open(path));
+                reader = SqliteReader.Open(path);
             }
 
             return reader.InSnapshot(read, cancellation);
@@ -32,9 +32,13 @@ internal sealed class SqliteReaders(string path) : IAsyncDisposable
         }
         finally
         {
-            if (reader is not null)
+            if (reader is { IsUsable: true })
             {
                 _idle.Add(reader);
+            }
+            else
+            {
+                reader?.Dispose();
             }
 
             _free.Release();
@@ -68,20 +72,38 @@ internal sealed class SqliteReader : IDisposable
     private readonly SqliteStatement _begin;
     private readonly SqliteStatement _end;
 
-    public SqliteReader(SqliteDatabase database)
+    private SqliteReader(SqliteDatabase database)
     {
         _database = database;
-        database.Execute("pragma query_only = on; pragma temp_store = memory; pragma cache_size = -16384");
+        database.Execute("pragma temp_store = memory; pragma cache_size = -16384");
         _begin = database.Prepare("begin");
         _end = database.Prepare("rollback");
+    }
+
+    /// <summary>False after a read whose snapshot could not be let go.</summary>
+    public bool IsUsable => !_database.IsInTransaction;
+
+    public static SqliteReader Open(string path)
+    {
+        var database = SqliteDatabase.Open(path, readOnly: true);
+        try
+        {
+            return new(database);
+        }
+        catch
+        {
+            database.Dispose();
+            throw;
+        }
     }
 
     public T InSnapshot<T>(Func<SqliteReader, T> read, CancellationToken cancellation)
     {
         _begin.Run();
-        using var interrupt = cancellation.CanBeCanceled ? cancellation.UnsafeRegister(static state => ((SqliteDatabase)state!).Interrupt(), _database) : default;
         try
         {
+            // Let go before the snapshot is: an interrupt that comes late must not hit its end.
+            using var interrupt = cancellation.CanBeCanceled ? cancellation.UnsafeRegister(static state => ((SqliteDatabase)state!).Interrupt(), _database) : default;
             return read(this);
         }
         catch (SqliteException exception) when (exception.PrimaryCode == SQLitePCL.raw.SQLITE_INTERRUPT)

@@ -60,14 +60,17 @@ public sealed partial class SqliteStore : IMemoryStore
         {
             database = SqliteDatabase.Open(path);
             RefuseForeign(database);
-            database.Execute($"""
-                pragma page_size = 4096;
-                pragma journal_mode = wal;
+            database.Execute("pragma page_size = 4096");
+            if (database.QueryText("pragma journal_mode = wal") is var mode && mode != "wal")
+            {
+                throw new MemoryException(ErrorKind.StoreFailed, $"{path} cannot have a write-ahead log (journal mode {mode}): its file system must support shared memory");
+            }
+
+            database.Execute("""
                 pragma synchronous = full;
                 pragma temp_store = memory;
                 pragma cache_size = -65536;
                 pragma wal_autocheckpoint = 16000;
-                pragma application_id = {ApplicationId};
                 """);
             return new(path, held, database, Initialise(database, nodeId), time ?? TimeProvider.System);
         }
@@ -116,11 +119,16 @@ public sealed partial class SqliteStore : IMemoryStore
         }
     }
 
+    /// <summary>Makes the disk look full beyond this many pages. For tests; no write may be under way.</summary>
+    internal void LimitPages(long pages) => _database.QueryInteger(string.Create(CultureInfo.InvariantCulture, $"pragma max_page_count = {pages}"));
+
     /// <summary>What a SQLite error means to a caller.</summary>
     internal static Exception Failure(SqliteException exception) => exception.Code switch
     {
         raw.SQLITE_IOERR_FSYNC or raw.SQLITE_IOERR_DIR_FSYNC => new StoreFatalException("fsync failed", exception),
-        _ when exception.PrimaryCode == raw.SQLITE_FULL => new MemoryException(ErrorKind.StoreFull, "the disk is full; nothing was stored", exception),
+
+        // The last is what a full disk says to a first reader, which makes the file of shared memory.
+        _ when exception.PrimaryCode == raw.SQLITE_FULL || exception.Code == raw.SQLITE_IOERR_SHMSIZE => new MemoryException(ErrorKind.StoreFull, "the disk is full; nothing was stored", exception),
         _ => new MemoryException(ErrorKind.StoreFailed, $"the store failed: {exception.Message}", exception),
     };
 
@@ -155,7 +163,14 @@ public sealed partial class SqliteStore : IMemoryStore
 
     private static LogId Initialise(SqliteDatabase database, string? nodeId)
     {
+        // Marked as ours in the transaction that makes the tables: a crash before its end leaves an empty file. A store that is
+        // there already is not written to, so that one on a full disk still opens.
         database.Execute("begin immediate");
+        if (database.QueryInteger("pragma application_id") != ApplicationId)
+        {
+            database.Execute($"pragma application_id = {ApplicationId}");
+        }
+
         database.Execute(SqliteSchema.Main);
         var held = database.QueryText("select value from meta where key = 'node_id'");
         if (held is not null && nodeId is not null && held != nodeId)
@@ -172,8 +187,9 @@ public sealed partial class SqliteStore : IMemoryStore
             using var insert = database.Prepare("insert into meta(key, value) values (?1, ?2)");
             insert.Bind(1, "node_id").Bind(2, held).Run();
             insert.Bind(1, "incarnation").Bind(2, random).Run();
-            insert.Bind(1, "schema_version").Bind(2, SqliteSchema.Version.ToString(CultureInfo.InvariantCulture)).Run();
-            insert.Bind(1, "min_writer_version").Bind(2, SqliteSchema.Version.ToString(CultureInfo.InvariantCulture)).Run();
+            var version = SqliteSchema.Version.ToString(CultureInfo.InvariantCulture);
+            insert.Bind(1, "schema_version").Bind(2, version).Run();
+            insert.Bind(1, "min_writer_version").Bind(2, version).Run();
             insert.Bind(1, "clock").Bind(2, "0").Run();
         }
 

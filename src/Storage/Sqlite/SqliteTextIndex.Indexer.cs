@@ -296,6 +296,12 @@ internal sealed partial class SqliteTextIndex
         var ranks = new List<(long Row, RankInputs? Inputs)>();
         var watermark = _watermark;
         var cursor = _cursor;
+        if (_main.IsInTransaction)
+        {
+            // The end of the last state that was read failed.
+            _main.Execute("rollback");
+        }
+
         _main.Execute("begin");
         try
         {
@@ -375,7 +381,7 @@ internal sealed partial class SqliteTextIndex
     {
         _source!.Reset();
         _index!.Reset();
-        if (raw.sqlite3_get_autocommit(_writer!.Handle) == 0)
+        if (_writer!.IsInTransaction)
         {
             _writer.Execute("rollback");
         }

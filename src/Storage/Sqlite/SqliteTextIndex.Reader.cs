@@ -39,9 +39,14 @@ internal sealed partial class SqliteTextIndex
                 return reader;
             }
         }
-        catch
+        catch (Exception exception)
         {
             _readers.Release();
+            if (exception is SqliteException failure)
+            {
+                throw Failed(failure);
+            }
+
             throw;
         }
     }
@@ -60,8 +65,8 @@ internal sealed partial class SqliteTextIndex
         _readers.Release();
     }
 
-    /// <summary>A query met damage: the indexer replaces the file.</summary>
-    private void Report(SqliteException failure)
+    /// <summary>A query failed. When it met damage, the indexer replaces the file.</summary>
+    private MemoryException Failed(SqliteException failure)
     {
         if (failure.PrimaryCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB)
         {
@@ -71,6 +76,8 @@ internal sealed partial class SqliteTextIndex
                 Monitor.Pulse(_gate);
             }
         }
+
+        return new(ErrorKind.StoreFailed, $"the full-text index failed: {failure.Message}", failure);
     }
 
     /// <param name="Documents">In the index when it was counted.</param>
@@ -191,8 +198,7 @@ internal sealed partial class SqliteTextIndex
             }
             catch (SqliteException failure)
             {
-                _owner.Report(failure);
-                throw new MemoryException(ErrorKind.StoreFailed, $"the full-text index failed: {failure.Message}", failure);
+                throw _owner.Failed(failure);
             }
         }
 

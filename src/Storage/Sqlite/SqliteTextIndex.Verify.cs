@@ -35,8 +35,7 @@ internal sealed partial class SqliteTextIndex
             }
             catch (SqliteException failure) when (failure.PrimaryCode is raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB)
             {
-                Report(failure);
-                return [$"the index is damaged: {failure.Message}"];
+                return [Failed(failure).Message];
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(20), _time, cancellation);

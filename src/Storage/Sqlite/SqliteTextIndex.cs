@@ -20,6 +20,9 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
     /// <summary>How long a query waits for the index to catch up before it answers with what there is.</summary>
     public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long the writer is held back while the index makes no headway at all.</summary>
+    private static readonly TimeSpan MaxStandstill = TimeSpan.FromSeconds(10);
+
     private const string Schema = """
         create table meta(
             key text primary key,
@@ -150,11 +153,23 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
     }
 
     /// <summary>Completes at once, or when the index is no further behind than <see cref="MaxLag"/>.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.Overloaded"/>: the index has stood still for <see cref="MaxStandstill"/>.</exception>
     public async ValueTask WaitForRoomAsync(CancellationToken cancellation = default)
     {
+        var since = _time.GetTimestamp();
+        var seen = Watermark;
         while (LagRows > MaxLag)
         {
             await WaitAsync(Volatile.Read(ref _notified) - MaxLag, 0, Need.Queue, cancellation);
+            if (Watermark != seen)
+            {
+                (since, seen) = (_time.GetTimestamp(), Watermark);
+            }
+            else if (_time.GetElapsedTime(since) > MaxStandstill)
+            {
+                throw new MemoryException(
+                    ErrorKind.Overloaded, $"the full-text index is {LagRows} rows behind and does not move; nothing was stored: {LastFailure?.Message ?? "it is slow"}", LastFailure);
+            }
         }
     }
 

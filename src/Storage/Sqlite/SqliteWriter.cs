@@ -48,6 +48,7 @@ internal sealed class SqliteWriter
     private readonly List<long> _rankChanged = [];
     private long _queued;
     private long _trimmed;
+    private (long Queued, long Trimmed) _atBegin;
     private bool _open;
 
     public SqliteWriter(SqliteDatabase database, LogId log, SqliteTextIndex index)
@@ -112,6 +113,7 @@ internal sealed class SqliteWriter
     public IStoreTransaction Begin()
     {
         Guarded(() => _begin.Run());
+        _atBegin = (_queued, _trimmed);
         _open = true;
         return new Transaction(this);
     }
@@ -318,12 +320,19 @@ internal sealed class SqliteWriter
         {
             _open = false;
             _digests.Clear();
-            _queued = _database.QueryInteger("select seq from sqlite_sequence where name = 'index_queue'") ?? 0;
+            (_queued, _trimmed) = _atBegin;
 
             // SQLite has undone the transaction by itself after some errors; then there is nothing left to undo.
-            if (SQLitePCL.raw.sqlite3_get_autocommit(_database.Handle) == 0)
+            if (_database.IsInTransaction)
             {
-                _rollback.Run();
+                try
+                {
+                    _rollback.Run();
+                }
+                catch (SqliteException exception)
+                {
+                    throw new StoreFatalException("a transaction that failed cannot be undone", exception);
+                }
             }
         }
     }

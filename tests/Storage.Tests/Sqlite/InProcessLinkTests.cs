@@ -8,17 +8,24 @@ namespace OrleansMemory.Storage.Tests.Sqlite;
 /// <summary>Replication between nodes of one process, each on a store of its own.</summary>
 public sealed class InProcessLinkTests : LinkCompliance, IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("om-link-").FullName;
+    private readonly StoreFiles _files = new();
     private readonly Dictionary<int, ReplicaEndpoint> _endpoints = [];
-    private int _wipes;
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => _files.Dispose();
+
+    protected override void Save(int number) => _files.Save(number);
+
+    protected override void Restore(int number) => _files.Restore(number);
 
     protected override async Task<LinkedNode> StartAsync(
         int number, int nodes, ReplicaSetSettings settings, Func<int, IReplicaLink, IReplicaLink> links, bool wiped)
     {
-        _wipes += wiped ? 1 : 0;
-        var store = SqliteStore.Open(Path.Combine(_folder, wiped ? $"{number}-{_wipes}.db" : $"{number}.db"), $"n{number}");
+        if (wiped)
+        {
+            _files.Wipe(number);
+        }
+
+        var store = SqliteStore.Open(_files.PathOf(number), $"n{number}");
         var outgoing = Enumerable.Range(0, nodes).Where(target => target != number)
             .Select(target => links(target, new InProcessLink($"n{target}", () => _endpoints.GetValueOrDefault(target))))
             .ToList();

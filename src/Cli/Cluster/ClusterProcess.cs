@@ -1,0 +1,146 @@
+using System.Globalization;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Cli.Cluster;
+
+/// <summary>How to start the nodes of a cluster.</summary>
+/// <param name="Folder">Where <c>n1.db</c> and so on are; made when missing.</param>
+/// <param name="QuorumWrites">Null: the majority.</param>
+/// <param name="Ports">One for each node; null takes free ones.</param>
+/// <param name="Inherits">The nodes read the caller's variables and configuration, and keep logs beside their data.</param>
+internal sealed record ClusterPlan(string Folder, int Nodes, int? QuorumWrites = null, IReadOnlyList<int>? Ports = null, bool Inherits = false);
+
+/// <summary>Nodes of one cluster as children of this process, named n1, n2 and so on. They all end when it does.</summary>
+internal sealed class ClusterProcess : IAsyncDisposable
+{
+    private const int StartTries = 3;
+
+    private readonly ClusterPlan _plan;
+    private readonly NodePlan[] _nodePlans;
+    private readonly NodeProcess?[] _nodes;
+    private readonly Lock _gate = new();
+    private bool _stopping;
+
+    private ClusterProcess(ClusterPlan plan)
+    {
+        _plan = plan;
+        Ports = plan.Ports ?? FreePorts.Take(plan.Nodes);
+        Addresses = [.. Ports.Select(static port => new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")))];
+        _nodes = new NodeProcess?[plan.Nodes];
+        _nodePlans = [.. Enumerable.Range(0, plan.Nodes).Select(PlanOf)];
+    }
+
+    public int Count => _nodes.Length;
+
+    public IReadOnlyList<int> Ports { get; }
+
+    public IReadOnlyList<Uri> Addresses { get; }
+
+    public string Folder => _plan.Folder;
+
+    /// <summary>W.</summary>
+    public int QuorumWrites => new ReplicaSetSettings(Count - 1, _plan.QuorumWrites, TimeSpan.Zero).QuorumWrites;
+
+    /// <summary>The process that was started last for a node.</summary>
+    public NodeProcess this[int node] => Volatile.Read(ref _nodes[node]) ?? throw new InvalidOperationException($"{NameOf(node)} was not started");
+
+    public static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"n{node + 1}");
+
+    public static string DatabaseOf(string folder, int node) => Path.Combine(folder, $"{NameOf(node)}.db");
+
+    /// <summary>Starts all nodes; they listen when the task completes.</summary>
+    /// <exception cref="NodeFailedException">One did not start; none is left running.</exception>
+    public static async Task<ClusterProcess> StartAsync(ClusterPlan plan)
+    {
+        Directory.CreateDirectory(plan.Folder);
+        for (var attempt = 1; ; attempt++)
+        {
+            var cluster = new ClusterProcess(plan);
+            try
+            {
+                await Task.WhenAll(Enumerable.Range(0, cluster.Count).Select(cluster.StartAsync));
+                return cluster;
+            }
+            catch (NodeFailedException) when (plan.Ports is null && attempt < StartTries)
+            {
+                // Between being found free and being taken, a port may have gone to somebody else.
+                await cluster.DisposeAsync();
+            }
+            catch
+            {
+                await cluster.DisposeAsync();
+                throw;
+            }
+        }
+    }
+
+    /// <summary>Starts a node that has ended, on its port and data.</summary>
+    /// <exception cref="NodeFailedException">It did not start.</exception>
+    public async Task StartAsync(int node)
+    {
+        var started = await NodeProcess.StartAsync(_nodePlans[node]);
+        NodeProcess? ended;
+        lock (_gate)
+        {
+            ended = _nodes[node];
+            _nodes[node] = started;
+            if (_stopping)
+            {
+                started.AskToStop();
+            }
+        }
+
+        if (ended is not null)
+        {
+            await ended.DisposeAsync();
+        }
+    }
+
+    /// <summary>SIGKILL to all, at once.</summary>
+    public void Kill()
+    {
+        lock (_gate)
+        {
+            _stopping = true;
+            foreach (var node in _nodes)
+            {
+                node?.Kill();
+            }
+        }
+    }
+
+    /// <summary>Lets all nodes drain at the same time, and kills those that take longer.</summary>
+    /// <returns>Their exit statuses.</returns>
+    public Task<int[]> StopAsync(TimeSpan atMost)
+    {
+        lock (_gate)
+        {
+            _stopping = true;
+            return Task.WhenAll(_nodes.Select(node => node?.StopAsync(atMost) ?? Task.FromResult(0)));
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Kill();
+        foreach (var node in _nodes)
+        {
+            if (node is not null)
+            {
+                await node.DisposeAsync();
+            }
+        }
+    }
+
+    private NodePlan PlanOf(int node)
+    {
+        List<string> options = [];
+        if (Count > 1)
+        {
+            options.AddRange(["--quorum-writes", QuorumWrites.ToString(CultureInfo.InvariantCulture)]);
+            options.AddRange(["--quorum-peers", string.Join(',', Addresses.Where((_, other) => other != node).Select(static address => address.GetLeftPart(UriPartial.Authority)))]);
+        }
+
+        return new(NameOf(node), Ports[node], DatabaseOf(Folder, node), options, _plan.Inherits, _plan.Inherits ? Path.Combine(Folder, $"{NameOf(node)}.log") : null);
+    }
+}

@@ -1,0 +1,252 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+
+namespace OrleansMemory.Cli.Cluster;
+
+/// <summary>CPU time and peak memory of a process at one instant.</summary>
+internal readonly record struct ProcessUsage(TimeSpan Cpu, long PeakBytes);
+
+/// <summary>A node that cannot run. The text is its own last word.</summary>
+internal sealed class NodeFailedException(string message) : IOException(message);
+
+/// <summary>How to start a node of this program.</summary>
+/// <param name="Name">Its node id.</param>
+/// <param name="Port">0 takes a free one.</param>
+/// <param name="Options">Of <c>om serve</c>, beyond address and database.</param>
+/// <param name="Inherits">The node reads the caller's variables and configuration; else it has its defaults.</param>
+/// <param name="LogPath">Where its log is added to; null: it goes nowhere.</param>
+internal sealed record NodePlan(string Name, int Port, string Database, IReadOnlyList<string> Options, bool Inherits = false, string? LogPath = null);
+
+/// <summary>
+/// One <c>om serve</c> of this program as a child on the loopback address. It holds the reading end of a pipe as its standard
+/// input and stops when that closes, so it ends when this process does, however that ends.
+/// </summary>
+internal sealed class NodeProcess : IAsyncDisposable
+{
+    private const int LastLines = 20;
+    private const int KilledBySignal = 128;
+
+    private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(30);
+
+    private readonly Process _process;
+    private readonly Queue<string> _lastWords = new();
+    private Task _drained = Task.CompletedTask;
+    private bool _askedToStop;
+
+    private NodeProcess(NodePlan plan, Process process)
+    {
+        Plan = plan;
+        _process = process;
+        Ended = EndAsync();
+    }
+
+    public NodePlan Plan { get; }
+
+    public Uri Address { get; private set; } = null!;
+
+    public int ProcessId => _process.Id;
+
+    /// <summary>Ends with the process; its exit status.</summary>
+    public Task<int> Ended { get; }
+
+    /// <summary>How it ended, or what it said last.</summary>
+    public string LastWord
+    {
+        get
+        {
+            var status = Ended.IsCompletedSuccessfully ? Ended.Result : 0;
+            if (status > KilledBySignal)
+            {
+                return string.Create(CultureInfo.InvariantCulture, $"ended by signal {status - KilledBySignal}");
+            }
+
+            lock (_lastWords)
+            {
+                return _lastWords.FirstOrDefault(static line => line.StartsWith("Error: ", StringComparison.Ordinal))?["Error: ".Length..]
+                    ?? (_lastWords.Count > 0 ? _lastWords.Last() : string.Create(CultureInfo.InvariantCulture, $"exit status {status}"));
+            }
+        }
+    }
+
+    /// <summary>Starts a node; it listens when the task completes.</summary>
+    /// <exception cref="NodeFailedException">It ended, or did not listen within 30 s; nothing of it is left running.</exception>
+    public static async Task<NodeProcess> StartAsync(NodePlan plan)
+    {
+        Process? process;
+        try
+        {
+            process = Process.Start(Command(plan));
+        }
+        catch (Win32Exception exception)
+        {
+            throw new NodeFailedException($"{plan.Name} cannot be started: {exception.Message}");
+        }
+
+        var node = new NodeProcess(plan, process ?? throw new NodeFailedException($"{plan.Name} cannot be started"));
+        try
+        {
+            var log = node.LogAsync();
+            node._drained = log;
+            var address = await AddressAsync(process.StandardOutput).WaitAsync(StartDeadline);
+            if (address is null)
+            {
+                await node.Ended;
+                await log;
+                throw new NodeFailedException($"{plan.Name} did not start: {node.LastWord}");
+            }
+
+            node.Address = address;
+            node._drained = Task.WhenAll(log, DrainAsync(process.StandardOutput));
+            return node;
+        }
+        catch (Exception exception)
+        {
+            node.Kill();
+            await node.DisposeAsync();
+            throw exception is TimeoutException
+                ? new NodeFailedException(string.Create(CultureInfo.InvariantCulture, $"{plan.Name} did not listen within {StartDeadline.TotalSeconds} s"))
+                : exception;
+        }
+    }
+
+    /// <summary>Of the process that runs now.</summary>
+    public ProcessUsage Usage()
+    {
+        _process.Refresh();
+        return new(_process.TotalProcessorTime, _process.PeakWorkingSet64);
+    }
+
+    /// <summary>SIGKILL.</summary>
+    public void Kill()
+    {
+        try
+        {
+            _process.Kill();
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or Win32Exception)
+        {
+            // It has ended.
+        }
+    }
+
+    /// <summary>Asks the node to drain and end; returns at once. Not a signal: a second one, after a terminal's, would end it undrained.</summary>
+    public void AskToStop()
+    {
+        if (_askedToStop)
+        {
+            return;
+        }
+
+        _askedToStop = true;
+        try
+        {
+            _process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It has ended.
+        }
+    }
+
+    /// <summary>Lets the node drain, and kills it when that takes longer.</summary>
+    /// <returns>Its exit status.</returns>
+    public async Task<int> StopAsync(TimeSpan atMost)
+    {
+        AskToStop();
+        try
+        {
+            return await Ended.WaitAsync(atMost);
+        }
+        catch (TimeoutException)
+        {
+            Kill();
+            return await Ended;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Kill();
+        await Ended;
+        await _drained;
+        _process.Dispose();
+    }
+
+    private static ProcessStartInfo Command(NodePlan plan)
+    {
+        var self = Environment.ProcessPath ?? throw new NodeFailedException("cannot find this program");
+        var start = new ProcessStartInfo(self) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+
+        // Started as `dotnet om.dll`, the program is the library.
+        if (Path.GetFileNameWithoutExtension(self) == "dotnet")
+        {
+            start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
+        }
+
+        string[] place = ["serve", "--exit-on-stdin-close", "--host", "127.0.0.1", "--port", plan.Port.ToString(CultureInfo.InvariantCulture), "--db", plan.Database];
+        foreach (var argument in place.Concat(["--node-id", plan.Name]).Concat(plan.Options))
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        if (!plan.Inherits)
+        {
+            // What the caller set up for its own nodes does not apply to this one.
+            foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("OM_", StringComparison.Ordinal) || name.StartsWith("AI_MEMORY_", StringComparison.Ordinal)).ToList())
+            {
+                start.Environment.Remove(name);
+            }
+
+            start.Environment["OM_NO_CONFIG"] = "1";
+        }
+
+        return start;
+    }
+
+    private static async Task<Uri?> AddressAsync(StreamReader output)
+    {
+        const string Marker = "listening on ";
+        while (await output.ReadLineAsync() is { } line)
+        {
+            var at = line.IndexOf(Marker, StringComparison.Ordinal);
+            if (at >= 0)
+            {
+                return new(line[(at + Marker.Length)..].Trim());
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>An unread pipe would stop the node.</summary>
+    private static async Task DrainAsync(StreamReader output)
+    {
+        while (await output.ReadLineAsync() is not null)
+        {
+        }
+    }
+
+    private async Task LogAsync()
+    {
+        await using var log = Plan.LogPath is { } path ? new StreamWriter(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true } : StreamWriter.Null;
+        while (await _process.StandardError.ReadLineAsync() is { } line)
+        {
+            await log.WriteLineAsync(line);
+            lock (_lastWords)
+            {
+                _lastWords.Enqueue(line);
+                if (_lastWords.Count > LastLines)
+                {
+                    _lastWords.Dequeue();
+                }
+            }
+        }
+    }
+
+    private async Task<int> EndAsync()
+    {
+        await _process.WaitForExitAsync();
+        return _process.ExitCode;
+    }
+}
