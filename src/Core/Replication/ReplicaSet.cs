@@ -434,19 +434,25 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _ => EntryState.Decode(row.Body).Stamp.Clock,
     };
 
-    /// <summary>Exchanges digests with one peer: soon when it holds what no log will bring, else at every upkeep.</summary>
+    /// <summary>
+    /// Exchanges digests with one peer: soon when it holds what no log will bring, or began a new log (an older copy of it may have
+    /// written under numbers that were used), else at every upkeep.
+    /// </summary>
     private async Task ExchangeAsync(IReplicaLink link)
     {
         var next = _time.GetTimestamp();
+        LogId? exchanged = null;
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
                 await Task.Delay(ExchangeCheck, _time, _stopping.Token);
-                if (_session.Hellos.TryGetValue(link.Address, out var hello) && hello.Readable && (HoldsOrphans(hello) || IsStale || _time.GetTimestamp() >= next))
+                if (_session.Hellos.TryGetValue(link.Address, out var hello) && hello.Readable
+                    && (hello.Log != exchanged || HoldsOrphans(hello) || IsStale || _time.GetTimestamp() >= next))
                 {
                     next = _time.GetTimestamp() + Ticks(_settings.UpkeepInterval);
                     await PullAsync(link, hello);
+                    exchanged = hello.Log;
                 }
             }
             catch (OperationCanceledException)
