@@ -438,11 +438,15 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _ => EntryState.Decode(row.Body).Stamp.Clock,
     };
 
-    /// <summary>Exchanges digests with one peer: soon when it holds what no log will bring, else at every upkeep.</summary>
+    /// <summary>
+    /// Exchanges digests with one peer: soon when it holds what no log will bring, or began a new log (an older copy of it may have
+    /// written under numbers that were used), else at every upkeep.
+    /// </summary>
     private async Task ExchangeAsync(IReplicaLink link)
     {
         var next = _time.GetTimestamp();
         var (rows, arrivedAt) = (0L, next);
+        LogId? exchanged = null;
         while (!_stopping.IsCancellationRequested)
         {
             try
@@ -453,13 +457,16 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                     (rows, arrivedAt) = (held, _time.GetTimestamp());
                 }
 
-                // While the peers' pumps bring what this node missed, an exchange would bring the same rows once more from each of them.
-                var arriving = _time.GetElapsedTime(arrivedAt) < ArrivalPause && IsBehind();
+                // While the peers' pumps bring what this node missed, an exchange would bring the same rows once more from each of
+                // them; but it is put off for one interval at most.
+                var now = _time.GetTimestamp();
+                var arriving = _time.GetElapsedTime(arrivedAt) < ArrivalPause && now < next + Ticks(_settings.UpkeepInterval) && IsBehind();
                 if (_session.Hellos.TryGetValue(link.Address, out var hello) && hello.Readable
-                    && (HoldsOrphans(hello) || IsStale || (!arriving && _time.GetTimestamp() >= next)))
+                    && ((exchanged is { } known && known != hello.Log) || HoldsOrphans(hello) || IsStale || (!arriving && now >= next)))
                 {
                     next = _time.GetTimestamp() + Ticks(_settings.UpkeepInterval);
                     await PullAsync(link, hello);
+                    exchanged = hello.Log;
                 }
             }
             catch (OperationCanceledException)

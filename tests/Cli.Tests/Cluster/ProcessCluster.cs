@@ -48,7 +48,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public ClusterNode this[int number] => _nodes[number];
 
     /// <summary>Starts a cluster and waits until every node counts every other.</summary>
-    public static async Task<ProcessCluster> StartAsync(int nodes = 3, int writes = 2, int timeoutMilliseconds = 2_000, bool fakeClocks = false)
+    public static async Task<ProcessCluster> StartAsync(int nodes = 3, int writes = 2, int timeoutMilliseconds = 10_000, bool fakeClocks = false)
     {
         var cluster = new ProcessCluster(nodes, writes, TimeSpan.FromMilliseconds(timeoutMilliseconds), fakeClocks);
         try
