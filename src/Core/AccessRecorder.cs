@@ -13,7 +13,6 @@ internal sealed class AccessRecorder : IAsyncDisposable
     private const int MemoriesInBatch = 200;
 
     private readonly CommandWriter _writer;
-    private readonly LogId _log;
     private readonly Lifetimes _lifetimes;
     private readonly TimeProvider _time;
     private readonly TimeSpan _interval;
@@ -22,10 +21,9 @@ internal sealed class AccessRecorder : IAsyncDisposable
     private readonly Task _loop;
     private Dictionary<string, Touch> _waiting = new(StringComparer.Ordinal);
 
-    public AccessRecorder(CommandWriter writer, LogId log, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
+    public AccessRecorder(CommandWriter writer, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
     {
         _writer = writer;
-        _log = log;
         _lifetimes = settings.Lifetimes;
         _time = time;
         _interval = settings.TouchInterval;
@@ -120,7 +118,7 @@ internal sealed class AccessRecorder : IAsyncDisposable
                 continue;
             }
 
-            var key = EntryBodies.AccessKey(id, _log);
+            var key = EntryBodies.AccessKey(id, session.Position.Log);
             var held = await session.FindEntryAsync(key) is { } entry ? EntryBodies.Access(entry.Body).Count : 0;
             var body = new AccessBody(Math.Min(held + touch.Count, MemoryLimits.MaxAccessCount), touch.At.Nanoseconds);
             await session.PutAsync(new EntryState(key, id, null, Live: true, session.NextStamp(), EntryBodies.Encode(body)));

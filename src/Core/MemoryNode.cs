@@ -30,7 +30,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         _writer = writer;
         _settings = settings;
         _time = time;
-        _accesses = new(writer, store.Log, settings, time, scheduler);
+        _accesses = new(writer, settings, time, scheduler);
         _replicas = replicas;
     }
 

@@ -25,4 +25,7 @@ public sealed partial class NodeHost
 
     [LoggerMessage(2007, LogLevel.Warning, "The shutdown grace is over before every peer holds what this node wrote; it goes on when the node is back")]
     private partial void LogUnflushed();
+
+    [LoggerMessage(2008, LogLevel.Information, "A connection did not close cleanly")]
+    private partial void LogCloseFailed(Exception exception);
 }

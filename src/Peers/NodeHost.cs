@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -242,9 +243,20 @@ public sealed partial class NodeHost : IAsyncDisposable
         await FlushPeersAsync(started);
 
         // What is left of the grace is for answers that are still on their way out.
-        await _application.StopAsync(grace.Token);
-        await _application.DisposeAsync();
-        await DisposeAsync(_service);
+        try
+        {
+            await _application.StopAsync(grace.Token);
+            await _application.DisposeAsync();
+        }
+        catch (Exception exception) when (exception is SocketException or IOException)
+        {
+            // A client that leaves in the very moment in which its connection is closed; nothing waits for it any more.
+            LogCloseFailed(exception);
+        }
+        finally
+        {
+            await DisposeAsync(_service);
+        }
     }
 
     /// <summary>What this node wrote goes to the peers that answer before it leaves, for as long as the grace allows.</summary>

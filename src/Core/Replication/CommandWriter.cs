@@ -4,7 +4,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Core.Replication;
 
 /// <summary>What a decision gave, and the range of its mutations in the log; none when <paramref name="Last"/> is below <paramref name="First"/>.</summary>
-public sealed record Decided<T>(T Value, long First, long Last);
+public sealed record Decided<T>(T Value, LogId Log, long First, long Last);
 
 /// <summary>
 /// The one writer of a store. It takes all commands that wait, runs them in order in one transaction, each on the state that the
@@ -288,7 +288,7 @@ public sealed class CommandWriter : IAsyncDisposable
             {
                 var first = session.Head.Sequence + 1;
                 var value = await decide(session);
-                _result = new(value, first, session.Head.Sequence);
+                _result = new(value, session.Position.Log, first, session.Head.Sequence);
             }
             catch (Exception exception) when (!IsOfStore(exception))
             {

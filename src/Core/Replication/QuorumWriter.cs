@@ -158,12 +158,12 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
 
     /// <summary>Waits until <paramref name="needed"/> nodes hold the rows from first to last, it can no longer happen, or the time is over.</summary>
     /// <param name="needed">Nodes, this one included; more than there are is cut to all.</param>
-    public async Task<QuorumOutcome> WaitAsync(long first, long last, int needed, TimeSpan timeout)
+    public async Task<QuorumOutcome> WaitAsync(LogId log, long first, long last, int needed, TimeSpan timeout)
     {
         Waiter waiter;
         lock (_gate)
         {
-            waiter = new(first, last, Math.Min(needed, _peers.Count + 1), _numbers++);
+            waiter = new(log, first, last, Math.Min(needed, _peers.Count + 1), _numbers++);
             if (Judge(waiter) is { } known)
             {
                 return known;
@@ -214,7 +214,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         var got = 1;
         foreach (var peer in _peers.Values)
         {
-            if (peer.Held.Covers(waiter.First, waiter.Last))
+            if (waiter.Log == _log && peer.Held.Covers(waiter.First, waiter.Last))
             {
                 got++;
             }
@@ -230,6 +230,12 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         if (got >= waiter.Needed)
         {
             return new(got, waiter.Needed, null);
+        }
+
+        // What stands in a log that this node writes no more is logged again in the new one; nobody answers for the old numbers.
+        if (waiter.Log != _log)
+        {
+            return null;
         }
 
         // One delete is enough: it will reach all the others too.
@@ -268,8 +274,10 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         public SortedSet<long> Overruled { get; } = [];
     }
 
-    private sealed class Waiter(long first, long last, int needed, long number)
+    private sealed class Waiter(LogId log, long first, long last, int needed, long number)
     {
+        public LogId Log => log;
+
         public long First => first;
 
         public long Last => last;

@@ -82,7 +82,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _quorum = new(store.Log, time);
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session, this);
-        _compared = links.Count == 0 ? Task.CompletedTask : Task.WhenAny(_session.Compared, Task.Delay(FirstComparison, time, _stopping.Token));
+        _compared = links.Count == 0 ? Task.CompletedTask : CompareAsync();
         Writer = new(writer, _quorum, _session, settings, time, _compared);
         var feed = new MutationFeed(store.Log, head.Sequence);
         writer.Committed = (log, changes) =>
@@ -281,6 +281,26 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         catch (Exception exception) when (exception is LinkException or MemoryException or OperationCanceledException)
         {
             return false;
+        }
+    }
+
+    /// <summary>
+    /// Ends with the first comparison with a peer. A node that nobody answers begins a new log before it writes: this store may be
+    /// an older copy, and then the numbers that its log would go on with have named other rows.
+    /// </summary>
+    private async Task CompareAsync()
+    {
+        try
+        {
+            await _session.Compared.WaitAsync(FirstComparison, _time, _stopping.Token);
+        }
+        catch (TimeoutException)
+        {
+            await _writer.RenewLogAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // The node stops; its writer says so to whoever still asks.
         }
     }
 

@@ -34,7 +34,7 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
         }
 
         var started = time.GetTimestamp();
-        var outcome = await quorum.WaitAsync(decided.First, decided.Last, needed, settings.Timeout);
+        var outcome = await quorum.WaitAsync(decided.Log, decided.First, decided.Last, needed, settings.Timeout);
         Instruments.QuorumSeconds.Record(time.GetElapsedTime(started).TotalSeconds);
         return outcome.IsMet
             ? (decided.Value, outcome)
