@@ -81,6 +81,7 @@ public sealed class QuorumApiTests
 
         await cluster.StartAsync(1);
         await cluster.StartAsync(2);
+        await Eventually.HoldsAsync("a peer is up again", () => Task.FromResult(cluster[0].Cluster().Peers.Any(static peer => peer.IsUp)));
         var again = await cluster.StoreAsync(0, "two down", ("Idempotency-Key", "k"));
         Assert.Equal(id, (string?)again.Is(201).Json["id"]);
         await Eventually.HoldsAsync("the refused write is everywhere", async () => (await cluster.GetAsync(2, $"/api/v1/memories/{id}")).Status == 200);

@@ -132,6 +132,8 @@ public sealed class PeerPump(
         await session.HeardAsync(link.Address, hello, time.GetElapsedTime(sent));
         var log = feed.Head.Log;
         var held = hello.Vector.GetValueOrDefault(log) ?? AppliedSet.None;
+        // It counts before it is shown as up: who sees it up may write at once.
+        quorum.Connected(link.Address, log, held);
         lock (_gate)
         {
             _hello = hello;
@@ -141,8 +143,6 @@ public sealed class PeerPump(
         }
 
         Volatile.Write(ref _refusal, null);
-
-        quorum.Connected(link.Address, log, held);
     }
 
     /// <summary>Ships until a call fails.</summary>

@@ -145,6 +145,7 @@ public sealed class RejoinTests
         await cluster[2].StopAsync();
         await cluster[0].FillAsync("gap", rows);
         await cluster[1].StopAsync();
+        await Eventually.HoldsAsync("nobody is heard any more", async () => await ProcessCluster.HeardAsync(cluster[0]) == 0);
         cluster.Link(0, 2).DelayMilliseconds = 500;
         cluster.Link(2, 0).DelayMilliseconds = 500;
         await cluster[2].StartAsync();
