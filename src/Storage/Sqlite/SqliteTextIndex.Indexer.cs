@@ -23,7 +23,7 @@ internal sealed partial class SqliteTextIndex
     private const int RowsPerCheckpoint = 16_000;
     private const int LoadRows = 10_000;
 
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan IdleBeforeCheckpoint = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
