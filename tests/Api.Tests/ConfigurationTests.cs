@@ -134,6 +134,7 @@ public sealed class ConfigurationTests : IDisposable
         { new() { TlsCertificatePath = "/nowhere/cert.pem", TlsKeyPath = "/nowhere/key.pem" }, "/nowhere/cert.pem" },
         { new() { ShutdownGrace = TimeSpan.FromHours(2) }, "OM_SHUTDOWN_GRACE_SECS" },
         { new() { GcInterval = TimeSpan.Zero }, "OM_GC_INTERVAL_SECS" },
+        { new() { RetainedLogRows = 999 }, "OM_RETAINED_LOG_ROWS" },
         { new() { ApiKey = "" }, "api_key" },
         { new() { DefaultNamespace = "a b" }, "OM_DEFAULT_NAMESPACE" },
         { new() { AgentId = "a b" }, "OM_AGENT_ID" },

@@ -262,6 +262,89 @@ public abstract class LinkCompliance
     }
 
     [Fact]
+    public async Task A_node_restored_from_an_old_copy_that_writes_alone_reuses_no_number()
+    {
+        await using var set = await SetAsync(3);
+        await StoreAsync(set[1], "kept", 10);
+        await set.ConvergedAsync();
+        await set.StopAsync(1);
+        Save(1);
+        await set.StartAsync(1);
+        var before = await StoreAsync(set[1], "after the copy", 20);
+        await set.ConvergedAsync();
+        await set.StopAsync(0);
+        await set.StopAsync(1);
+        await set.StopAsync(2);
+        Restore(1);
+        await set.StartAsync(1);
+        var alone = await StoreAsync(set[1], "alone", 40);
+        Assert.Empty(before.Intersect(alone));
+        await set.StartAsync(0);
+        await set.StartAsync(2);
+        await set.ConvergedAsync();
+        Assert.Equal("70 70 70", $"{(await set[0].StatisticsAsync()).Total} {(await set[1].StatisticsAsync()).Total} {(await set[2].StatisticsAsync()).Total}");
+
+        static async Task<List<LogPosition>> StoreAsync(MemoryNode node, string what, int count)
+        {
+            var positions = new List<LogPosition>();
+            for (var index = 0; index < count; index++)
+            {
+                positions.Add((await node.StoreAsync(Draft($"{what} {index}"), Alice with { Quorum = "1" })).Position);
+            }
+
+            return positions;
+        }
+    }
+
+    [Fact]
+    public async Task A_log_keeps_what_one_node_lacks_and_no_more()
+    {
+        await using var set = await SetAsync(3, static settings => settings with { UpkeepInterval = TimeSpan.FromMilliseconds(50) });
+        await set[0].StoreAsync(Draft("everywhere"), Alice);
+        await Eventually.HoldsAsync("what every node holds has left the log", async () => (await set[0].Store.ReadLogAsync(0, 10, 1_000)).Count == 0);
+        await set.StopAsync(2);
+
+        // Many rounds of upkeep: the log waits for the node that is away.
+        for (var index = 0; index < 20; index++)
+        {
+            await set[0].StoreAsync(Draft($"t{index}"), Alice);
+            await Task.Delay(20);
+        }
+
+        Assert.Equal(20, (await set[0].Store.ReadLogAsync(0, 100, int.MaxValue)).Count);
+        await set.StartAsync(2);
+        await set.ConvergedAsync();
+        await Eventually.HoldsAsync("what every node holds has left the log", async () => (await set[0].Store.ReadLogAsync(0, 10, 1_000)).Count == 0);
+    }
+
+    [Fact]
+    public async Task A_node_behind_the_retained_log_gets_the_rest_by_digest_exchange()
+    {
+        await using var set = await SetAsync(3, static settings => settings with { UpkeepInterval = TimeSpan.FromMilliseconds(50), RetainedLogRows = 10 });
+        var gone = await set[0].StoreAsync(Draft("gone"), Alice);
+        await set.ConvergedAsync();
+        await set.StopAsync(2);
+        await set[0].DeleteAsync(gone.Memory.Id, Alice);
+        for (var index = 0; index < 100; index++)
+        {
+            await set[0].StoreAsync(Draft($"t{index}"), Alice);
+        }
+
+        await Eventually.HoldsAsync("the log is trimmed", async () => (await set[0].Store.ReadLogAsync(0, 100, int.MaxValue)).Count == 10);
+        await set.StartAsync(2);
+
+        // New writes count on it at once, while the rest is still to come.
+        await set.StopAsync(1);
+        await set[0].StoreAsync(Draft("after"), Alice);
+        await set.StartAsync(1);
+        await set.ConvergedAsync();
+        Assert.Equal(101, (await set[2].StatisticsAsync()).Total);
+        await Assert.ThrowsAsync<MemoryException>(() => set[2].GetAsync(gone.Memory.Id));
+        await Eventually.HoldsAsync("the peers know that it lacks nothing", () => Task.FromResult(set[0].Cluster().Peers.All(static peer => peer.BehindRows == 0)));
+        await Eventually.HoldsAsync("what every node holds has left the log", async () => (await set[0].Store.ReadLogAsync(0, 10, 1_000)).Count == 0);
+    }
+
+    [Fact]
     public async Task Links_that_lose_answers_and_break_end_in_equal_nodes()
     {
         await using var set = await SetAsync(3);

@@ -550,6 +550,41 @@ public abstract class StoreCompliance
     }
 
     [Fact]
+    public async Task A_trimmed_log_goes_on_where_it_was()
+    {
+        var name = NewName();
+        var links = new States(new Random(1)).Mutations(300).Where(static row => row.Kind == MutationKind.Link).Select(static row => EntryState.Decode(row.Body)).ToList();
+        for (var run = 0; run < 2; run++)
+        {
+            await using var store = await OpenAsync(name, "test");
+            await using var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, TimeProvider.System, new Random(1));
+            var head = (await store.ReadHeadAsync()).Sequence;
+            Assert.Equal(10 * run, head);
+            await writer.RunAsync(async session =>
+            {
+                foreach (var link in links.Take(10))
+                {
+                    await session.PutAsync(link);
+                }
+
+                return 0;
+            });
+            foreach (var (through, left) in new[] { (head + 7, new[] { head + 8, head + 9, head + 10 }), (head + 10, []) })
+            {
+                await writer.RunAsync(session =>
+                {
+                    session.TrimLog(new(store.Log, through));
+                    return ValueTask.FromResult(0);
+                });
+                Assert.Equal(left, (await store.ReadLogAsync(0, 100, int.MaxValue)).Select(static mutation => mutation.Position.Sequence));
+            }
+
+            Assert.Equal(head + 10, (await store.ReadHeadAsync()).Sequence);
+            Assert.Empty((await store.VerifyAsync()).Differences);
+        }
+    }
+
+    [Fact]
     public async Task Two_ids_of_one_title_are_shown_as_one_and_commands_reach_both()
     {
         await using var a = await NodeAsync(nodeId: "a");

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
@@ -75,6 +77,24 @@ public sealed class PeerLinksTests : IDisposable
             QuorumClientCertificatePath = certificate,
             QuorumClientKeyPath = key,
         };
+        var versions = new ConcurrentDictionary<string, int>();
+        using var requests = new MeterListener();
+        requests.InstrumentPublished = static (instrument, listener) =>
+        {
+            if (instrument.Name == "http.client.request.duration")
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        requests.SetMeasurementEventCallback<double>((_, _, tags, _) =>
+        {
+            var told = tags.ToArray().ToDictionary(static tag => tag.Key, static tag => tag.Value);
+            if (told.GetValueOrDefault("server.port") is int port && port == options.QuorumPeers[0].Port && told.GetValueOrDefault("network.protocol.version") is string version)
+            {
+                versions.AddOrUpdate(version, 1, static (_, count) => count + 1);
+            }
+        });
+        requests.Start();
         foreach (var (authority, works) in ((string?, bool)[])[(certificate, true), (other, false), (null, false)])
         {
             using var links = new PeerLinks(options with { QuorumCaCertificatePath = authority }, TimeProvider.System);
@@ -88,6 +108,7 @@ public sealed class PeerLinksTests : IDisposable
             }
         }
 
+        Assert.Equal("2", Assert.Single(versions).Key);
         await File.WriteAllTextAsync(other, "no certificate");
         Assert.Contains("--quorum-ca-cert", Assert.Throws<InvalidOptionException>(() => new PeerLinks(options with { QuorumCaCertificatePath = other }, TimeProvider.System)).Message);
     }

@@ -39,6 +39,7 @@ public static class ConfigurationLoader
             QuorumPeers = settings.Texts("OM_QUORUM_PEERS", "quorum.peers") is { Count: > 0 } peers ? NodeOptions.ParsePeers(peers) : standard.QuorumPeers,
             QuorumWrites = (int?)Clamped(settings.Integer("OM_QUORUM_WRITES", "quorum.writes")),
             QuorumTimeout = TimeSpan.FromMilliseconds(Clamped(settings.Integer("OM_QUORUM_TIMEOUT_MS", "quorum.timeout_ms")) ?? standard.QuorumTimeout.TotalMilliseconds),
+            RetainedLogRows = settings.Integer("OM_RETAINED_LOG_ROWS", "quorum.retained_log_rows") ?? standard.RetainedLogRows,
             QuorumClientCertificatePath = Expanded(sources, settings.Text("OM_QUORUM_CLIENT_CERT", "quorum.client_cert")),
             QuorumClientKeyPath = Expanded(sources, settings.Text("OM_QUORUM_CLIENT_KEY", "quorum.client_key")),
             QuorumCaCertificatePath = Expanded(sources, settings.Text("OM_QUORUM_CA_CERT", "quorum.ca_cert")),

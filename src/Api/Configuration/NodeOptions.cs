@@ -48,6 +48,9 @@ public sealed record NodeOptions
     /// <summary>How long a write waits for its quorum; a millisecond to ten minutes.</summary>
     public TimeSpan QuorumTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>Rows of this node's log that are kept for a peer that is away, about 100 bytes each; one away for longer gets the rest by digest exchange. 1,000 or more.</summary>
+    public long RetainedLogRows { get; init; } = 2_000_000;
+
     /// <summary>PEM file with the certificate that this node shows to its peers. Needs <see cref="QuorumClientKeyPath"/>.</summary>
     public string? QuorumClientCertificatePath { get; init; }
 
@@ -85,7 +88,7 @@ public sealed record NodeOptions
         Lifetimes = Lifetimes,
         ArchiveOnGc = ArchiveOnGc,
         Scoring = Scoring,
-        ReplicaSet = new(QuorumPeers.Count, QuorumWrites, QuorumTimeout),
+        ReplicaSet = new(QuorumPeers.Count, QuorumWrites, QuorumTimeout) { RetainedLogRows = RetainedLogRows },
     };
 
     /// <summary>Addresses from comma lists.</summary>
@@ -130,6 +133,7 @@ public sealed record NodeOptions
         Require(
             QuorumTimeout >= TimeSpan.FromMilliseconds(1) && QuorumTimeout <= TimeSpan.FromMinutes(10),
             "the quorum timeout must be between 1 and 600000 milliseconds: set --quorum-timeout-ms or OM_QUORUM_TIMEOUT_MS");
+        Require(RetainedLogRows >= 1_000, $"retained_log_rows must be 1000 or more, not {RetainedLogRows}: set quorum.retained_log_rows or OM_RETAINED_LOG_ROWS");
         Require(
             QuorumClientCertificatePath is null == QuorumClientKeyPath is null,
             QuorumClientKeyPath is null

@@ -24,7 +24,7 @@ public interface IMemoryStore : IAsyncDisposable
 
     ValueTask<IStoreTransaction> BeginAsync();
 
-    /// <summary>Draws a new incarnation: the log begins anew at 1. No transaction is open.</summary>
+    /// <summary>Draws a new incarnation: the log begins anew at 1, the rows of the old one are gone. No transaction is open.</summary>
     ValueTask RenewLogAsync();
 
     /// <summary>A memory as readers see it, with what is replicated of it; null when the id is not held or deleted.</summary>
@@ -171,6 +171,9 @@ public sealed record ChangeSet
 
     /// <summary>Null: as they were.</summary>
     public Floors? Floors { get; init; }
+
+    /// <summary>Rows of the own log up to this number are taken out; null: none.</summary>
+    public long? LogTrimmedThrough { get; init; }
 
     /// <summary>Forget what was known to be held of other logs, before <see cref="Vector"/> is written.</summary>
     public bool ForgetVector { get; init; }

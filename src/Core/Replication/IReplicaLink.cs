@@ -49,6 +49,7 @@ public sealed class LinkException(string message, bool isDown, Exception? inner 
 /// <param name="Readable">False until it has compared floors: it may be an old copy that still holds what was deleted.</param>
 /// <param name="Floor">The clock below which it holds every log of the set without a gap.</param>
 /// <param name="CommonFloor">The lowest floor of all nodes, as it knows it: below it deletes may be forgotten.</param>
+/// <param name="LogStart">The first number that the log still brings; what is below it comes by digest exchange.</param>
 public sealed record PeerHello(
     LogId Log,
     long HeadSequence,
@@ -61,7 +62,8 @@ public sealed record PeerHello(
     bool Readable,
     long Floor,
     long CommonFloor,
-    IReadOnlyDictionary<LogId, AppliedSet> Vector);
+    IReadOnlyDictionary<LogId, AppliedSet> Vector,
+    long LogStart = 1);
 
 /// <param name="Digests">Over the live rows of every bucket, and over the tombstones.</param>
 public sealed record DigestSnapshot(IReadOnlyDictionary<DigestKey, Digest> Digests, IReadOnlyDictionary<LogId, AppliedSet> Vector);

@@ -49,6 +49,7 @@ public static class LinkCodec
         writer.WriteLong(hello.Floor);
         writer.WriteLong(hello.CommonFloor);
         Write(ref writer, hello.Vector);
+        writer.WriteLong(hello.LogStart);
         return writer.Detach();
     }
 
@@ -77,10 +78,12 @@ public static class LinkCodec
         var bits = reader.ReadByte();
         var floor = ReadSequence(reader.ReadLong());
         var commonFloor = ReadSequence(reader.ReadLong());
+        var vector = ReadVector(ref reader);
+        var logStart = ReadSequence(reader.ReadLong());
 
-        // A newer version may say more behind the vector.
+        // A newer version may say more behind this.
         return new(
-            log, head, clock, unixMilliseconds, nodes, quorumWrites, members, (bits & RecoveringBit) != 0, (bits & ReadableBit) != 0, floor, commonFloor, ReadVector(ref reader));
+            log, head, clock, unixMilliseconds, nodes, quorumWrites, members, (bits & RecoveringBit) != 0, (bits & ReadableBit) != 0, floor, commonFloor, vector, logStart);
     }
 
     /// <summary>Bodies are copied as they are.</summary>

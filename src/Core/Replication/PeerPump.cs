@@ -45,6 +45,7 @@ public sealed class PeerPump(
 
     private readonly Lock _gate = new();
     private AppliedSet _held = AppliedSet.None;
+    private LogId _heldLog;
     private PeerHello? _hello;
     private Timestamp? _lastHeardAt;
     private string? _problem = "not heard of yet";
@@ -61,10 +62,19 @@ public sealed class PeerPump(
             lock (_gate)
             {
                 var head = feed.Head.Sequence;
-                var behind = Math.Max(0, head - _held.Through - _held.Above.Sum(static range => range.Last - range.First + 1));
+                var behind = Math.Max(0, head - _held.Count);
                 var seconds = behind == 0 || _oldestUnheldSince == 0 ? 0 : time.GetElapsedTime(_oldestUnheldSince).TotalSeconds;
                 return new(link.Address, _hello?.Log.Node, _problem is null, _problem, behind, seconds, _lastHeardAt, _hello);
             }
+        }
+    }
+
+    /// <summary>The number up to which the peer holds every row of a log of this node, as far as it told since this pump runs.</summary>
+    public long HeldThrough(LogId log)
+    {
+        lock (_gate)
+        {
+            return log == _heldLog ? _held.Through : 0;
         }
     }
 
@@ -137,7 +147,7 @@ public sealed class PeerPump(
         lock (_gate)
         {
             _hello = hello;
-            _held = held;
+            (_heldLog, _held) = (log, held);
             _lastHeardAt = Timestamp.Now(time);
             _problem = null;
         }
@@ -258,6 +268,9 @@ public sealed class PeerPump(
             {
                 _hello = hello;
                 _lastHeardAt = Timestamp.Now(time);
+
+                // What came to the peer by digest exchange is not acknowledged; the peer tells of it here.
+                _held = _held.With(hello.Vector.GetValueOrDefault(_heldLog) ?? AppliedSet.None);
             }
         }
     }
@@ -358,7 +371,7 @@ public sealed class PeerPump(
     {
         lock (_gate)
         {
-            if (first.Log == feed.Head.Log)
+            if (first.Log == _heldLog)
             {
                 _held = _held.With(first.Sequence, last);
             }

@@ -9,6 +9,9 @@ public interface IReplicaCondition
 
     Floors Floors { get; }
 
+    /// <summary>The first number that the own log still brings.</summary>
+    long LogStart { get; }
+
     void Heard(string address, PeerHello hello);
 }
 
@@ -82,7 +85,8 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
             condition.IsReadable,
             condition.Floors.Own,
             condition.Floors.Common,
-            vector);
+            vector,
+            condition.LogStart);
     }
 
     /// <summary>Answers a greeting.</summary>

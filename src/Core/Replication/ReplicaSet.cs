@@ -22,6 +22,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 {
     private const int CollectedRows = 500;
     private const int DroppedRows = 500;
+    private const int TrimmedRows = 10_000;
 
     private static readonly TimeSpan ExchangeCheck = TimeSpan.FromMilliseconds(250);
 
@@ -49,6 +50,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Dictionary<LogId, AppliedSet> _vector;
     private Floors _floors;
+    private LogPosition _logStart;
     private bool _recovering;
     private bool _readable;
     private bool _rejoining;
@@ -63,7 +65,8 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         Random random,
         StoreHead head,
         IReadOnlyDictionary<LogId, AppliedSet> vector,
-        Floors floors)
+        Floors floors,
+        LogPosition logStart)
     {
         _store = store;
         _writer = writer;
@@ -72,6 +75,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _time = time;
         _vector = new(vector);
         _floors = floors;
+        _logStart = logStart;
         _startedEmpty = vector.Count == 0;
         _recovering = links.Count > 0;
         _readable = links.Count == 0;
@@ -139,14 +143,39 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         }
     }
 
+    public long LogStart
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _logStart.Log == _store.Log ? _logStart.Sequence : 1;
+            }
+        }
+    }
+
     /// <summary>Why this node should get no traffic; null when it should.</summary>
     public string? Problem =>
         _session.IsClockAhead ? $"the clock is {_session.Ahead.TotalSeconds:F0} s ahead of the peers'"
         : _pumps.Select(static pump => pump.Refusal).FirstOrDefault(static refusal => refusal is not null);
 
     public static async Task<ReplicaSet> StartAsync(
-        IMemoryStore store, CommandWriter writer, IReadOnlyList<IReplicaLink> links, ReplicaSetSettings settings, TimeProvider time, Random random) =>
-        new(store, writer, links, settings with { Peers = links.Count }, time, random, await store.ReadHeadAsync(), await store.ReadVectorAsync(), await store.ReadFloorsAsync());
+        IMemoryStore store, CommandWriter writer, IReadOnlyList<IReplicaLink> links, ReplicaSetSettings settings, TimeProvider time, Random random)
+    {
+        var head = await store.ReadHeadAsync();
+        var first = await store.ReadLogAsync(0, 1, 1);
+        return new(
+            store,
+            writer,
+            links,
+            settings with { Peers = links.Count },
+            time,
+            random,
+            head,
+            await store.ReadVectorAsync(),
+            await store.ReadFloorsAsync(),
+            first.Count > 0 ? first[0].Position : new(store.Log, head.Sequence + 1));
+    }
 
     /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time. Writes wait for it by themselves.</summary>
     public Task WaitForFirstComparisonAsync() => _compared;
@@ -331,7 +360,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         }
     }
 
-    /// <summary>Advances the floors, forgets deletes that every node knows, tries dead letters again.</summary>
+    /// <summary>Advances the floors, forgets deletes and log rows that every node has, tries dead letters again.</summary>
     private async Task UpkeepAsync()
     {
         while (true)
@@ -342,6 +371,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 await Replica.RetryAsync(_store);
                 await AdvanceFloorsAsync();
                 await CollectTombstonesAsync();
+                await TrimLogAsync();
             }
             catch (OperationCanceledException)
             {
@@ -409,6 +439,26 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
                 return ValueTask.FromResult(0);
             });
+        }
+    }
+
+    private async Task TrimLogAsync()
+    {
+        var log = _store.Log;
+        var head = (await _store.ReadHeadAsync()).Sequence;
+        var through = Math.Max(_pumps.Select(pump => pump.HeldThrough(log)).Append(head).Min(), head - _settings.RetainedLogRows);
+        for (var start = LogStart; start <= through; start += TrimmedRows)
+        {
+            var end = new LogPosition(log, Math.Min(through, start + TrimmedRows - 1));
+            await _writer.RunAsync(session =>
+            {
+                session.TrimLog(end);
+                return ValueTask.FromResult(0);
+            });
+            lock (_gate)
+            {
+                _logStart = end with { Sequence = end.Sequence + 1 };
+            }
         }
     }
 
@@ -506,7 +556,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     {
         lock (_gate)
         {
-            return _vector.Values.Sum(static held => held.Through + held.Above.Sum(static range => range.Last - range.First + 1));
+            return _vector.Values.Sum(static held => held.Count);
         }
     }
 
@@ -588,14 +638,16 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
 
-    /// <summary>The peer holds rows of a log that nobody who answers writes.</summary>
+    /// <summary>The peer holds rows that no log brings: of a log that nobody who answers writes, or from before the start of its own.</summary>
     private bool HoldsOrphans(PeerHello hello)
     {
         var written = _session.Hellos.Values.Select(static known => known.Log).Append(_store.Log).ToHashSet();
         lock (_gate)
         {
-            return hello.Vector.Any(pair => !written.Contains(pair.Key) && !(_vector.GetValueOrDefault(pair.Key) ?? AppliedSet.None).Covers(1, pair.Value.Through));
+            return !Holds(hello.Log, hello.LogStart - 1) || hello.Vector.Any(pair => !written.Contains(pair.Key) && !Holds(pair.Key, pair.Value.Through));
         }
+
+        bool Holds(LogId log, long through) => (_vector.GetValueOrDefault(log) ?? AppliedSet.None).Covers(1, through);
     }
 
     private void Synchronised(string address)

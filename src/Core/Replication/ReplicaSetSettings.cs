@@ -14,6 +14,9 @@ public sealed record ReplicaSetSettings(int Peers, int? RequestedWrites, TimeSpa
     /// <summary>How often floors are advanced, tombstones collected, dead letters tried again and digests compared.</summary>
     public TimeSpan UpkeepInterval { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>Rows of the own log that are kept for peers that lack them; one that lacks older ones gets them by digest exchange. At least 1.</summary>
+    public long RetainedLogRows { get; init; } = 2_000_000;
+
     /// <summary>N.</summary>
     public int Nodes => Peers + 1;
 

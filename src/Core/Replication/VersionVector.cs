@@ -9,6 +9,9 @@ public sealed record AppliedSet(long Through, IReadOnlyList<(long First, long La
 {
     public static AppliedSet None { get; } = new(0, []);
 
+    /// <summary>How many numbers are in the set.</summary>
+    public long Count => Through + Above.Sum(static range => range.Last - range.First + 1);
+
     public bool Contains(long sequence) =>
         sequence <= Through || Above.Any(range => sequence >= range.First && sequence <= range.Last);
 

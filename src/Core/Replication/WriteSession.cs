@@ -21,6 +21,7 @@ public sealed class WriteSession
     private readonly List<LogPosition> _resolved = [];
     private readonly List<string> _collected = [];
     private Floors? _floors;
+    private long? _logTrimmedThrough;
     private bool _forgetVector;
     private readonly Stack<Action> _undo = [];
     private StoreHead _head;
@@ -49,7 +50,7 @@ public sealed class WriteSession
     internal bool RenewalRequested { get; private set; }
 
     internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0 || _joined
-        || _resolved.Count > 0 || _collected.Count > 0 || _floors is not null || _forgetVector;
+        || _resolved.Count > 0 || _collected.Count > 0 || _floors is not null || _logTrimmedThrough is not null || _forgetVector;
 
     /// <summary>Ids are drawn where they are decided, from the chance that the engine was given.</summary>
     public string NewId()
@@ -187,6 +188,17 @@ public sealed class WriteSession
         _undo.Push(() => _floors = before);
     }
 
+    /// <summary>Takes rows of the own log out that no peer will ask for.</summary>
+    public void TrimLog(LogPosition through)
+    {
+        if (through.Log == _log)
+        {
+            var before = _logTrimmedThrough;
+            _logTrimmedThrough = through.Sequence;
+            _undo.Push(() => _logTrimmedThrough = before);
+        }
+    }
+
     /// <summary>Takes a row out without a trace, as if it had never come: only for a store that rejoins as empty.</summary>
     public async ValueTask DropAsync(RowKey key)
     {
@@ -311,6 +323,7 @@ public sealed class WriteSession
             CollectedTombstones = _collected,
             DroppedEntries = dropped,
             Floors = _floors,
+            LogTrimmedThrough = _logTrimmedThrough,
             ForgetVector = _forgetVector,
         };
     }

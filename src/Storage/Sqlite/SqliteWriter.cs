@@ -33,6 +33,7 @@ internal sealed class SqliteWriter
     private readonly SqliteStatement _putTombstone;
     private readonly SqliteStatement _putEntry;
     private readonly SqliteStatement _appendLog;
+    private readonly SqliteStatement _trimLog;
     private readonly SqliteStatement _putApplied;
     private readonly SqliteStatement _putDigest;
     private readonly SqliteStatement _putDeadLetter;
@@ -81,6 +82,7 @@ internal sealed class SqliteWriter
         _putTombstone = database.Prepare("insert or replace into tombstone(id, namespace, clock, hash, body) values (?1, ?2, ?3, ?4, ?5)");
         _putEntry = database.Prepare("insert or replace into entry(kind, key, owner, target, live, clock, hash, body) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
         _appendLog = database.Prepare("insert into mutation_log(set_id, incarnation, seq, clock, epoch, kind, key, idempotency_key) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        _trimLog = database.Prepare("delete from mutation_log where set_id = ?1 and incarnation = ?2 and seq <= ?3");
         _putApplied = database.Prepare("insert or replace into vector(set_id, node, incarnation, applied, ranges) values (?1, ?2, ?3, ?4, ?5)");
         _putDigest = database.Prepare("insert or replace into digest(set_id, namespace, bucket, rows, hash) values (?1, ?2, ?3, ?4, ?5)");
         _putDeadLetter = database.Prepare("""
@@ -107,6 +109,8 @@ internal sealed class SqliteWriter
         using var update = _database.Prepare("update meta set value = ?1 where key = 'incarnation'");
         update.Bind(1, FormatIncarnation(log)).Run();
         Log = log;
+        using var forget = _database.Prepare("delete from mutation_log where set_id = ?1 and incarnation <> ?2");
+        forget.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(log)).Run();
     }
 
     /// <exception cref="MemoryException">The store cannot be written now.</exception>
@@ -152,6 +156,11 @@ internal sealed class SqliteWriter
         {
             _appendLog.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(Log)).Bind(3, row.Sequence).Bind(4, row.Clock).Bind(5, row.Epoch)
                 .Bind(6, (long)row.Kind).Bind(7, row.Key).Bind(8, row.IdempotencyKey).Run();
+        }
+
+        if (changes.LogTrimmedThrough is { } through)
+        {
+            _trimLog.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(Log)).Bind(3, through).Run();
         }
 
         if (changes.ForgetVector)

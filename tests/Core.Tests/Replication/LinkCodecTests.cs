@@ -14,7 +14,7 @@ public sealed class LinkCodecTests
         [B] = AppliedSet.None,
     };
 
-    private static readonly PeerHello Hello = new(A, 17, 1L << 60, 1_790_000_000_000, 3, 2, ["node-a", "ж/b"], Recovering: true, Readable: false, 5, 3, Vector);
+    private static readonly PeerHello Hello = new(A, 17, 1L << 60, 1_790_000_000_000, 3, 2, ["node-a", "ж/b"], Recovering: true, Readable: false, 5, 3, Vector, LogStart: 9);
 
     private static readonly Mutation[] Batch =
     [
