@@ -82,6 +82,12 @@ public interface INodeService : IMemoryService
     /// <summary>As <see cref="IMemoryService.GetAsync"/>, after asking as many other replicas as make the answer no older than any acknowledged write.</summary>
     Task<MemoryWithLinks> GetAtQuorumAsync(string idOrPrefix, CancellationToken cancellation = default);
 
+    /// <summary>Says how many nodes must hold a write of a namespace, and of those below it that say nothing themselves.</summary>
+    /// <param name="writes">1 to N; less than the set's W changes nothing. Null: as the namespace above.</param>
+    Task<QuorumPolicy> SetQuorumAsync(string @namespace, int? writes, WriteContext context);
+
+    Task<QuorumPolicy> QuorumAsync(string @namespace, CancellationToken cancellation = default);
+
     /// <summary>The node among its peers.</summary>
     ReplicaSetStatus Cluster();
 
@@ -100,6 +106,10 @@ public interface INodeService : IMemoryService
     /// <summary>Shown memories, expired ones included, by (update time, id), after the given place.</summary>
     Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default);
 }
+
+/// <param name="Writes">What was set for the namespace itself; null: nothing.</param>
+/// <param name="Effective">Nodes that must hold a write of it.</param>
+public sealed record QuorumPolicy(string Namespace, int? Writes, int Effective);
 
 /// <param name="Count">All of them.</param>
 public sealed record DeadLetters(long Count, IReadOnlyList<DeadLetter> First);

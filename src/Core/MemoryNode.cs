@@ -307,6 +307,28 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         return await GetAsync(idOrPrefix, cancellation);
     }
 
+    public async Task<QuorumPolicy> SetQuorumAsync(string @namespace, int? writes, WriteContext context)
+    {
+        await Engine(MemoryRules.Namespace(@namespace)).SetQuorumAsync(writes, context);
+        return await QuorumAsync(@namespace);
+    }
+
+    public async Task<QuorumPolicy> QuorumAsync(string @namespace, CancellationToken cancellation = default)
+    {
+        var policies = new List<PolicyBody>();
+        int? own = null;
+        foreach (var name in ReplicatedWriter.Chain(MemoryRules.Namespace(@namespace)))
+        {
+            if (await _store.ListEntriesAsync(new(MutationKind.Policy, name, ByTarget: false, null, 1), cancellation) is [var entry])
+            {
+                policies.Add(EntryBodies.Policy(entry.Body));
+                own = name == @namespace ? policies[^1].QuorumWrites : own;
+            }
+        }
+
+        return new(@namespace, own, _replicas.Writer.Standard(policies));
+    }
+
     public ReplicaSetStatus Cluster() => _replicas.Status();
 
     public async Task<Digest> DigestAsync(CancellationToken cancellation = default) =>
@@ -374,7 +396,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
 
         var (receipt, outcome) = await _replicas.Writer.RunAsync(async session =>
         {
-            await RequireLiveAsync(session, sourceId, "source");
+            session.WritesTo((await RequireLiveAsync(session, sourceId, "source")).Namespace);
             await RequireLiveAsync(session, targetId, "target");
             var key = EntryBodies.LinkKey(sourceId, relation, targetId);
             if (await session.FindEntryAsync(key) is { Live: true } held)
@@ -396,13 +418,15 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         return _replicas.Writer.Settings.Nodes == 1 ? receipt : receipt with { Quorum = outcome, Durability = _replicas.Writer.DurabilityOf(outcome) };
     }
 
-    private static async ValueTask RequireLiveAsync(WriteSession session, string id, string end)
+    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end)
     {
         var row = await session.FindAsync(id);
         if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now))
         {
             throw new MemoryException(ErrorKind.NotFound, $"{end} memory not found: {id}");
         }
+
+        return row.View;
     }
 
     private async Task CollectLinksAsync(List<Link> links, string id, bool byTarget, CancellationToken cancellation)

@@ -46,6 +46,27 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     /// <summary>Archives those of the given memories that are still expired.</summary>
     public async Task<long> ExpireAsync(IReadOnlyList<string> ids) => (await writer.RunAsync(session => DecideExpireAsync(session, ids), wanted: 1)).Value;
 
+    /// <summary>Says how many nodes must hold a write of this namespace and of those below it.</summary>
+    /// <param name="writes">1 to N; null: as the namespace above.</param>
+    public async Task SetQuorumAsync(int? writes, WriteContext context)
+    {
+        if (writes is < 1 || writes > writer.Settings.Nodes)
+        {
+            throw new MemoryException(ErrorKind.InvalidQuorum, $"quorum_writes must be a number from 1 to {writer.Settings.Nodes}, the nodes there are, or null");
+        }
+
+        await writer.RunAsync(
+            async session =>
+            {
+                session.WritesTo(Namespace);
+                var key = EntryBodies.PolicyKey(Namespace);
+                var held = await session.FindEntryAsync(key) is { Live: true } entry ? EntryBodies.Policy(entry.Body) : new(null, null, null, null, null);
+                await session.PutAsync(new EntryState(key, Namespace, null, Live: true, session.NextStamp(), EntryBodies.Encode(held with { QuorumWrites = writes })));
+                return session.Position;
+            },
+            writer.Parse(context.Quorum));
+    }
+
     /// <param name="decide">Its second argument is true when it decides again because what it wrote before was deleted elsewhere.</param>
     private async Task<WriteReceipt> WriteAsync(Func<WriteSession, bool, ValueTask<WriteReceipt>> decide, WriteContext context)
     {
@@ -131,6 +152,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         if (writer.Settings.Nodes > 1)
         {
             // The rows are logged once more as they are, so that the answer rests on what the peers hold now.
+            session.WritesTo(Namespace);
             session.Relog(row is null ? MutationKind.MemoryDelete : MutationKind.Memory, entry.Owner);
             session.Relog(MutationKind.IdempotencyReceipt, receiptId);
         }

@@ -63,6 +63,49 @@ public sealed class QuorumApiTests
     }
 
     [Fact]
+    public async Task A_namespace_sets_a_quorum_for_itself_and_those_below_it()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        const string Policy = "/api/v1/namespaces/policy?namespace=";
+        Task<Reply> PutAsync(string @namespace, string body) => cluster.SendAsync(0, HttpMethod.Put, Policy + @namespace, TestCluster.Json(body));
+        Task<Reply> StoreAsync(int node, string @namespace, params (string, string)[] headers) =>
+            cluster.PostAsync(node, "/api/v1/memories", $$"""{"title":"{{Guid.NewGuid()}}","content":"c","namespace":"{{@namespace}}"}""", headers);
+
+        Assert.Equal(2, (int)(await cluster.GetAsync(0, Policy + "ops")).Is(200).Json["effective_quorum_writes"]!);
+        var set = (await PutAsync("ops", """{"quorum_writes":3}""")).Is(200).Json;
+        Assert.Equal((3, 3, "ops"), ((int)set["quorum_writes"]!, (int)set["effective_quorum_writes"]!, (string?)set["namespace"]));
+        ShouldBeAcknowledged((await StoreAsync(0, "ops")).Is(201).Json, least: 3);
+        ShouldBeAcknowledged((await StoreAsync(0, "ops/deploy")).Is(201).Json, least: 3);
+        ShouldBeAcknowledged((await StoreAsync(0, "ops", ("X-Quorum", "2"))).Is(201).Json, least: 2, "below_quorum");
+
+        // It replicates as every write does, and a namespace below may say otherwise, but not less than the cluster.
+        await Eventually.HoldsAsync("the policy is there too", async () => (int)(await cluster.GetAsync(2, Policy + "ops/deploy")).Json["effective_quorum_writes"]! == 3);
+        Assert.Equal(2, (int)(await PutAsync("ops/deploy", """{"quorum_writes":1}""")).Is(200).Json["effective_quorum_writes"]!);
+        await cluster.StopAsync(1);
+        await Eventually.HoldsAsync("the peer is known to be down", () => Task.FromResult(cluster[0].Cluster().Peers.Any(static peer => !peer.IsUp)));
+        var id = (string)(await StoreAsync(0, "ops/deploy")).Is(201).Json["id"]!;
+        var refused = (await StoreAsync(0, "ops")).Is(503).Json;
+        Assert.Equal(("unreachable", 3), ((string?)refused["reason"], (int)refused["needed"]!));
+
+        // A move is a write of where it goes; a link one of where it starts.
+        (await cluster.SendAsync(0, HttpMethod.Put, $"/api/v1/memories/{id}", TestCluster.Json("""{"namespace":"ops"}"""))).Is(503);
+        var other = (string)(await StoreAsync(0, "elsewhere")).Is(201).Json["id"]!;
+        (await cluster.PostAsync(0, "/api/v1/links", $$"""{"source_id":"{{id}}","target_id":"{{other}}"}""")).Is(503);
+        (await cluster.PostAsync(0, "/api/v1/links", $$"""{"source_id":"{{other}}","target_id":"{{id}}"}""")).Is(201);
+        (await cluster.PostAsync(0, "/api/v1/forget", """{"namespace":"ops"}""")).Is(503);
+        Assert.Equal(2, (int)(await PutAsync("ops", """{"quorum_writes":null}""")).Is(200).Json["effective_quorum_writes"]!);
+        (await StoreAsync(0, "ops")).Is(201);
+
+        foreach (var (body, status) in ((string, int)[])[("""{"quorum_writes":4}""", 400), ("""{"quorum_writes":0}""", 400), ("""{"quorum_writes":"all"}""", 422), ("{}", 422)])
+        {
+            (await PutAsync("ops", body)).Is(status);
+        }
+
+        (await PutAsync("a%20b", """{"quorum_writes":2}""")).Is(400);
+        (await cluster.GetAsync(0, "/api/v1/namespaces/policy")).Is(422);
+    }
+
+    [Fact]
     public async Task A_quorum_that_is_not_met_says_what_became_of_the_write()
     {
         await using var cluster = await TestCluster.StartAsync();

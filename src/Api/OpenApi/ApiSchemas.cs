@@ -154,6 +154,10 @@ internal static class ApiSchemas
         yield return ("Links", Object(["count", "links"], ("count", Integer(0)), ("links", ListOf("Link"))));
         yield return ("NamespaceCount", Object(["count", "namespace"], ("count", Integer(0)), ("namespace", Text(null))));
         yield return ("Namespaces", Object(["namespaces"], ("namespaces", ListOf("NamespaceCount"))));
+        yield return ("PolicyRequest", Object(["quorum_writes"],
+            ("quorum_writes", Nullable(Integer(1)))));
+        yield return ("Policy", Object(["effective_quorum_writes", "namespace", "quorum_writes"],
+            ("effective_quorum_writes", Integer(1)), ("namespace", Text(null)), ("quorum_writes", Nullable(Integer(1)))));
         yield return ("Statistics", Object(["by_namespace", "by_tier", "db_size_bytes", "expiring_soon", "links_count", "total"],
             ("by_namespace", ListOf("NamespaceCount")),
             ("by_tier", List(Object(["count", "tier"], ("count", Integer(0)), ("tier", Tiers())))),

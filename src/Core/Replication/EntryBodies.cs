@@ -17,7 +17,10 @@ public sealed record AccessBody(long Count, long? LastAccessedAt);
 /// <summary>Key and owner: namespace.</summary>
 public sealed record StandardBody(string StandardId, string? ParentNamespace, long UpdatedAt);
 
-/// <summary>Key and owner: namespace. Rules are any, registered, owner or approve; the approver is human, {"agent":id} or {"consensus":n}.</summary>
+/// <summary>
+/// Key and owner: namespace. <c>quorum_writes</c>: nodes that must hold a write of the namespace and of those below it; null: as the
+/// nearest namespace above says. Rules are any, registered, owner or approve; the approver is human, {"agent":id} or {"consensus":n}.
+/// </summary>
 public sealed record PolicyBody(string? Write, string? Promote, string? Delete, JsonElement? Approver, int? QuorumWrites);
 
 /// <summary>Key: pending id. Owner: namespace. Decided by the node that began it.</summary>
@@ -85,6 +88,8 @@ public static class EntryBodies
 
     public static bool IsLegacyCounter(EntryKey key) => key.Key.EndsWith($"{Separator}{LegacyCounter}", StringComparison.Ordinal);
 
+    public static EntryKey PolicyKey(string @namespace) => new(MutationKind.Policy, @namespace);
+
     /// <summary>The link that an entry holds.</summary>
     public static Link Link(EntryState entry) =>
         new(entry.Owner, entry.Target ?? "", entry.Key.Key.Split(Separator)[1], new(Decode(entry.Body, EntryJson.Default.LinkBody).CreatedAt));
@@ -94,6 +99,10 @@ public static class EntryBodies
     public static byte[] Encode(AccessBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.AccessBody);
 
     public static byte[] Encode(LinkBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.LinkBody);
+
+    public static PolicyBody Policy(ReadOnlyMemory<byte> body) => Decode(body, EntryJson.Default.PolicyBody);
+
+    public static byte[] Encode(PolicyBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.PolicyBody);
 
     public static byte[] Encode(IdempotencyReceiptBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.IdempotencyReceiptBody);
 

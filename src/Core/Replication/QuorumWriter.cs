@@ -7,6 +7,9 @@ public sealed record QuorumOutcome(int Got, int Needed, string? Reason)
 {
     public bool IsMet => Got >= Needed;
 
+    /// <summary>Nodes that the write's namespace asks for; fewer are below its quorum.</summary>
+    public int Standard { get; init; } = Needed;
+
     /// <summary>It was not met because what was written is deleted: decided anew, the write finds the delete.</summary>
     public bool MetDelete { get; init; }
 }

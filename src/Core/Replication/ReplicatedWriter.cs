@@ -12,7 +12,7 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
     public ReplicaSetSettings Settings => settings;
 
     /// <summary>Decides, commits, and waits for the replicas.</summary>
-    /// <param name="wanted">Nodes that must hold the write; null: as configured.</param>
+    /// <param name="wanted">Nodes that must hold the write; null: as the namespaces that it writes to ask.</param>
     /// <exception cref="QuorumException">Too few replicas answered; it says what became of the write.</exception>
     /// <exception cref="MemoryException">The decision was no; nothing was stored.</exception>
     public async Task<(T Value, QuorumOutcome Outcome)> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide, int? wanted)
@@ -26,25 +26,75 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
                 $"this node's clock is {session.Ahead.TotalSeconds:F0} s ahead of its peers'; set it right, or write to another node");
         }
 
-        var needed = wanted ?? settings.QuorumWrites;
-        var decided = await DecideAsync(decide, needed);
+        var standard = settings.QuorumWrites;
+        var decided = await DecideAsync(
+            async session =>
+            {
+                var value = await decide(session);
+
+                // Read where it is decided, so that a write that follows a change of the policy waits for what the policy asks for.
+                standard = await StandardAsync(session);
+                return value;
+            },
+            wanted ?? standard);
         if (decided.Last < decided.First || settings.Nodes == 1)
         {
             return (decided.Value, new(1, 1, null));
         }
 
         var started = time.GetTimestamp();
-        var outcome = await quorum.WaitAsync(decided.Log, decided.First, decided.Last, needed, settings.Timeout);
+        var outcome = (await quorum.WaitAsync(decided.Log, decided.First, decided.Last, wanted ?? standard, settings.Timeout)) with { Standard = standard };
         Instruments.QuorumSeconds.Record(time.GetElapsedTime(started).TotalSeconds);
         return outcome.IsMet
             ? (decided.Value, outcome)
             : throw Failed(outcome, QuorumException.StoredLocally, $"{outcome.Got} of {outcome.Needed} nodes hold the write ({outcome.Reason})", written: decided.Value);
     }
 
+    /// <summary>
+    /// Nodes that must hold a write of a namespace: what the nearest policy above it says. No fewer than the set's W, which quorum reads
+    /// and recovering nodes count on, and no more than there are.
+    /// </summary>
+    public int Standard(IEnumerable<PolicyBody> policies) =>
+        Math.Clamp(policies.Select(static policy => policy.QuorumWrites).FirstOrDefault(static writes => writes is not null) ?? 0, settings.QuorumWrites, settings.Nodes);
+
+    /// <summary>A namespace and those above it, the nearest first.</summary>
+    public static IEnumerable<string> Chain(string @namespace)
+    {
+        for (var end = @namespace.Length; end > 0; end = @namespace.LastIndexOf('/', end - 1))
+        {
+            yield return @namespace[..end];
+        }
+    }
+
+    private async ValueTask<int> StandardAsync(WriteSession session)
+    {
+        var standard = settings.QuorumWrites;
+        if (standard == settings.Nodes)
+        {
+            return standard;
+        }
+
+        foreach (var @namespace in session.Namespaces)
+        {
+            var policies = new List<PolicyBody>();
+            foreach (var name in Chain(@namespace))
+            {
+                if (await session.FindEntryAsync(EntryBodies.PolicyKey(name)) is { Live: true } entry)
+                {
+                    policies.Add(EntryBodies.Policy(entry.Body));
+                }
+            }
+
+            standard = Math.Max(standard, Standard(policies));
+        }
+
+        return standard;
+    }
+
     /// <summary>What a receipt says of a write that reached a quorum.</summary>
     public string DurabilityOf(QuorumOutcome outcome) =>
         settings.Nodes == 1 ? Durabilities.Local
-        : outcome.Needed >= settings.QuorumWrites ? Durabilities.Quorum
+        : outcome.Needed >= outcome.Standard ? Durabilities.Quorum
         : Durabilities.BelowQuorum;
 
     /// <summary>Nodes for a request's word: 1, majority, all, or a number; null for none.</summary>

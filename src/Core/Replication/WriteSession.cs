@@ -20,6 +20,7 @@ public sealed class WriteSession
     private readonly List<DeadLetter> _deadLetters = [];
     private readonly List<LogPosition> _resolved = [];
     private readonly List<string> _collected = [];
+    private readonly HashSet<string> _namespaces = new(StringComparer.Ordinal);
     private Floors? _floors;
     private long? _logTrimmedThrough;
     private bool _forgetVector;
@@ -43,6 +44,9 @@ public sealed class WriteSession
 
     internal StoreHead Head => _head;
 
+    /// <summary>Namespaces that the present decision writes to.</summary>
+    public IReadOnlyCollection<string> Namespaces => _namespaces;
+
     /// <summary>Where the last mutation of this session stands in the store's log.</summary>
     public LogPosition Position => new(_log, _head.Sequence);
 
@@ -51,6 +55,9 @@ public sealed class WriteSession
 
     internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0 || _joined
         || _resolved.Count > 0 || _collected.Count > 0 || _floors is not null || _logTrimmedThrough is not null || _forgetVector;
+
+    /// <summary>Says what the session cannot see: changed memories tell by themselves.</summary>
+    public void WritesTo(string @namespace) => _namespaces.Add(@namespace);
 
     /// <summary>Ids are drawn where they are decided, from the chance that the engine was given.</summary>
     public string NewId()
@@ -105,6 +112,7 @@ public sealed class WriteSession
     /// <summary>Writes a state that this node decided, as the next mutation of its log.</summary>
     public async ValueTask<MemoryRow> PutAsync(MemoryState state, Stamp stamp, long epoch = 0, string? idempotencyKey = null)
     {
+        WritesTo(state.Name.Value.Namespace);
         var slot = await SlotAsync(state.Id);
         await SetAsync(slot, state, slot.Row?.Access ?? await AccessOfNewAsync(state.Id));
         Append(stamp, epoch, MutationKind.Memory, state.Id, idempotencyKey);
@@ -113,6 +121,7 @@ public sealed class WriteSession
 
     public async ValueTask DeleteAsync(Tombstone tombstone, long epoch = 0)
     {
+        WritesTo(tombstone.Namespace);
         var slot = await SlotAsync(tombstone.Id);
         await BuryAsync(slot, tombstone);
         Append(tombstone.Stamp, epoch, MutationKind.MemoryDelete, tombstone.Id, idempotencyKey: null);
@@ -239,6 +248,7 @@ public sealed class WriteSession
     internal void BeginDecision()
     {
         _undo.Clear();
+        _namespaces.Clear();
         _now = new(_now.Nanoseconds + 1_000);
     }
 
