@@ -42,7 +42,7 @@ public sealed class CrashTests : IDisposable
             await CheckAsync(path, ledger, kill);
         }
 
-        TestContext.Current.SendDiagnosticMessage($"{kills} kills, {ledger.Answered} answered writes, {ledger.Unanswered} unanswered, 0 lost");
+        TestContext.Current.TestOutputHelper!.WriteLine($"{kills} kills, {ledger.Answered} answered writes, {ledger.Unanswered} unanswered, 0 lost");
         Assert.True(ledger.Answered >= kills * 100);
         Assert.True(ledger.Unanswered > 0, "no write was in flight at any kill");
     }

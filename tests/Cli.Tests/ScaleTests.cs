@@ -51,7 +51,7 @@ public sealed class ScaleTests : IDisposable
         // 72 bytes of rank inputs a row, the caches, and what a server of this size takes anyway.
         var peak = node.PeakMemoryBytes;
         var bound = (600L << 20) + (rows * 200L);
-        TestContext.Current.SendDiagnosticMessage($"{rows} memories, peak resident memory {peak >> 20} MiB");
+        TestContext.Current.TestOutputHelper!.WriteLine($"{rows} memories, peak resident memory {peak >> 20} MiB");
         Assert.True(peak < bound, $"peak resident memory is {peak >> 20} MiB, bound {bound >> 20} MiB");
     }
 

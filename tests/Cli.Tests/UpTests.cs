@@ -33,7 +33,7 @@ public sealed partial class UpTests : IDisposable
         Assert.Single(report.GetProperty("digests").EnumerateArray().Select(digest => digest.GetString()).Distinct());
         Assert.Empty(Directory.GetDirectories(_om.Folder, "om-smoke-*"));
         Assert.Empty(NodeProcesses());
-        TestContext.Current.SendDiagnosticMessage(outcome.Output);
+        TestContext.Current.TestOutputHelper!.WriteLine(outcome.Output);
     }
 
     [Fact]

@@ -27,6 +27,9 @@ internal static class CommandTree
         ("gc", OverviewCommands.Gc),
         ("export", TransferCommands.Export),
         ("import", TransferCommands.Import),
+        ("backup", BackupCommands.Backup),
+        ("restore", BackupCommands.Restore),
+        ("verify", BackupCommands.Verify),
         ("bench", BenchCommand.Create),
     ];
 

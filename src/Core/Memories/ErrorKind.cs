@@ -55,6 +55,7 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
 
     public static readonly ErrorKind Unauthorized = new("unauthorized", 401);
     public static readonly ErrorKind NotFound = new("not_found", 404);
+    public static readonly ErrorKind AlreadyExists = new("already_exists", 409);
     public static readonly ErrorKind TitleTaken = new("title_taken", 409);
     public static readonly ErrorKind PreconditionFailed = new("precondition_failed", 412);
 
@@ -67,6 +68,7 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind StoreInUse = new("store_in_use", 503);
     public static readonly ErrorKind StoreNotOurs = new("store_not_ours", 500);
     public static readonly ErrorKind StoreTooNew = new("store_too_new", 500);
+    public static readonly ErrorKind BackupBroken = new("backup_broken", 500);
     public static readonly ErrorKind Internal = new("internal", 500);
 
     public override string ToString() => Code;

@@ -266,9 +266,12 @@ public sealed partial class SqliteStore
 
     public async ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default)
     {
-        var rows = await _readers.ReadAsync(Verify, cancellation);
+        var rows = await VerifyRowsAsync(cancellation);
         return rows with { Differences = [.. rows.Differences, .. await _index.VerifyAsync(cancellation)] };
     }
+
+    /// <summary>As <see cref="VerifyAsync"/>, without the index.</summary>
+    internal ValueTask<StoreVerification> VerifyRowsAsync(CancellationToken cancellation = default) => _readers.ReadAsync(Verify, cancellation);
 
     public StoreGauges ReadGauges() => new(SizeBytes(), _index.LagRows, _index.LagSeconds, _index.IsComplete);
 

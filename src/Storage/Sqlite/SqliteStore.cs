@@ -132,7 +132,7 @@ public sealed partial class SqliteStore : IMemoryStore
         _ => new MemoryException(ErrorKind.StoreFailed, $"the store failed: {exception.Message}", exception),
     };
 
-    private static void RefuseForeign(SqliteDatabase database)
+    internal static void RefuseForeign(SqliteDatabase database)
     {
         if (database.QueryInteger("pragma application_id") == ApplicationId)
         {

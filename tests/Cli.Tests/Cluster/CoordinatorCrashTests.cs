@@ -51,7 +51,7 @@ public sealed class CoordinatorCrashTests
             ledger.AssertHeldBy($"after kill {kill} {coordinator}", await coordinator.ContentsAsync());
         }
 
-        TestContext.Current.SendDiagnosticMessage($"{kills} kills, {ledger.Answered.Count} answered writes, {ledger.Unanswered} unanswered, 0 lost");
+        TestContext.Current.TestOutputHelper!.WriteLine($"{kills} kills, {ledger.Answered.Count} answered writes, {ledger.Unanswered} unanswered, 0 lost");
         Assert.True(ledger.Unanswered > 0, "no write was in flight at any kill");
         await cluster.EndEqualAsync();
     }

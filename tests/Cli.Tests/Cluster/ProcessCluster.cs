@@ -81,6 +81,18 @@ internal sealed class ProcessCluster : IAsyncDisposable
         return true;
     });
 
+    /// <summary>Copies the disk of a node aside while it is stopped, and starts it again.</summary>
+    public async Task BackUpAsync(int node)
+    {
+        await _nodes[node].StopAsync();
+        _nodes[node].CopyAside("backup");
+        await _nodes[node].StartAsync();
+        await ConnectedAsync();
+    }
+
+    /// <summary>Runs another command in the cluster's folder.</summary>
+    public Task<Outcome> RunAsync(params string[] arguments) => _om.RunAsync(arguments);
+
     /// <summary>How many peers a node has on the line.</summary>
     public static async Task<int> HeardAsync(ClusterNode node) =>
         (await node.ClusterAsync()).Is(HttpStatusCode.OK).Body.GetProperty("peers").EnumerateArray().Count(static peer => peer.GetProperty("up").GetBoolean());

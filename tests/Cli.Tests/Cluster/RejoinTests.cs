@@ -31,10 +31,7 @@ public sealed class RejoinTests
         await using var cluster = await ProcessCluster.StartAsync();
         var ids = await StoreAsync(cluster, "m", 12);
         await cluster.ConvergedAsync();
-        await cluster[2].StopAsync();
-        cluster[2].CopyAside("backup");
-        await cluster[2].StartAsync();
-        await cluster.ConnectedAsync();
+        (await cluster.RunAsync("backup", "--db", cluster[2].Database, "--to", "snapshots")).Exits(0);
         foreach (var (id, index) in ids.Take(6).Select(static (id, index) => (id, index)))
         {
             (await cluster[index % 3].DeleteAsync(id)).Is(HttpStatusCode.OK);
@@ -42,7 +39,7 @@ public sealed class RejoinTests
 
         await cluster.ConvergedAsync();
         await cluster[2].StopAsync();
-        cluster[2].PutBack("backup");
+        (await cluster.RunAsync("restore", "--db", cluster[2].Database, "--from", "snapshots")).Exits(0);
         await cluster[2].StartAsync();
         await cluster.ConnectedAsync();
         await cluster.ConvergedAsync();
@@ -56,10 +53,7 @@ public sealed class RejoinTests
         await using var cluster = await ProcessCluster.StartAsync();
         var ids = await StoreAsync(cluster, "before", 30);
         await cluster.ConvergedAsync();
-        await cluster[2].StopAsync();
-        cluster[2].CopyAside("backup");
-        await cluster[2].StartAsync();
-        await cluster.ConnectedAsync();
+        await cluster.BackUpAsync(2);
 
         // Its own log goes on beyond the copy, and so do the others'.
         ids.AddRange(await StoreAsync(cluster, "after", 30));
@@ -83,10 +77,7 @@ public sealed class RejoinTests
         await using var cluster = await ProcessCluster.StartAsync();
         var ids = await StoreAsync(cluster, "before", 12);
         await cluster.ConvergedAsync();
-        await cluster[2].StopAsync();
-        cluster[2].CopyAside("backup");
-        await cluster[2].StartAsync();
-        await cluster.ConnectedAsync();
+        await cluster.BackUpAsync(2);
         ids.AddRange(await StoreAsync(cluster, "after", 30));
         await cluster.ConvergedAsync();
         await cluster[2].KillAsync();
@@ -166,7 +157,7 @@ public sealed class RejoinTests
             await Task.Delay(TimeSpan.FromMilliseconds(50));
         }
 
-        TestContext.Current.SendDiagnosticMessage(
+        TestContext.Current.TestOutputHelper!.WriteLine(
             $"{rows} rows behind, {total} held at the first answer, which took {stored.Elapsed.TotalMilliseconds:F0} ms; the rest came in {behind.Elapsed.TotalSeconds:F1} s");
         await cluster[1].StartAsync();
         await cluster.ConnectedAsync();

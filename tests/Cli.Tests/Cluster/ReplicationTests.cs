@@ -42,7 +42,7 @@ public sealed class ReplicationTests
         }
 
         var converged = lastAnswer.Elapsed;
-        TestContext.Current.SendDiagnosticMessage(
+        TestContext.Current.TestOutputHelper!.WriteLine(
             $"peer delay {delayMilliseconds} ms: {writes} writes, slowest answer {slowest.TotalMilliseconds:F0} ms, on all nodes {converged.TotalMilliseconds:F0} ms after the last answer");
         Assert.Equal(
             Enumerable.Range(0, writes).ToDictionary(static number => $"w-{number}", static number => $"v-{number}"),
