@@ -77,6 +77,9 @@ public static class EntryBodies
     /// <summary>The counter of accesses that were counted elsewhere, before a memory was imported.</summary>
     public const string LegacyCounter = "legacy";
 
+    /// <summary>A webhook is signed over its timestamp, a dot, and its body.</summary>
+    public const string TimestampedBodySignature = "timestamp.body";
+
     private const char Separator = '\n';
 
     public static EntryKey LinkKey(string source, string relation, string target) =>
@@ -87,6 +90,8 @@ public static class EntryBodies
     public static EntryKey LegacyAccessKey(string memoryId) => new(MutationKind.Access, string.Join(Separator, memoryId, LegacyCounter));
 
     public static bool IsLegacyCounter(EntryKey key) => key.Key.EndsWith($"{Separator}{LegacyCounter}", StringComparison.Ordinal);
+
+    public static EntryKey VoteKey(string pendingId, string voter) => new(MutationKind.Vote, string.Join(Separator, pendingId, voter));
 
     public static EntryKey PolicyKey(string @namespace) => new(MutationKind.Policy, @namespace);
 
