@@ -69,7 +69,7 @@ internal sealed class AccessRecorder : IAsyncDisposable
         {
             foreach (var batch in touches.Chunk(MemoriesInBatch))
             {
-                written += await _writer.RunAsync(session => DecideAsync(session, batch));
+                written += await _writer.RunAsync(session => DecideAsync(session, batch), HintsOf(batch));
             }
         }
         finally
@@ -108,6 +108,9 @@ internal sealed class AccessRecorder : IAsyncDisposable
             }
         }
     }
+
+    private ReadHints HintsOf(KeyValuePair<string, Touch>[] touches) =>
+        new([.. touches.Select(static touch => touch.Key)], [], [.. touches.Select(touch => EntryBodies.AccessKey(touch.Key, _writer.Log))]);
 
     private async ValueTask<int> DecideAsync(WriteSession session, KeyValuePair<string, Touch>[] touches)
     {

@@ -294,6 +294,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     public ServiceHealth Health() =>
         _writer.Fatal.IsCompleted ? new(false, "the store failed; the node is stopping")
         : Volatile.Read(ref _draining) ? new(false, "draining")
+        : _store.Problem is { } failing ? new(false, failing)
         : _replicas.Problem is { } problem ? new(false, problem)
         : new(true, null);
 
@@ -414,7 +415,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             var entry = new EntryState(key, sourceId, targetId, Live: true, session.NextStamp(), EntryBodies.Encode(new LinkBody(created.Nanoseconds)));
             await session.PutAsync(entry);
             return new LinkReceipt(EntryBodies.Link(entry), Linked: true, session.Position, entry.Stamp);
-        }, _replicas.Writer.Parse(context.Quorum));
+        }, _replicas.Writer.Parse(context.Quorum), new([sourceId, targetId], [], [EntryBodies.LinkKey(sourceId, relation, targetId)]));
         return _replicas.Writer.Settings.Nodes == 1 ? receipt : receipt with { Quorum = outcome, Durability = _replicas.Writer.DurabilityOf(outcome) };
     }
 

@@ -19,32 +19,32 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     /// <summary>Creates the memory, or merges the draft into the live one of its name.</summary>
     /// <param name="draft">Checked.</param>
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) =>
-        WriteAsync((session, isAgain) => DecideStoreAsync(session, draft, context, isAgain), context);
+        WriteAsync((session, isAgain) => DecideStoreAsync(session, draft, context, isAgain), context, HintsOf(draft, context));
 
     /// <summary>Takes a complete memory: new under its own id, or merged into the live one of its id or name.</summary>
     /// <param name="memory">Checked.</param>
-    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync((session, _) => DecideImportAsync(session, memory), context);
+    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync((session, _) => DecideImportAsync(session, memory), context, HintsOf(memory));
 
     /// <summary>Takes a memory of a system without stamps: the newer update time wins.</summary>
     /// <param name="memory">Checked.</param>
     public async Task<SyncOutcome> SyncAsync(Memory memory, WriteContext context) =>
-        (await writer.RunAsync(session => DecideSyncAsync(session, memory), writer.Parse(context.Quorum))).Value;
+        (await writer.RunAsync(session => DecideSyncAsync(session, memory), writer.Parse(context.Quorum), HintsOf(memory))).Value;
 
     /// <param name="patch">Checked.</param>
     public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
-        WriteAsync((session, _) => DecideUpdateAsync(session, id, patch, context), context);
+        WriteAsync((session, _) => DecideUpdateAsync(session, id, patch, context), context, ReadHints.OfMemory(id));
 
-    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync((session, _) => DecideDeleteAsync(session, id, context), context);
+    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync((session, _) => DecideDeleteAsync(session, id, context), context, ReadHints.OfMemory(id));
 
     public Task<WriteReceipt> PromoteAsync(string id, WriteContext context) =>
-        WriteAsync((session, _) => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context), context);
+        WriteAsync((session, _) => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context), context, ReadHints.OfMemory(id));
 
     /// <summary>Archives those of the given memories that are still live.</summary>
     public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
-        (await writer.RunAsync(session => DecideForgetAsync(session, ids), writer.Parse(context.Quorum))).Value;
+        (await writer.RunAsync(session => DecideForgetAsync(session, ids), writer.Parse(context.Quorum), new(ids, [], []))).Value;
 
     /// <summary>Archives those of the given memories that are still expired.</summary>
-    public async Task<long> ExpireAsync(IReadOnlyList<string> ids) => (await writer.RunAsync(session => DecideExpireAsync(session, ids), wanted: 1)).Value;
+    public async Task<long> ExpireAsync(IReadOnlyList<string> ids) => (await writer.RunAsync(session => DecideExpireAsync(session, ids), wanted: 1, new(ids, [], []))).Value;
 
     /// <summary>Says how many nodes must hold a write of this namespace and of those below it.</summary>
     /// <param name="writes">1 to N; null: as the namespace above.</param>
@@ -68,7 +68,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     }
 
     /// <param name="decide">Its second argument is true when it decides again because what it wrote before was deleted elsewhere.</param>
-    private async Task<WriteReceipt> WriteAsync(Func<WriteSession, bool, ValueTask<WriteReceipt>> decide, WriteContext context)
+    private async Task<WriteReceipt> WriteAsync(Func<WriteSession, bool, ValueTask<WriteReceipt>> decide, WriteContext context, ReadHints hints)
     {
         var wanted = writer.Parse(context.Quorum);
         for (var attempt = 0; ; attempt++)
@@ -76,7 +76,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             try
             {
                 var isAgain = attempt > 0;
-                var (receipt, outcome) = await writer.RunAsync(session => decide(session, isAgain), wanted);
+                var (receipt, outcome) = await writer.RunAsync(session => decide(session, isAgain), wanted, hints);
                 return writer.Settings.Nodes == 1 ? receipt : receipt with
                 {
                     Quorum = outcome,
@@ -89,6 +89,21 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             }
         }
     }
+
+    private static ReadHints HintsOf(MemoryDraft draft, WriteContext context)
+    {
+        var name = new MemoryName(draft.Namespace, draft.Title);
+        if (context.IdempotencyKey is not { } key)
+        {
+            return new([], [name], []);
+        }
+
+        var id = MemoryIds.Derived(context.AgentId, key);
+        return new([id], [name], [new(MutationKind.IdempotencyReceipt, id)]);
+    }
+
+    private static ReadHints HintsOf(Memory memory) =>
+        new([memory.Id], [new(memory.Namespace, memory.Title)], memory.AccessCount > 0 ? [EntryBodies.LegacyAccessKey(memory.Id)] : []);
 
     private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context, bool isAgain)
     {

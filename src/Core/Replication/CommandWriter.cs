@@ -16,6 +16,8 @@ public sealed class CommandWriter : IAsyncDisposable
     private const int QueuedCommands = 8_192;
     private const int CommandsInGroup = 1_024;
 
+    private static readonly TimeSpan SettlePause = TimeSpan.FromMilliseconds(200);
+
     private readonly IMemoryStore _store;
     private readonly TimeProvider _time;
     private readonly Random _random;
@@ -23,6 +25,9 @@ public sealed class CommandWriter : IAsyncDisposable
     private readonly TaskCompletionSource<StoreFatalException> _fatal = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _loop = Task.CompletedTask;
     private StoreHead _head;
+
+    /// <summary>Committed, or not: the store went away before it said.</summary>
+    private ChangeSet? _unsettled;
     private long _openedAt;
     private Timestamp _lastNow;
     private volatile bool _stopped;
@@ -37,6 +42,9 @@ public sealed class CommandWriter : IAsyncDisposable
 
     /// <summary>Ends when the store can no longer be trusted: the process must stop and recover from disk.</summary>
     public Task<StoreFatalException> Fatal => _fatal.Task;
+
+    /// <summary>The log that is written now.</summary>
+    public LogId Log => _store.Log;
 
     /// <summary>Gets every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
     public Action<LogId, ChangeSet>? Committed { get; set; }
@@ -57,12 +65,13 @@ public sealed class CommandWriter : IAsyncDisposable
     /// Runs a decision in the next transaction. The task ends when what it decided is on stable storage, or with what it threw;
     /// then it changed nothing.
     /// </summary>
-    public async Task<T> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide) => (await DecideAsync(decide)).Value;
+    /// <param name="hints">What the decision will most likely read.</param>
+    public async Task<T> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide, ReadHints? hints = null) => (await DecideAsync(decide, hints)).Value;
 
     /// <summary>As <see cref="RunAsync"/>, with where the decision's mutations stand in the log.</summary>
-    public async Task<Decided<T>> DecideAsync<T>(Func<WriteSession, ValueTask<T>> decide)
+    public async Task<Decided<T>> DecideAsync<T>(Func<WriteSession, ValueTask<T>> decide, ReadHints? hints = null)
     {
-        var command = new Command<T>(decide);
+        var command = new Command<T>(decide, hints);
         try
         {
             if (!_queue.Writer.TryWrite(command))
@@ -109,7 +118,7 @@ public sealed class CommandWriter : IAsyncDisposable
         var group = new List<Command>(CommandsInGroup);
         try
         {
-            while (await _queue.Reader.WaitToReadAsync())
+            while (await NextAsync())
             {
                 while (group.Count < CommandsInGroup && _queue.Reader.TryRead(out var command))
                 {
@@ -127,6 +136,41 @@ public sealed class CommandWriter : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits for commands, and meanwhile for the end of a commit that is in doubt: peers are to get it without another write.</summary>
+    private async Task<bool> NextAsync()
+    {
+        var queued = _queue.Reader.WaitToReadAsync().AsTask();
+        while (_unsettled is not null && !queued.IsCompleted)
+        {
+            await Task.WhenAny(queued, Task.Delay(SettlePause, _time));
+            try
+            {
+                await SettleAsync();
+            }
+            catch (MemoryException)
+            {
+                // Not yet.
+            }
+        }
+
+        return await queued;
+    }
+
+    private async Task SettleAsync()
+    {
+        if (_unsettled is not { } changes)
+        {
+            return;
+        }
+
+        var stored = await _store.SettleAsync();
+        _unsettled = null;
+        if (stored)
+        {
+            Publish(changes);
+        }
+    }
+
     /// <summary>Answers every command of the group. What it throws ends the writer: what is on disk is not known.</summary>
     private async Task RunGroupAsync(List<Command> group)
     {
@@ -135,7 +179,13 @@ public sealed class CommandWriter : IAsyncDisposable
         ChangeSet? changes = null;
         try
         {
+            await SettleAsync();
             await using var transaction = await _store.BeginAsync();
+            if (HintsOf(group) is { } hints)
+            {
+                await transaction.PrefetchAsync(hints);
+            }
+
             var now = Now();
             var session = new WriteSession(transaction, _store.Log, _head, now > _lastNow ? now : _lastNow, _random);
             foreach (var command in group)
@@ -156,6 +206,12 @@ public sealed class CommandWriter : IAsyncDisposable
         catch (MemoryException exception)
         {
             Fail(group, exception);
+            return;
+        }
+        catch (CommitUncertainException exception)
+        {
+            _unsettled = changes;
+            Fail(group, new UncertainWriteException(exception));
             return;
         }
         catch (Exception exception) when (changes is null && exception is not StoreFatalException)
@@ -247,6 +303,20 @@ public sealed class CommandWriter : IAsyncDisposable
         }
     }
 
+    private static ReadHints? HintsOf(List<Command> group)
+    {
+        var hints = group.Where(static command => command.Hints is not null).Select(static command => command.Hints!).ToList();
+        return hints.Count switch
+        {
+            0 => null,
+            1 => hints[0],
+            _ => new(
+                [.. hints.SelectMany(static hint => hint.Ids)],
+                [.. hints.SelectMany(static hint => hint.Names)],
+                [.. hints.SelectMany(static hint => hint.Entries)]),
+        };
+    }
+
     private Timestamp Now() => Clock?.Invoke() ?? Timestamp.Now(_time);
 
     private static void Fail(List<Command> group, MemoryException exception)
@@ -262,6 +332,8 @@ public sealed class CommandWriter : IAsyncDisposable
 
     private abstract class Command
     {
+        public abstract ReadHints? Hints { get; }
+
         /// <summary>It asked for a new log.</summary>
         public abstract bool AsksRenewal { get; }
 
@@ -272,13 +344,15 @@ public sealed class CommandWriter : IAsyncDisposable
         public abstract void Fail(MemoryException exception);
     }
 
-    private sealed class Command<T>(Func<WriteSession, ValueTask<T>> decide) : Command
+    private sealed class Command<T>(Func<WriteSession, ValueTask<T>> decide, ReadHints? hints) : Command
     {
         private readonly TaskCompletionSource<Decided<T>> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private Decided<T>? _result;
         private Exception? _refused;
 
         public Task<Decided<T>> Task => _completion.Task;
+
+        public override ReadHints? Hints => hints;
 
         public override bool AsksRenewal => typeof(T) == typeof(Renewal);
 

@@ -22,7 +22,19 @@ public interface IMemoryStore : IAsyncDisposable
     /// <summary>What the next decision continues from.</summary>
     ValueTask<StoreHead> ReadHeadAsync();
 
+    /// <summary>Why the store cannot be used now; null when it can. It may come back by itself.</summary>
+    string? Problem => null;
+
+    /// <exception cref="MemoryException"><see cref="ErrorKind.StoreFailed"/>: it cannot be written now.</exception>
     ValueTask<IStoreTransaction> BeginAsync();
+
+    /// <summary>
+    /// What became of a commit that ended in <see cref="CommitUncertainException"/>: true when it is stored. Until this has
+    /// answered, no transaction begins.
+    /// </summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.StoreFailed"/>: it cannot be told yet.</exception>
+    /// <exception cref="StoreFatalException">The store is not what it was.</exception>
+    ValueTask<bool> SettleAsync() => throw new InvalidOperationException("every commit of this store has told how it ended");
 
     /// <summary>Draws a new incarnation: the log begins anew at 1, the rows of the old one are gone. No transaction is open.</summary>
     ValueTask RenewLogAsync();
@@ -102,6 +114,9 @@ public interface IMemoryStore : IAsyncDisposable
 /// </summary>
 public interface IStoreTransaction : IAsyncDisposable
 {
+    /// <summary>Names rows that will most likely be read, so that a store far away can fetch them together. It may do nothing.</summary>
+    ValueTask PrefetchAsync(ReadHints hints) => ValueTask.CompletedTask;
+
     ValueTask<MemoryRow?> FindMemoryAsync(string id);
 
     ValueTask<Tombstone?> FindTombstoneAsync(string id);
@@ -118,12 +133,23 @@ public interface IStoreTransaction : IAsyncDisposable
 
     /// <summary>Writes everything and returns when it is on stable storage (fsync).</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.StoreFailed"/> or <see cref="ErrorKind.StoreFull"/>: nothing was written.</exception>
+    /// <exception cref="CommitUncertainException">The outcome is not known yet; <see cref="IMemoryStore.SettleAsync"/> tells.</exception>
     /// <exception cref="StoreFatalException">The outcome is unknown; the process must stop and recover from disk.</exception>
     ValueTask CommitAsync(ChangeSet changes);
 }
 
 /// <summary>An fsync failed: what is on disk is not known, and asking again would only hide it.</summary>
 public sealed class StoreFatalException(string message, Exception inner) : Exception(message, inner);
+
+/// <summary>The store went away in the middle of a commit. It may be stored or not; nothing else is in doubt.</summary>
+public sealed class CommitUncertainException(string message, Exception inner) : Exception(message, inner);
+
+/// <summary>Rows that a decision will most likely read.</summary>
+/// <param name="Ids">Memories, with their tombstones and access counters.</param>
+public sealed record ReadHints(IReadOnlyList<string> Ids, IReadOnlyList<MemoryName> Names, IReadOnlyList<EntryKey> Entries)
+{
+    public static ReadHints OfMemory(string id) => new([id], [], []);
+}
 
 /// <summary>The last sequence number and clock reading that the store drew or saw.</summary>
 public readonly record struct StoreHead(long Sequence, long Clock);

@@ -50,6 +50,39 @@ public static class MemoryCodec
     /// <exception cref="MemoryException"><see cref="ErrorKind.MalformedRequest"/></exception>
     public static MemoryState Decode(ReadOnlyMemory<byte> bytes) => Read(bytes, view: null);
 
+    /// <summary>The name alone, without the cost of the rest; false for what is no state.</summary>
+    public static bool TryReadName(ReadOnlyMemory<byte> bytes, out MemoryName name)
+    {
+        try
+        {
+            var reader = new ByteReader(bytes);
+            reader.ExpectVersion(Version);
+            for (var stamps = reader.ReadCount(); stamps > 0; stamps--)
+            {
+                reader.ReadStamp();
+            }
+
+            while (!reader.AtEnd)
+            {
+                var tag = reader.ReadTag();
+                var field = reader.ReadField();
+                if (tag == NameTag)
+                {
+                    field.ReadTag();
+                    name = new(field.ReadText(), field.ReadText());
+                    return true;
+                }
+            }
+        }
+        catch (MemoryException)
+        {
+            // Whoever takes the row says what is wrong with it.
+        }
+
+        name = default;
+        return false;
+    }
+
     /// <summary>Undoes <see cref="EncodeBeside"/>.</summary>
     public static MemoryState DecodeBeside(ReadOnlyMemory<byte> bytes, Memory view) => Read(bytes, view);
 

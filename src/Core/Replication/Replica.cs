@@ -20,7 +20,7 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
     /// <exception cref="MemoryException">The store failed: nothing was applied and no vector moved.</exception>
     public async Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch)
     {
-        var outcomes = await writer.RunAsync(session => DecideAsync(session, batch));
+        var outcomes = await writer.RunAsync(session => DecideAsync(session, batch), HintsOf(batch.Select(static row => (row.Kind, row.Key, row.Body))));
         foreach (var same in outcomes.CountBy(static outcome => outcome))
         {
             Instruments.AppliedRows.Add(same.Value, new KeyValuePair<string, object?>("outcome", NameOf(same.Key)));
@@ -88,7 +88,7 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
         }
 
         return joined;
-    });
+    }, HintsOf(rows.Select(static row => (row.Key.Kind, row.Key.Key, row.Body))));
 
     /// <summary>Says that everything a peer held at some instant is held here too.</summary>
     public Task<int> JoinVectorAsync(IReadOnlyDictionary<LogId, AppliedSet> vector) => writer.RunAsync(async session =>
@@ -100,6 +100,35 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
 
         return vector.Count;
     });
+
+    private static ReadHints HintsOf(IEnumerable<(MutationKind Kind, string Key, ReadOnlyMemory<byte> Body)> rows)
+    {
+        var ids = new List<string>();
+        var names = new List<MemoryName>();
+        var entries = new List<EntryKey>();
+        foreach (var (kind, key, body) in rows)
+        {
+            switch (kind)
+            {
+                case MutationKind.Memory:
+                    ids.Add(key);
+                    if (MemoryCodec.TryReadName(body, out var name))
+                    {
+                        names.Add(name);
+                    }
+
+                    break;
+                case MutationKind.MemoryDelete:
+                    ids.Add(key);
+                    break;
+                default:
+                    entries.Add(new(kind, key));
+                    break;
+            }
+        }
+
+        return new(ids, names, entries);
+    }
 
     private long Horizon() => (clock.Now().Nanoseconds / 1_000_000) + (long)MaxClockSkew.TotalMilliseconds;
 

@@ -325,11 +325,28 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         }
         catch (TimeoutException)
         {
-            await _writer.RenewLogAsync();
+            await RenewLogAsync();
         }
         catch (OperationCanceledException)
         {
             // The node stops; its writer says so to whoever still asks.
+        }
+    }
+
+    /// <summary>However long the store is away.</summary>
+    private async Task RenewLogAsync()
+    {
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                await _writer.RenewLogAsync();
+                return;
+            }
+            catch (MemoryException exception) when (exception.Kind == ErrorKind.StoreFailed && !_writer.Fatal.IsCompleted)
+            {
+                await Task.WhenAny(Task.Delay(PauseAfterFailure, _time, _stopping.Token));
+            }
         }
     }
 

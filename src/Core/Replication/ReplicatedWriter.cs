@@ -9,15 +9,18 @@ namespace OrleansMemory.Core.Replication;
 /// <param name="compared">Ends when writes may begin: a clock was compared with a peer's, or none answered for long enough.</param>
 public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, PeerSession session, ReplicaSetSettings settings, TimeProvider time, Task compared)
 {
+    private static readonly TimeSpan LongestComparison = TimeSpan.FromSeconds(5);
+
     public ReplicaSetSettings Settings => settings;
 
     /// <summary>Decides, commits, and waits for the replicas.</summary>
     /// <param name="wanted">Nodes that must hold the write; null: as the namespaces that it writes to ask.</param>
+    /// <param name="hints">What the decision will most likely read.</param>
     /// <exception cref="QuorumException">Too few replicas answered; it says what became of the write.</exception>
     /// <exception cref="MemoryException">The decision was no; nothing was stored.</exception>
-    public async Task<(T Value, QuorumOutcome Outcome)> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide, int? wanted)
+    public async Task<(T Value, QuorumOutcome Outcome)> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide, int? wanted, ReadHints? hints = null)
     {
-        await compared;
+        await ComparedAsync(wanted);
         if (session.IsClockAhead)
         {
             throw Failed(
@@ -36,7 +39,8 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
                 standard = await StandardAsync(session);
                 return value;
             },
-            wanted ?? standard);
+            wanted ?? standard,
+            hints);
         if (decided.Last < decided.First || settings.Nodes == 1)
         {
             return (decided.Value, new(1, 1, null));
@@ -91,6 +95,19 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
         return standard;
     }
 
+    /// <summary>The comparison ends in a short time, unless the store is away when the node starts.</summary>
+    private async Task ComparedAsync(int? wanted)
+    {
+        try
+        {
+            await compared.WaitAsync(LongestComparison, time);
+        }
+        catch (TimeoutException exception)
+        {
+            throw Failed(new(0, wanted ?? settings.QuorumWrites, QuorumReasons.StoreFailed), QuorumException.NotStored, "the store has not answered since this node started", exception);
+        }
+    }
+
     /// <summary>What a receipt says of a write that reached a quorum.</summary>
     public string DurabilityOf(QuorumOutcome outcome) =>
         settings.Nodes == 1 ? Durabilities.Local
@@ -110,11 +127,11 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
     };
 
     /// <summary>A node among others answers for a store that will not take a write as for a quorum: the caller may write elsewhere.</summary>
-    private async Task<Decided<T>> DecideAsync<T>(Func<WriteSession, ValueTask<T>> decide, int needed)
+    private async Task<Decided<T>> DecideAsync<T>(Func<WriteSession, ValueTask<T>> decide, int needed, ReadHints? hints)
     {
         try
         {
-            return await writer.DecideAsync(decide);
+            return await writer.DecideAsync(decide, hints);
         }
         catch (MemoryException exception) when (settings.Nodes > 1 && ReasonOf(exception.Kind) is not null)
         {
