@@ -104,28 +104,63 @@ internal sealed class RankTable
     /// <summary>Takes the inputs from a row of <c>memory</c>.</summary>
     public RankInputs Read(SqliteStatement statement, int firstColumn, int length)
     {
-        ulong tags = 0;
-        foreach (var tag in MemoryRows.ParseTags(statement.Text(firstColumn + 10)))
+        return Inputs(
+            (Tier)statement.Integer(firstColumn),
+            (int)statement.Integer(firstColumn + 1),
+            statement.Real(firstColumn + 2),
+            statement.Integer(firstColumn + 3),
+            new(statement.Integer(firstColumn + 4)),
+            new(statement.Integer(firstColumn + 5)),
+            statement.IntegerOrNull(firstColumn + 6) is { } expires ? new Timestamp(expires) : null,
+            statement.Text(firstColumn + 7),
+            statement.TextOrNull(firstColumn + 8),
+            statement.TextOrNull(firstColumn + 9),
+            MemoryRows.ParseTags(statement.Text(firstColumn + 10)),
+            length);
+    }
+
+    public RankInputs Inputs(
+        Tier tier,
+        int priority,
+        double confidence,
+        long accessCount,
+        Timestamp createdAt,
+        Timestamp updatedAt,
+        Timestamp? expiresAt,
+        string @namespace,
+        string? agentId,
+        string? scope,
+        IReadOnlyList<string> tags,
+        int length)
+    {
+        ulong bits = 0;
+        foreach (var tag in tags)
         {
-            tags |= RankInputs.TagBit(tag);
+            bits |= RankInputs.TagBit(tag);
         }
 
         return new()
         {
-            Tier = (Tier)statement.Integer(firstColumn),
-            Priority = (byte)statement.Integer(firstColumn + 1),
-            Confidence = statement.Real(firstColumn + 2),
-            AccessCount = (int)Math.Min(statement.Integer(firstColumn + 3), int.MaxValue),
-            CreatedAt = new(statement.Integer(firstColumn + 4)),
-            UpdatedAt = new(statement.Integer(firstColumn + 5)),
-            ExpiresAt = statement.IntegerOrNull(firstColumn + 6) is { } expires ? new(expires) : RankInputs.Never,
-            Namespace = NamespaceNumber(statement.Text(firstColumn + 7)),
-            Agent = statement.TextOrNull(firstColumn + 8) is { } agent ? RankInputs.Hash(agent) : 0,
-            Scope = Visibility.ScopeOf(statement.TextOrNull(firstColumn + 9)),
-            Tags = tags,
+            Tier = tier,
+            Priority = (byte)priority,
+            Confidence = confidence,
+            AccessCount = (int)Math.Min(accessCount, int.MaxValue),
+            CreatedAt = createdAt,
+            UpdatedAt = updatedAt,
+            ExpiresAt = expiresAt ?? RankInputs.Never,
+            Namespace = NamespaceNumber(@namespace),
+            Agent = agentId is null ? 0 : RankInputs.Hash(agentId),
+            Scope = Visibility.ScopeOf(scope),
+            Tags = bits,
             Length = length,
         };
     }
+
+    /// <summary>In every field.</summary>
+    public static bool Equal(in RankInputs one, in RankInputs other) =>
+        one.Namespace == other.Namespace && one.Length == other.Length && one.AccessCount == other.AccessCount && one.Agent == other.Agent
+        && one.Tags == other.Tags && one.Confidence.Equals(other.Confidence) && one.CreatedAt == other.CreatedAt && one.UpdatedAt == other.UpdatedAt
+        && one.ExpiresAt == other.ExpiresAt && one.Priority == other.Priority && one.Tier == other.Tier && one.Scope == other.Scope;
 
     private static void Write(ref Slot slot, in RankInputs inputs)
     {

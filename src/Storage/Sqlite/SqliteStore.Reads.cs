@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using OrleansMemory.Core;
@@ -382,7 +383,7 @@ public sealed partial class SqliteStore
     /// <summary>One table after the other, each in the order of its key; the place is the table's letter and the last key.</summary>
     private static RowHashPage ReadHashes(SqliteReader reader, IReadOnlySet<DigestKey>? buckets, string? after, int limit)
     {
-        var (table, number, key) = ParsePlace(after ?? "m0");
+        var (table, number, key) = HashPlace.Parse(after ?? "m0");
         var rows = new List<(RowKey, UInt128)>();
         string? last = null;
         var read = 0;
@@ -430,27 +431,9 @@ public sealed partial class SqliteStore
 
                 return new(rows, read == limit ? $"e{last}" : null);
             default:
-                throw NotAPlace();
+                throw new UnreachableException();
         }
     }
-
-    /// <summary>A place comes from another node: whatever it says, it must not be taken for more than it is.</summary>
-    private static (char Table, long Number, string Key) ParsePlace(string place)
-    {
-        if (place.StartsWith('t'))
-        {
-            return ('t', 0, place[1..]);
-        }
-
-        var end = place.IndexOf('/', StringComparison.Ordinal);
-        var isEntry = place.StartsWith('e') && end > 0;
-        var number = isEntry ? place[1..end] : place.StartsWith('m') ? place[1..] : "";
-        return long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
-            ? (place[0], value, isEntry ? place[(end + 1)..] : "")
-            : throw NotAPlace();
-    }
-
-    private static MemoryException NotAPlace() => new(ErrorKind.InvalidCursor, "not a place that this store gave");
 
     /// <summary>A log row with the present state of what it names.</summary>
     private Mutation Present(SqliteReader reader, LogRow row)
@@ -475,91 +458,27 @@ public sealed partial class SqliteStore
                 .First(row => new ReplicatedRow(new(MutationKind.MemoryDelete, key.Key), row.Blob(0).ToArray()));
     }
 
-    private StoreVerification Verify(SqliteReader reader)
+    private static StoreVerification Verify(SqliteReader reader)
     {
-        var differences = new List<string>();
-        var digests = new Dictionary<DigestKey, Digest>();
-        var access = new Dictionary<string, AccessTotals>(StringComparer.Ordinal);
+        var verifier = new RowVerifier();
         foreach (var entry in reader.Statement("select body from entry").All(static row => EntryState.Decode(row.Blob(0).ToArray())))
         {
-            Add(DigestKey.Of(entry), MemoryCodec.Hash(entry.Encode()));
-            if (entry.Key.Kind == MutationKind.Access)
-            {
-                var body = EntryBodies.Access(entry.Body);
-                access[entry.Owner] = access.GetValueOrDefault(entry.Owner)
-                    .Add(body.Count, !EntryBodies.IsLegacyCounter(entry.Key), body.LastAccessedAt is { } at ? new Timestamp(at) : null);
-            }
+            verifier.Add(entry);
         }
 
         var statement = reader.Statement($"select {MemoryRows.RowColumns} from memory order by namespace, title");
-        var group = new List<MemoryRow>();
         try
         {
             while (statement.Step())
             {
-                var row = MemoryRows.ReadRow(statement);
-                var hash = MemoryCodec.Hash(row.Own);
-                Add(DigestKey.Of(row.Own), hash);
-                if (hash != row.Hash)
-                {
-                    differences.Add($"{row.Own.Id}: the kept hash is not that of the row");
-                }
-
-                if (row.Access != access.GetValueOrDefault(row.Own.Id))
-                {
-                    differences.Add($"{row.Own.Id}: access totals are not the sum of the counters");
-                }
-
-                if (group.Count > 0 && group[0].Own.Name.Value != row.Own.Name.Value)
-                {
-                    VerifyGroup(group, differences);
-                    group.Clear();
-                }
-
-                group.Add(row);
+                verifier.Add(MemoryRows.ReadRow(statement));
             }
-
-            VerifyGroup(group, differences);
         }
         finally
         {
             statement.Reset();
         }
 
-        var kept = ReadDigests(reader);
-        foreach (var key in kept.Keys.Union(digests.Keys))
-        {
-            if (kept.GetValueOrDefault(key) != digests.GetValueOrDefault(key))
-            {
-                differences.Add($"digest {key}: kept {kept.GetValueOrDefault(key)}, computed {digests.GetValueOrDefault(key)}");
-            }
-        }
-
-        return new(digests, differences);
-
-        void Add(DigestKey key, UInt128 hash) => digests[key] = digests.GetValueOrDefault(key).With(hash);
-    }
-
-    private static void VerifyGroup(List<MemoryRow> group, List<string> differences)
-    {
-        var live = group.Where(static row => !MemoryView.IsArchived(row.Own, row.Access)).Select(static row => row.Own).ToList();
-        var shown = live.Count == 0 ? null : MemoryView.ShownOf(live);
-        foreach (var row in group)
-        {
-            var visibility = !live.Exists(state => state.Id == row.Own.Id) ? RowVisibility.Archived
-                : row.Own.Id == shown!.Id ? RowVisibility.Shown
-                : RowVisibility.Shadowed;
-            var view = visibility == RowVisibility.Shown && live.Count > 1
-                ? MemoryView.OfGroup(row.Own, live.Where(other => other.Id != row.Own.Id), row.Access)
-                : MemoryView.Of(row.Own, row.Access);
-            if (row.Visibility != visibility)
-            {
-                differences.Add($"{row.Own.Id}: is {row.Visibility}, should be {visibility}");
-            }
-            else if (view with { Tags = row.View.Tags } != row.View || !view.Tags.SequenceEqual(row.View.Tags))
-            {
-                differences.Add($"{row.Own.Id}: the shown columns are not the view of its group");
-            }
-        }
+        return verifier.Finish(ReadDigests(reader));
     }
 }

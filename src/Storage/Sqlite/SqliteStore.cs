@@ -183,7 +183,7 @@ public sealed partial class SqliteStore : IMemoryStore
         if (held is null)
         {
             var random = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(sizeof(ulong)));
-            held = MemoryRules.AgentId(nodeId ?? $"{HostName()}-{random[..8]}", "node id");
+            held = MemoryRules.AgentId(nodeId ?? $"{NodeNames.OfMachine()}-{random[..8]}", "node id");
             using var insert = database.Prepare("insert into meta(key, value) values (?1, ?2)");
             insert.Bind(1, "node_id").Bind(2, held).Run();
             insert.Bind(1, "incarnation").Bind(2, random).Run();
@@ -196,11 +196,5 @@ public sealed partial class SqliteStore : IMemoryStore
         database.Execute("commit");
         var incarnation = database.QueryText("select value from meta where key = 'incarnation'")!;
         return new(held, ulong.Parse(incarnation, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
-    }
-
-    private static string HostName()
-    {
-        var name = new string([.. Environment.MachineName.Where(static character => char.IsAsciiLetterOrDigit(character) || character is '-' or '.')]);
-        return name.Length is 0 or > 64 ? "node" : name;
     }
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using OrleansMemory.Core.Recall;
 using SQLitePCL;
 
 namespace OrleansMemory.Storage.Sqlite;
@@ -85,7 +84,7 @@ internal sealed partial class SqliteTextIndex
             var length = LengthIn(insert.Length.Blob(0));
             insert.Length.Reset();
             if (differences.Count < MaxDifferences
-                && (!_rank.TryGet(row, out var held) || !Equal(held, _rank.Read(source.Rows, MainStatements.FirstRank, length))))
+                && (!_rank.TryGet(row, out var held) || !RankTable.Equal(held, _rank.Read(source.Rows, MainStatements.FirstRank, length))))
             {
                 differences.Add(string.Create(CultureInfo.InvariantCulture, $"the rank inputs of row {row} are old"));
             }
@@ -133,9 +132,4 @@ internal sealed partial class SqliteTextIndex
             differences.Add("the structure of the index is damaged");
         }
     }
-
-    private static bool Equal(in RankInputs one, in RankInputs other) =>
-        one.Namespace == other.Namespace && one.Length == other.Length && one.AccessCount == other.AccessCount && one.Agent == other.Agent
-        && one.Tags == other.Tags && one.Confidence.Equals(other.Confidence) && one.CreatedAt == other.CreatedAt && one.UpdatedAt == other.UpdatedAt
-        && one.ExpiresAt == other.ExpiresAt && one.Priority == other.Priority && one.Tier == other.Tier && one.Scope == other.Scope;
 }

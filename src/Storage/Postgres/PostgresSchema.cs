@@ -1,0 +1,250 @@
+using System.Globalization;
+using Npgsql;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Storage.Postgres;
+
+/// <summary>
+/// The tables of a store, in a schema of their own, and how they come to be. Changes only ever add (expand-only): nothing is
+/// renamed or dropped, so an older binary keeps working until <c>min_writer_version</c> is raised. Whoever migrates holds the
+/// store's lock; each step gives up its wait for a table lock soon and is tried again, so that it never holds up others behind it.
+/// </summary>
+internal static class PostgresSchema
+{
+    public const string Name = "orleans_memory";
+
+    /// <summary>The version this code writes; a store whose <c>min_writer_version</c> is above it is refused.</summary>
+    public const int Version = 1;
+
+    private const int LockAttempts = 5;
+
+    /// <summary>
+    /// As on SQLite: <c>memory</c> holds each live or archived id once, its plain columns are what readers see, and <c>own</c> holds
+    /// what is replicated beyond them. Text is compared byte by byte (collation C), as every node does. <c>name_hash</c> stands for
+    /// (namespace, title), which together are too long for an index. <c>metadata</c> is the canonical text; <c>metadata_json</c> is
+    /// the same for those who query with SQL, and null where jsonb cannot hold it. Long text comes last.
+    /// </summary>
+    private const string Tables = $$"""
+        create table {{Name}}.head(
+            set_id integer primary key,
+            commits bigint not null,
+            clock bigint not null);
+        insert into {{Name}}.head values (0, 0, 0);
+        create table {{Name}}.memory(
+            row bigint primary key,
+            state smallint not null,
+            tier smallint not null,
+            priority smallint not null,
+            confidence double precision not null,
+            access_count bigint not null,
+            touches bigint not null,
+            created_at bigint not null,
+            updated_at bigint not null,
+            last_accessed_at bigint,
+            expires_at bigint,
+            archived_at bigint,
+            name_hash bigint not null,
+            id text collate "C" not null,
+            namespace text collate "C" not null,
+            agent_id text collate "C",
+            scope text collate "C",
+            source text collate "C" not null,
+            archive_reason text collate "C",
+            hash bytea not null,
+            title text collate "C" not null,
+            tags jsonb not null,
+            metadata text collate "C" not null,
+            metadata_json jsonb,
+            own bytea not null,
+            content text collate "C" not null);
+        create table {{Name}}.memory_text(
+            row bigint primary key,
+            length integer not null,
+            words tsvector not null);
+        create table {{Name}}.tombstone(
+            id text collate "C" primary key,
+            namespace text collate "C" not null,
+            clock bigint not null,
+            hash bytea not null,
+            body bytea not null);
+        create table {{Name}}.entry(
+            kind integer not null,
+            key text collate "C" not null,
+            owner text collate "C" not null,
+            target text collate "C",
+            live boolean not null,
+            clock bigint not null,
+            hash bytea not null,
+            body bytea not null,
+            primary key (kind, key));
+        create table {{Name}}.mutation_log(
+            set_id integer not null,
+            incarnation text collate "C" not null,
+            seq bigint not null,
+            clock bigint not null,
+            epoch bigint not null,
+            kind integer not null,
+            key text collate "C" not null,
+            idempotency_key text collate "C",
+            primary key (set_id, incarnation, seq));
+        create table {{Name}}.vector(
+            set_id integer not null,
+            node text collate "C" not null,
+            incarnation text collate "C" not null,
+            applied bigint not null,
+            ranges text collate "C" not null,
+            primary key (set_id, node, incarnation));
+        create table {{Name}}.floor(
+            set_id integer not null,
+            node text collate "C" not null,
+            clock bigint not null,
+            primary key (set_id, node));
+        create table {{Name}}.digest(
+            set_id integer not null,
+            namespace text collate "C" not null,
+            bucket integer not null,
+            rows bigint not null,
+            hash_high bigint not null,
+            hash_low bigint not null,
+            primary key (set_id, namespace, bucket));
+        create table {{Name}}.dead_letter(
+            set_id integer not null,
+            node text collate "C" not null,
+            incarnation text collate "C" not null,
+            seq bigint not null,
+            clock bigint not null,
+            kind integer not null,
+            key text collate "C" not null,
+            reason text collate "C" not null,
+            attempts integer not null,
+            refused_at bigint not null,
+            next_attempt_at bigint not null,
+            body bytea not null,
+            primary key (set_id, node, incarnation, seq));
+        """;
+
+    /// <summary>Each is created when missing, without holding writers up.</summary>
+    private static readonly (string Name, string Definition)[] Indexes =
+    [
+        ("memory_id", $"create unique index concurrently memory_id on {Name}.memory(id)"),
+        ("memory_title", $"create index concurrently memory_title on {Name}.memory(name_hash) where state < 2"),
+        ("memory_list", $"create index concurrently memory_list on {Name}.memory(priority desc, updated_at desc, id) where state = 0"),
+        ("memory_namespace_list", $"create index concurrently memory_namespace_list on {Name}.memory(namespace, priority desc, updated_at desc, id) where state = 0"),
+        ("memory_created", $"create index concurrently memory_created on {Name}.memory(created_at, id) where state = 0"),
+        ("memory_updated", $"create index concurrently memory_updated on {Name}.memory(updated_at, id) where state = 0"),
+        ("memory_expiry", $"create index concurrently memory_expiry on {Name}.memory(expires_at) where state = 0 and expires_at is not null"),
+        ("memory_words", $"create index concurrently memory_words on {Name}.memory_text using gin(words) with (fastupdate = on, gin_pending_list_limit = 16384)"),
+        ("tombstone_clock", $"create index concurrently tombstone_clock on {Name}.tombstone(clock)"),
+        ("entry_owner", $"create index concurrently entry_owner on {Name}.entry(kind, owner, clock, key)"),
+        ("entry_target", $"create index concurrently entry_target on {Name}.entry(kind, target, clock, key) where target is not null"),
+    ];
+
+    /// <summary>Makes or completes the tables. The connection holds the store's lock.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.StoreTooNew"/>, or <see cref="ErrorKind.StoreNotOurs"/>: the schema is another program's.</exception>
+    public static async Task MigrateAsync(NpgsqlConnection connection, string shown)
+    {
+        await RequireServerAsync(connection, shown);
+        if (await QueryAsync<bool>(connection, $"select to_regnamespace('{Name}') is not null"))
+        {
+            if (!await QueryAsync<bool>(connection, $"select to_regclass('{Name}.meta') is not null"))
+            {
+                throw new MemoryException(ErrorKind.StoreNotOurs, $"{shown} has a schema {Name} that is not one of this program");
+            }
+
+            var needed = int.Parse(await QueryAsync<string>(connection, $"select value from {Name}.meta where key = 'min_writer_version'") ?? "0", CultureInfo.InvariantCulture);
+            if (needed > Version)
+            {
+                throw new MemoryException(
+                    ErrorKind.StoreTooNew, $"{shown} was written by a newer version (schema {needed}, this one writes {Version}); upgrade this program");
+            }
+        }
+        else
+        {
+            await RetryAsync(connection, $"""
+                begin;
+                create schema {Name};
+                create table {Name}.meta(
+                    key text collate "C" primary key,
+                    value text collate "C" not null);
+                insert into {Name}.meta values ('schema_version', '{Version}'), ('min_writer_version', '{Version}');
+                {Tables}
+                commit;
+                """);
+        }
+
+        await CreateIndexesAsync(connection);
+    }
+
+    private static async Task RequireServerAsync(NpgsqlConnection connection, string shown)
+    {
+        if (connection.PostgreSqlVersion.Major < 15)
+        {
+            throw new MemoryException(ErrorKind.StoreFailed, $"{shown} is served by PostgreSQL {connection.PostgreSqlVersion}; version 15 or newer is needed");
+        }
+
+        if (await QueryAsync<string>(connection, "show server_encoding") is var encoding && encoding != "UTF8")
+        {
+            throw new MemoryException(ErrorKind.StoreFailed, $"{shown} is encoded in {encoding}: create the database with encoding UTF8");
+        }
+    }
+
+    private static async Task CreateIndexesAsync(NpgsqlConnection connection)
+    {
+        var valid = new Dictionary<string, bool>(StringComparer.Ordinal);
+        await using (var command = new NpgsqlCommand(
+            $"select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid where c.relnamespace = '{Name}'::regnamespace", connection))
+        await using (var reader = await command.ExecuteReaderAsync())
+        {
+            while (await reader.ReadAsync())
+            {
+                valid[reader.GetString(0)] = reader.GetBoolean(1);
+            }
+        }
+
+        foreach (var (name, definition) in Indexes)
+        {
+            if (valid.TryGetValue(name, out var isValid))
+            {
+                if (isValid)
+                {
+                    continue;
+                }
+
+                // One that was under way when its maker died serves nobody.
+                await RetryAsync(connection, $"drop index concurrently {Name}.{name}");
+            }
+
+            await RetryAsync(connection, definition);
+        }
+    }
+
+    private static async Task RetryAsync(NpgsqlConnection connection, string sql)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await ExecuteAsync(connection, "set lock_timeout = '2s'");
+                await ExecuteAsync(connection, sql);
+                await ExecuteAsync(connection, "reset lock_timeout");
+                return;
+            }
+            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable && attempt < LockAttempts)
+            {
+                await ExecuteAsync(connection, "rollback");
+            }
+        }
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private static async Task<T?> QueryAsync<T>(NpgsqlConnection connection, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync() is T value ? value : default;
+    }
+}
