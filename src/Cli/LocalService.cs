@@ -1,7 +1,6 @@
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
-using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Cli;
 
@@ -29,16 +28,16 @@ internal sealed class LocalService : IAsyncDisposable
 
     /// <param name="nodeId">The node's name; a database keeps its first.</param>
     /// <param name="links">To its peers.</param>
-    /// <exception cref="MemoryException">The file cannot be opened, is in use, or is not one of ours.</exception>
+    /// <exception cref="MemoryException">The database cannot be opened, is in use, or is not one of ours.</exception>
     public static async Task<LocalService> OpenAsync(
         DatabaseLocation database, NodeSettings settings, string? nodeId = null, IReadOnlyList<IReplicaLink>? links = null)
     {
         if (database.InDataFolder)
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(database.Path)!);
+            Directory.CreateDirectory(Path.GetDirectoryName(database.Store.Path)!);
         }
 
-        var store = SqliteStore.Open(database.Path, nodeId);
+        var store = await database.Store.OpenAsync(nodeId);
         try
         {
             return new(store, await MemoryNode.StartAsync(store, settings, TimeProvider.System, new Random(), links));

@@ -5,6 +5,7 @@ using OrleansMemory.Cli.Output;
 using OrleansMemory.Cli.Remote;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Storage;
 
 namespace OrleansMemory.Cli;
 
@@ -43,12 +44,12 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
         {
             if (parse.GetValue(options.Db) is { } named)
             {
-                return new(Path.GetFullPath(named), InDataFolder: false);
+                return new(StoreLocation.Parse(named), InDataFolder: false);
             }
 
-            var path = Path.GetFullPath(Configuration.DatabasePath);
+            var store = StoreLocation.Parse(Configuration.DatabasePath);
             var data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-            return new(path, InDataFolder: data.Length > 0 && path.StartsWith(Path.Combine(data, "orleans-memory") + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+            return new(store, InDataFolder: data.Length > 0 && store.Path?.StartsWith(Path.Combine(data, "orleans-memory") + Path.DirectorySeparatorChar, StringComparison.Ordinal) == true);
         }
     }
 

@@ -21,7 +21,7 @@ public sealed record NodeOptions
     /// <summary>0 to 65,535; 0 takes a free one.</summary>
     public int Port { get; init; } = DefaultPort;
 
-    /// <summary>The database file; created when missing, its folder is not.</summary>
+    /// <summary>The database file, created when missing, its folder is not; or the URL of a PostgreSQL database, which may hold a password.</summary>
     public string DatabasePath { get; init; } = "orleans-memory.db";
 
     /// <summary>Null: everybody is let in.</summary>

@@ -16,6 +16,7 @@ internal enum BenchKind
 /// <param name="Nodes">Of the cluster that is measured.</param>
 /// <param name="QuorumWrites">Nodes that must hold a write before it is answered; null: the majority.</param>
 /// <param name="CatchUpRows">Rows that a node misses and then catches up with; 0: none.</param>
+/// <param name="OnPostgres">Each node has a PostgreSQL server of its own, whose CPU and memory are not counted.</param>
 internal sealed record BenchPlan(
     BenchKind Kind,
     int Connections,
@@ -26,7 +27,8 @@ internal sealed record BenchPlan(
     double? Rate,
     int Nodes,
     int? QuorumWrites,
-    long CatchUpRows);
+    long CatchUpRows,
+    bool OnPostgres);
 
 /// <summary>What a node used during the measurement.</summary>
 internal sealed record NodeUsage(string Name, ProcessUsage Before, ProcessUsage After)
@@ -60,6 +62,7 @@ internal sealed record BenchReport(
     {
         writer.WriteStartObject();
         writer.WriteString("bench", Kind);
+        writer.WriteString("store", Plan.OnPostgres ? "postgresql" : "sqlite");
         writer.WriteString("loop", Plan.Rate is null ? "closed" : "open");
         writer.WriteNumber("connections", Plan.Connections);
         if (Plan.Rate is { } rate)
@@ -180,7 +183,8 @@ internal sealed record BenchReport(
         writer.WriteEndObject();
     }
 
-    private string Cluster => Plan.Nodes == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"{Plan.Nodes} nodes, quorum {Plan.QuorumWrites}, ");
+    private string Cluster => (Plan.OnPostgres ? "PostgreSQL, " : "")
+        + (Plan.Nodes == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"{Plan.Nodes} nodes, quorum {Plan.QuorumWrites}, "));
 
     private void WriteConvergence(Utf8JsonWriter writer)
     {

@@ -1,14 +1,16 @@
 using System.Globalization;
 using OrleansMemory.Core.Replication;
+using OrleansMemory.Storage.Postgres;
 
 namespace OrleansMemory.Cli.Cluster;
 
 /// <summary>How to start the nodes of a cluster.</summary>
-/// <param name="Folder">Where <c>n1.db</c> and so on are; made when missing.</param>
+/// <param name="Folder">Where <c>n1.db</c> or <c>n1.pg</c> and so on are; made when missing.</param>
 /// <param name="QuorumWrites">Null: the majority.</param>
 /// <param name="Ports">One for each node; null takes free ones.</param>
 /// <param name="Inherits">The nodes read the caller's variables and configuration, and keep logs beside their data.</param>
-internal sealed record ClusterPlan(string Folder, int Nodes, int? QuorumWrites = null, IReadOnlyList<int>? Ports = null, bool Inherits = false);
+/// <param name="OnPostgres">Each node has a private PostgreSQL server of its own, whose data is in the folder; else a file.</param>
+internal sealed record ClusterPlan(string Folder, int Nodes, int? QuorumWrites = null, IReadOnlyList<int>? Ports = null, bool Inherits = false, bool OnPostgres = false);
 
 /// <summary>Nodes of one cluster as children of this process, named n1, n2 and so on. They all end when it does.</summary>
 internal sealed class ClusterProcess : IAsyncDisposable
@@ -17,17 +19,19 @@ internal sealed class ClusterProcess : IAsyncDisposable
 
     private readonly ClusterPlan _plan;
     private readonly NodePlan[] _nodePlans;
+    private readonly IReadOnlyList<LocalPostgres> _servers;
     private readonly NodeProcess?[] _nodes;
     private readonly Lock _gate = new();
     private bool _stopping;
 
-    private ClusterProcess(ClusterPlan plan)
+    private ClusterProcess(ClusterPlan plan, IReadOnlyList<LocalPostgres> servers, IReadOnlyList<string> databases)
     {
         _plan = plan;
+        _servers = servers;
         Ports = plan.Ports ?? FreePorts.Take(plan.Nodes);
         Addresses = [.. Ports.Select(static port => new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")))];
         _nodes = new NodeProcess?[plan.Nodes];
-        _nodePlans = [.. Enumerable.Range(0, plan.Nodes).Select(PlanOf)];
+        _nodePlans = [.. databases.Select((database, node) => PlanOf(node, database))];
     }
 
     public int Count => _nodes.Length;
@@ -46,16 +50,47 @@ internal sealed class ClusterProcess : IAsyncDisposable
 
     public static string NameOf(int node) => string.Create(CultureInfo.InvariantCulture, $"n{node + 1}");
 
-    public static string DatabaseOf(string folder, int node) => Path.Combine(folder, $"{NameOf(node)}.db");
-
     /// <summary>Starts all nodes; they listen when the task completes.</summary>
     /// <exception cref="NodeFailedException">One did not start; none is left running.</exception>
     public static async Task<ClusterProcess> StartAsync(ClusterPlan plan)
     {
         Directory.CreateDirectory(plan.Folder);
+        var servers = new List<LocalPostgres>();
+        try
+        {
+            var databases = new List<string>();
+            for (var node = 0; node < plan.Nodes; node++)
+            {
+                if (plan.OnPostgres)
+                {
+                    var server = await LocalPostgres.StartAsync(Path.Combine(plan.Folder, $"{NameOf(node)}.pg"));
+                    servers.Add(server);
+                    databases.Add(await server.CreateDatabaseAsync(NameOf(node)));
+                }
+                else
+                {
+                    databases.Add(Path.Combine(plan.Folder, $"{NameOf(node)}.db"));
+                }
+            }
+
+            return await StartAsync(plan, servers, databases);
+        }
+        catch
+        {
+            foreach (var server in servers)
+            {
+                await server.DisposeAsync();
+            }
+
+            throw;
+        }
+    }
+
+    private static async Task<ClusterProcess> StartAsync(ClusterPlan plan, List<LocalPostgres> servers, List<string> databases)
+    {
         for (var attempt = 1; ; attempt++)
         {
-            var cluster = new ClusterProcess(plan);
+            var cluster = new ClusterProcess(plan, servers, databases);
             try
             {
                 await Task.WhenAll(Enumerable.Range(0, cluster.Count).Select(cluster.StartAsync));
@@ -64,11 +99,11 @@ internal sealed class ClusterProcess : IAsyncDisposable
             catch (NodeFailedException) when (plan.Ports is null && attempt < StartTries)
             {
                 // Between being found free and being taken, a port may have gone to somebody else.
-                await cluster.DisposeAsync();
+                await cluster.EndNodesAsync();
             }
             catch
             {
-                await cluster.DisposeAsync();
+                await cluster.EndNodesAsync();
                 throw;
             }
         }
@@ -122,6 +157,12 @@ internal sealed class ClusterProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await EndNodesAsync();
+        await Task.WhenAll(_servers.Select(static server => server.DisposeAsync().AsTask()));
+    }
+
+    private async Task EndNodesAsync()
+    {
         Kill();
         foreach (var node in _nodes)
         {
@@ -132,7 +173,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
         }
     }
 
-    private NodePlan PlanOf(int node)
+    private NodePlan PlanOf(int node, string database)
     {
         List<string> options = [];
         if (Count > 1)
@@ -141,6 +182,6 @@ internal sealed class ClusterProcess : IAsyncDisposable
             options.AddRange(["--quorum-peers", string.Join(',', Addresses.Where((_, other) => other != node).Select(static address => address.GetLeftPart(UriPartial.Authority)))]);
         }
 
-        return new(NameOf(node), Ports[node], DatabaseOf(Folder, node), options, _plan.Inherits, _plan.Inherits ? Path.Combine(Folder, $"{NameOf(node)}.log") : null);
+        return new(NameOf(node), Ports[node], database, options, _plan.Inherits, _plan.Inherits ? Path.Combine(Folder, $"{NameOf(node)}.log") : null);
     }
 }

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
+using OrleansMemory.Storage.Postgres;
 
 namespace OrleansMemory.Cli.Cluster;
 
@@ -13,6 +14,7 @@ internal sealed class NodeFailedException(string message) : IOException(message)
 /// <summary>How to start a node of this program.</summary>
 /// <param name="Name">Its node id.</param>
 /// <param name="Port">0 takes a free one.</param>
+/// <param name="Database">A file, or the URL of a PostgreSQL database.</param>
 /// <param name="Options">Of <c>om serve</c>, beyond address and database.</param>
 /// <param name="Inherits">The node reads the caller's variables and configuration; else it has its defaults.</param>
 /// <param name="LogPath">Where its log is added to; null: it goes nowhere.</param>
@@ -184,8 +186,10 @@ internal sealed class NodeProcess : IAsyncDisposable
             start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
         }
 
-        string[] place = ["serve", "--exit-on-stdin-close", "--host", "127.0.0.1", "--port", plan.Port.ToString(CultureInfo.InvariantCulture), "--db", plan.Database];
-        foreach (var argument in place.Concat(["--node-id", plan.Name]).Concat(plan.Options))
+        // A URL may hold a password, and anybody can read the arguments of a process.
+        var isUrl = PostgresUrl.IsOne(plan.Database);
+        string[] place = ["serve", "--exit-on-stdin-close", "--host", "127.0.0.1", "--port", plan.Port.ToString(CultureInfo.InvariantCulture)];
+        foreach (var argument in place.Concat(isUrl ? [] : ["--db", plan.Database]).Concat(["--node-id", plan.Name]).Concat(plan.Options))
         {
             start.ArgumentList.Add(argument);
         }
@@ -199,6 +203,11 @@ internal sealed class NodeProcess : IAsyncDisposable
             }
 
             start.Environment["OM_NO_CONFIG"] = "1";
+        }
+
+        if (isUrl)
+        {
+            start.Environment["OM_DB"] = plan.Database;
         }
 
         return start;

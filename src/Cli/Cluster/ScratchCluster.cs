@@ -23,13 +23,14 @@ internal sealed class ScratchCluster : IAsyncDisposable
 
     /// <param name="parent">The folder is made in here.</param>
     /// <param name="name">How its name begins.</param>
+    /// <param name="onPostgres">Each node has a PostgreSQL server of its own.</param>
     /// <exception cref="NodeFailedException">A node did not start.</exception>
-    public static async Task<ScratchCluster> StartAsync(string parent, string name, int nodes, int? quorumWrites)
+    public static async Task<ScratchCluster> StartAsync(string parent, string name, int nodes, int? quorumWrites, bool onPostgres)
     {
-        var folder = Path.Combine(parent, $"{name}-{Guid.NewGuid():n}");
+        var folder = Path.Combine(parent, $"{name}-{Guid.NewGuid():n}"[..(name.Length + 17)]);
         try
         {
-            return new(await ClusterProcess.StartAsync(new(folder, nodes, quorumWrites)));
+            return new(await ClusterProcess.StartAsync(new(folder, nodes, quorumWrites, OnPostgres: onPostgres)));
         }
         catch
         {

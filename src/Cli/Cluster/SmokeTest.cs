@@ -52,10 +52,11 @@ internal sealed class SmokeTest : IDisposable
 
     /// <param name="nodes">3 or more.</param>
     /// <param name="writes">Memories that the agents store, beyond the sample set.</param>
-    public static async Task<SmokeReport> RunAsync(int nodes, int writes)
+    /// <param name="onPostgres">The nodes are on PostgreSQL.</param>
+    public static async Task<SmokeReport> RunAsync(int nodes, int writes, bool onPostgres)
     {
         var started = Stopwatch.GetTimestamp();
-        await using var scratch = await ScratchCluster.StartAsync(Path.GetTempPath(), "om-smoke", nodes, quorumWrites: null);
+        await using var scratch = await ScratchCluster.StartAsync(Path.GetTempPath(), "om-smoke", nodes, quorumWrites: null, onPostgres);
         using var test = new SmokeTest(scratch, writes);
         return await test.RunAsync(started);
     }

@@ -33,7 +33,11 @@ internal static class BenchCommand
         var nodes = OptionKinds.Number("Nodes of the cluster; connections are spread over them [default: 1; convergence 3]", 1, MostNodes, "--nodes");
         var quorum = OptionKinds.Number("Nodes that hold a write before it is answered [default: the majority]", 1, MostNodes, "--quorum");
         var catchUp = OptionKinds.Number("With convergence: memories that one node misses and then catches up with", 1L, 100_000_000L, "--catch-up");
-        var command = new Command("bench", "Measure stores, recalls or convergence on fresh nodes") { kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp };
+        var postgres = OptionKinds.Flag("Nodes on PostgreSQL, each with a private server of its own", "--postgres");
+        var command = new Command("bench", "Measure stores, recalls or convergence on fresh nodes")
+        {
+            kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp, postgres,
+        };
         return new(command, async session =>
         {
             var measured = session.Required(kind) switch
@@ -55,7 +59,8 @@ internal static class BenchCommand
                 session.Value(rate),
                 count,
                 session.Value(quorum) ?? ((count / 2) + 1),
-                session.Value(catchUp) ?? 0);
+                session.Value(catchUp) ?? 0,
+                session.Value(postgres));
             Check(command, plan, onOthersNode: session.Address is not null);
             var folder = Path.GetFullPath(session.Value(data) ?? Path.GetTempPath());
             BenchReport report;
@@ -65,7 +70,7 @@ internal static class BenchCommand
             }
             else
             {
-                await using var scratch = await ScratchCluster.StartAsync(folder, "om-bench", plan.Nodes, plan.QuorumWrites);
+                await using var scratch = await ScratchCluster.StartAsync(folder, "om-bench", plan.Nodes, plan.QuorumWrites, plan.OnPostgres);
                 await ConnectAsync(scratch.Cluster);
                 report = await RunAsync(session, plan, scratch.Cluster.Addresses, scratch.Cluster, null, scratch.Cluster.Folder);
             }
@@ -104,6 +109,11 @@ internal static class BenchCommand
         else if (plan.CatchUpRows > 0 && plan.QuorumWrites == plan.Nodes)
         {
             throw new UsageException(command, "the argument '--catch-up' stops a node: '--quorum' must be below '--nodes'");
+        }
+
+        if (onOthersNode && plan.OnPostgres)
+        {
+            throw new UsageException(command, "the argument '--url' names a node that has its store: it cannot be used with '--postgres'");
         }
 
         if (onOthersNode && plan.Nodes > 1)

@@ -31,6 +31,7 @@ internal static class CommandTree
         ("restore", BackupCommands.Restore),
         ("verify", BackupCommands.Verify),
         ("bench", BenchCommand.Create),
+        ("postgres", PostgresCommand.Create),
     ];
 
     public static IEnumerable<string> Names => Commands.Select(command => command.Name);

@@ -5,6 +5,8 @@ using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Cli.Transfer;
 using OrleansMemory.Peers;
+using OrleansMemory.Storage;
+using OrleansMemory.Storage.Postgres;
 
 namespace OrleansMemory.Cli.Commands;
 
@@ -23,7 +25,8 @@ internal static class UpCommand
         var data = OptionKinds.Text($"Folder for the data, made when missing [default: {DefaultFolder}]", "--data");
         var smoke = OptionKinds.Flag("Test a fresh cluster instead, one node killed in the middle of the writes, and end", "--smoke");
         var writes = OptionKinds.Number($"Memories that --smoke writes [default: {DefaultSmokeWrites}]", 10, 1_000_000, "--writes");
-        var command = new Command("up", "Try it: a cluster on this machine with the sample set in it, until Ctrl-C") { nodes, port, data, smoke, writes };
+        var postgres = OptionKinds.Flag("Keep the data in PostgreSQL, a private server for each node (needs PostgreSQL 15 or newer installed)", "--postgres");
+        var command = new Command("up", "Try it: a cluster on this machine with the sample set in it, until Ctrl-C") { nodes, port, data, smoke, writes, postgres };
         return new(command, async session =>
         {
             var count = session.Value(nodes) ?? DefaultNodes;
@@ -39,7 +42,7 @@ internal static class UpCommand
                     throw new UsageException(command, "the argument '--smoke' kills a node and needs '--nodes' of 3 or more");
                 }
 
-                return await SmokeAsync(session, count, session.Value(writes) ?? DefaultSmokeWrites);
+                return await SmokeAsync(session, count, session.Value(writes) ?? DefaultSmokeWrites, session.Value(postgres));
             }
 
             if (session.Value(writes) is not null)
@@ -50,8 +53,8 @@ internal static class UpCommand
             var folder = Directory.CreateDirectory(session.Value(data) ?? DefaultFolder).FullName;
             var first = session.Value(port) ?? session.Configuration.Port;
             return count == 1
-                ? await OneNodeAsync(session, first, folder)
-                : await LocalCluster.RunAsync(session, new(folder, count, Ports: Ports(command, first, count), Inherits: true));
+                ? await OneNodeAsync(session, first, folder, session.Value(postgres))
+                : await LocalCluster.RunAsync(session, new(folder, count, Ports: Ports(command, first, count), Inherits: true, OnPostgres: session.Value(postgres)));
         });
     }
 
@@ -60,9 +63,9 @@ internal static class UpCommand
         : first + count - 1 <= ushort.MaxValue ? [.. Enumerable.Range(first, count)]
         : throw new UsageException(command, string.Create(CultureInfo.InvariantCulture, $"invalid value '{first}' for '--port': {count} ports follow each other up to {ushort.MaxValue}"));
 
-    private static async Task<int> SmokeAsync(Session session, int nodes, int writes)
+    private static async Task<int> SmokeAsync(Session session, int nodes, int writes, bool onPostgres)
     {
-        var report = await SmokeTest.RunAsync(nodes, writes);
+        var report = await SmokeTest.RunAsync(nodes, writes, onPostgres);
         foreach (var problem in report.Problems)
         {
             session.Error.WriteLine($"off: {problem}");
@@ -80,10 +83,12 @@ internal static class UpCommand
         return report.Problems.Count == 0 ? 0 : 1;
     }
 
-    private static async Task<int> OneNodeAsync(Session session, int port, string folder)
+    private static async Task<int> OneNodeAsync(Session session, int port, string folder, bool onPostgres)
     {
         var options = session.Configuration with { Host = NodeOptions.DefaultHost, Port = port };
-        var database = new DatabaseLocation(Path.Combine(folder, "orleans-memory.db"), InDataFolder: false);
+        await using var server = onPostgres ? await LocalPostgres.StartAsync(Path.Combine(folder, "orleans-memory.pg")) : null;
+        var place = server is null ? Path.Combine(folder, "orleans-memory.db") : await server.CreateDatabaseAsync("orleans_memory");
+        var database = new DatabaseLocation(StoreLocation.Parse(place), InDataFolder: false);
         await using var local = await LocalService.OpenAsync(database, options.ToNodeSettings());
         var imported = (await local.Service.StatisticsAsync()).Total == 0 ? (await SampleSet.ImportAsync(local.Service)).Imported : (long?)null;
         await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System);

@@ -5,7 +5,7 @@ namespace OrleansMemory.Cli.Options;
 /// <summary>What every command takes, before or after its name.</summary>
 internal sealed class GlobalOptions
 {
-    public Option<string?> Db { get; } = OptionKinds.Text("Database file [env: OM_DB, AI_MEMORY_DB]", "--db");
+    public Option<string?> Db { get; } = OptionKinds.Text("Database: a file, or postgres://host/name with its password in PGPASSWORD or a passfile [env: OM_DB, AI_MEMORY_DB]", "--db");
 
     public Option<string?> Url { get; } = OptionKinds.Text("Work on the node at this address instead of a local database [env: OM_URL]", "--url");
 

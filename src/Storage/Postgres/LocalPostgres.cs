@@ -19,13 +19,17 @@ public sealed class LocalPostgres : IAsyncDisposable
 
     private const int LongestSocketPath = 100;
 
-    /// <summary>Starts the server, says so, and stops it when its input ends.</summary>
+    /// <summary>Starts the server, says so, stops it when its input ends, and takes its folder away unless it was told to keep it.</summary>
     private const string Guard = """
-        ctl=$1; dir=$2; shift 2
+        trap '' INT HUP TERM
+        ctl=$1; dir=$2; life=$3; shift 3
         "$ctl" -D "$dir/data" -l "$dir/log" -w -t 60 -o "$*" start >/dev/null || { tail -n 5 "$dir/log" >&2; exit 1; }
+        server=$(head -n 1 "$dir/data/postmaster.pid")
         echo ready
-        cat >/dev/null
-        "$ctl" -D "$dir/data" -m fast -w -t 60 stop >/dev/null
+        read -r word
+        kill -INT "$server" 2>/dev/null
+        while kill -0 "$server" 2>/dev/null; do sleep 0.05; done
+        [ "$life" = kept ] || [ "$word" = keep ] || rm -rf "$dir"
         """;
 
     private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(60);
@@ -102,13 +106,35 @@ public sealed class LocalPostgres : IAsyncDisposable
         return UrlOf(database);
     }
 
+    /// <summary>Starts a server that stays when this process ends, on a folder that is kept.</summary>
+    /// <returns>The URL of its database <paramref name="database"/>.</returns>
+    public static async Task<string> StartToStayAsync(string folder, string database)
+    {
+        var server = new LocalPostgres(Path.GetFullPath(folder), FindBinaries() ?? throw new MemoryException(ErrorKind.StoreFailed, HowToInstall), temporary: false);
+        await server.CreateAsync();
+        if (!File.Exists(Path.Combine(server.Data, "postmaster.pid")))
+        {
+            await RunAsync([server.Control, "-D", server.Data, "-l", Path.Combine(server._folder, "log"), "-w", "-t", "60", "-o", string.Join(' ', server.Settings), "start"]);
+        }
+
+        return await server.CreateDatabaseAsync(database);
+    }
+
+    /// <summary>Stops a server that was started to stay.</summary>
+    public static async Task StopAsync(string folder, bool fast)
+    {
+        var server = new LocalPostgres(Path.GetFullPath(folder), FindBinaries() ?? throw new MemoryException(ErrorKind.StoreFailed, HowToInstall), temporary: false);
+        await RunAsync([server.Control, "-D", server.Data, "-m", fast ? "fast" : "immediate", "-w", "-t", "60", "stop"]);
+    }
+
     /// <summary>Stops the server, however that leaves its clients.</summary>
     /// <param name="mode"><c>fast</c> ends sessions and syncs; <c>immediate</c> is a crash.</param>
     public async Task StopAsync(string mode = "fast")
     {
         if (_guard is { } guard)
         {
-            await RunAsync(Path.Combine(_binaries, "pg_ctl"), "-D", Data, "-m", mode, "-w", "-t", "60", "stop");
+            await RunAsync([Control, "-D", Data, "-m", mode, "-w", "-t", "60", "stop"]);
+            await guard.StandardInput.WriteLineAsync("keep");
             guard.StandardInput.Close();
             await guard.WaitForExitAsync();
             guard.Dispose();
@@ -119,7 +145,7 @@ public sealed class LocalPostgres : IAsyncDisposable
     /// <summary>Starts it after a stop.</summary>
     public async Task StartAgainAsync()
     {
-        var start = Command(["sh", "-c", Guard, "sh", Path.Combine(_binaries, "pg_ctl"), _folder, .. Settings]);
+        var start = Command(["sh", "-c", Guard, "sh", Control, _folder, _temporary ? "temporary" : "kept", .. Settings]);
         start.RedirectStandardInput = true;
         _guard = Process.Start(start) ?? throw new MemoryException(ErrorKind.StoreFailed, "sh cannot be started");
         var told = _guard.StandardOutput.ReadLineAsync();
@@ -150,16 +176,25 @@ public sealed class LocalPostgres : IAsyncDisposable
         }
     }
 
+    private string Control => Path.Combine(_binaries, "pg_ctl");
+
     private string Data => Path.Combine(_folder, "data");
 
     private IEnumerable<string> Settings =>
         ["-c", "listen_addresses=", "-c", $"unix_socket_directories={_folder}", "-c", $"port={Port}", "-c", "max_connections=200", "-c", "shared_buffers=256MB"];
 
     /// <summary>The server refuses root: as root, an ordinary user runs it.</summary>
-    private static string? OrdinaryUser() =>
-        Environment.UserName != "root" ? null
-        : File.ReadLines("/etc/passwd").Any(static line => line.StartsWith("postgres:", StringComparison.Ordinal)) ? "postgres"
-        : "nobody";
+    private static (string User, string Group)? OrdinaryUser()
+    {
+        if (Environment.UserName != "root")
+        {
+            return null;
+        }
+
+        var known = File.ReadLines("/etc/passwd").Select(static line => line.Split(':')).Where(static user => user.Length > 3).ToLookup(static user => user[0]);
+        var user = known["postgres"].Concat(known["nobody"]).First();
+        return (user[2], user[3]);
+    }
 
     private async Task CreateAsync()
     {
@@ -181,18 +216,17 @@ public sealed class LocalPostgres : IAsyncDisposable
         Directory.CreateDirectory(_folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         if (OrdinaryUser() is { } user)
         {
-            await RunAsPlainAsync("chown", user, _folder);
+            await RunAsync(Plain(["chown", $"{user.User}:{user.Group}", _folder]));
         }
 
-        await RunAsync(Path.Combine(_binaries, "initdb"), "-D", Data, "-U", "om", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions");
+        await RunAsync([Path.Combine(_binaries, "initdb"), "-D", Data, "-U", "om", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]);
     }
 
-    private static async Task RunAsync(params string[] command) => await RunAsync(Command(command));
-
-    private static async Task RunAsPlainAsync(params string[] command) => await RunAsync(Plain(command));
+    private static Task RunAsync(string[] command) => RunAsync(Command(command));
 
     private static async Task RunAsync(ProcessStartInfo start)
     {
+        var what = start.FileName == "setpriv" ? Path.GetFileName(start.ArgumentList[5]) : Path.GetFileName(start.FileName);
         try
         {
             using var process = Process.Start(start)!;
@@ -201,7 +235,7 @@ public sealed class LocalPostgres : IAsyncDisposable
             await process.WaitForExitAsync();
             if (process.ExitCode != 0)
             {
-                throw new MemoryException(ErrorKind.StoreFailed, $"{Path.GetFileName(start.ArgumentList.FirstOrDefault(start.FileName))} failed: {(errors.Length > 0 ? errors : await output).Trim()}");
+                throw new MemoryException(ErrorKind.StoreFailed, $"{what} failed: {(errors.Length > 0 ? errors : await output).Trim()}");
             }
         }
         catch (Win32Exception exception)
@@ -210,7 +244,9 @@ public sealed class LocalPostgres : IAsyncDisposable
         }
     }
 
-    private static ProcessStartInfo Command(params string[] command) => OrdinaryUser() is { } user ? Plain(["runuser", "-u", user, "--", .. command]) : Plain(command);
+    private static ProcessStartInfo Command(string[] command) => OrdinaryUser() is { } user
+        ? Plain(["setpriv", $"--reuid={user.User}", $"--regid={user.Group}", "--clear-groups", "--inh-caps=-all", "--", .. command])
+        : Plain(command);
 
     private static ProcessStartInfo Plain(string[] command)
     {
