@@ -123,20 +123,20 @@ internal static class PostgresSchema
             primary key (set_id, node, incarnation, seq));
         """;
 
-    /// <summary>Each is created when missing, without holding writers up.</summary>
-    private static readonly (string Name, string Definition)[] Indexes =
+    /// <summary>Name, and what follows it. One that is missing in an older store is created without holding writers up.</summary>
+    private static readonly (string Name, string On, bool IsUnique)[] Indexes =
     [
-        ("memory_id", $"create unique index concurrently memory_id on {Name}.memory(id)"),
-        ("memory_title", $"create index concurrently memory_title on {Name}.memory(name_hash) where state < 2"),
-        ("memory_list", $"create index concurrently memory_list on {Name}.memory(priority desc, updated_at desc, id) where state = 0"),
-        ("memory_namespace_list", $"create index concurrently memory_namespace_list on {Name}.memory(namespace, priority desc, updated_at desc, id) where state = 0"),
-        ("memory_created", $"create index concurrently memory_created on {Name}.memory(created_at, id) where state = 0"),
-        ("memory_updated", $"create index concurrently memory_updated on {Name}.memory(updated_at, id) where state = 0"),
-        ("memory_expiry", $"create index concurrently memory_expiry on {Name}.memory(expires_at) where state = 0 and expires_at is not null"),
-        ("memory_words", $"create index concurrently memory_words on {Name}.memory_text using gin(words) with (fastupdate = on, gin_pending_list_limit = 16384)"),
-        ("tombstone_clock", $"create index concurrently tombstone_clock on {Name}.tombstone(clock)"),
-        ("entry_owner", $"create index concurrently entry_owner on {Name}.entry(kind, owner, clock, key)"),
-        ("entry_target", $"create index concurrently entry_target on {Name}.entry(kind, target, clock, key) where target is not null"),
+        ("memory_id", $"{Name}.memory(id)", true),
+        ("memory_title", $"{Name}.memory(name_hash) where state < 2", false),
+        ("memory_list", $"{Name}.memory(priority desc, updated_at desc, id) where state = 0", false),
+        ("memory_namespace_list", $"{Name}.memory(namespace, priority desc, updated_at desc, id) where state = 0", false),
+        ("memory_created", $"{Name}.memory(created_at, id) where state = 0", false),
+        ("memory_updated", $"{Name}.memory(updated_at, id) where state = 0", false),
+        ("memory_expiry", $"{Name}.memory(expires_at) where state = 0 and expires_at is not null", false),
+        ("memory_words", $"{Name}.memory_text using gin(words) with (fastupdate = on, gin_pending_list_limit = 16384)", false),
+        ("tombstone_clock", $"{Name}.tombstone(clock)", false),
+        ("entry_owner", $"{Name}.entry(kind, owner, clock, key)", false),
+        ("entry_target", $"{Name}.entry(kind, target, clock, key) where target is not null", false),
     ];
 
     /// <summary>Makes or completes the tables. The connection holds the store's lock.</summary>
@@ -168,6 +168,7 @@ internal static class PostgresSchema
                     value text collate "C" not null);
                 insert into {Name}.meta values ('schema_version', '{Version}'), ('min_writer_version', '{Version}');
                 {Tables}
+                {string.Join('\n', Indexes.Select(static index => $"{Create(index, "")};"))}
                 commit;
                 """);
         }
@@ -201,9 +202,9 @@ internal static class PostgresSchema
             }
         }
 
-        foreach (var (name, definition) in Indexes)
+        foreach (var index in Indexes)
         {
-            if (valid.TryGetValue(name, out var isValid))
+            if (valid.TryGetValue(index.Name, out var isValid))
             {
                 if (isValid)
                 {
@@ -211,12 +212,15 @@ internal static class PostgresSchema
                 }
 
                 // One that was under way when its maker died serves nobody.
-                await RetryAsync(connection, $"drop index concurrently {Name}.{name}");
+                await RetryAsync(connection, $"drop index concurrently {Name}.{index.Name}");
             }
 
-            await RetryAsync(connection, definition);
+            await RetryAsync(connection, Create(index, "concurrently"));
         }
     }
+
+    private static string Create((string Name, string On, bool IsUnique) index, string how) =>
+        $"create {(index.IsUnique ? "unique index" : "index")} {how} {index.Name} on {index.On}";
 
     private static async Task RetryAsync(NpgsqlConnection connection, string sql)
     {
