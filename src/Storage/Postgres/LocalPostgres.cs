@@ -88,6 +88,9 @@ public sealed class LocalPostgres : IAsyncDisposable
     /// <summary>Of a database of this server, which must exist.</summary>
     public string UrlOf(string database) => $"postgres:///{database}?host={Uri.EscapeDataString(_folder)}&port={Port}&user=om";
 
+    /// <summary>Where the server listens.</summary>
+    public string SocketPath => Path.Combine(_folder, $".s.PGSQL.{Port}");
+
     /// <summary>Creates the database when it is missing.</summary>
     /// <returns>Its URL.</returns>
     public async Task<string> CreateDatabaseAsync(string database)

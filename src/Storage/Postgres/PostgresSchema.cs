@@ -16,7 +16,9 @@ internal static class PostgresSchema
     /// <summary>The version this code writes; a store whose <c>min_writer_version</c> is above it is refused.</summary>
     public const int Version = 1;
 
-    private const int LockAttempts = 5;
+    private const int LockAttempts = 10;
+
+    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
     /// As on SQLite: <c>memory</c> holds each live or archived id once, its plain columns are what readers see, and <c>own</c> holds
@@ -191,51 +193,47 @@ internal static class PostgresSchema
 
     private static async Task CreateIndexesAsync(NpgsqlConnection connection)
     {
-        var valid = new Dictionary<string, bool>(StringComparer.Ordinal);
+        var valid = new HashSet<string>(StringComparer.Ordinal);
         await using (var command = new NpgsqlCommand(
-            $"select c.relname, i.indisvalid from pg_index i join pg_class c on c.oid = i.indexrelid where c.relnamespace = '{Name}'::regnamespace", connection))
+            $"select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid where c.relnamespace = '{Name}'::regnamespace and i.indisvalid", connection))
         await using (var reader = await command.ExecuteReaderAsync())
         {
             while (await reader.ReadAsync())
             {
-                valid[reader.GetString(0)] = reader.GetBoolean(1);
+                valid.Add(reader.GetString(0));
             }
         }
 
-        foreach (var index in Indexes)
+        foreach (var index in Indexes.Where(index => !valid.Contains(index.Name)))
         {
-            if (valid.TryGetValue(index.Name, out var isValid))
-            {
-                if (isValid)
-                {
-                    continue;
-                }
-
-                // One that was under way when its maker died serves nobody.
-                await RetryAsync(connection, $"drop index concurrently {Name}.{index.Name}");
-            }
-
-            await RetryAsync(connection, Create(index, "concurrently"));
+            // One that was under way when its maker died or gave up serves nobody.
+            await RetryAsync(connection, $"drop index concurrently if exists {Name}.{index.Name}", Create(index, "concurrently"));
         }
     }
 
     private static string Create((string Name, string On, bool IsUnique) index, string how) =>
         $"create {(index.IsUnique ? "unique index" : "index")} {how} {index.Name} on {index.On}";
 
-    private static async Task RetryAsync(NpgsqlConnection connection, string sql)
+    private static async Task RetryAsync(NpgsqlConnection connection, params string[] steps)
     {
         for (var attempt = 1; ; attempt++)
         {
             try
             {
                 await ExecuteAsync(connection, "set lock_timeout = '2s'");
-                await ExecuteAsync(connection, sql);
+                foreach (var step in steps)
+                {
+                    await ExecuteAsync(connection, step);
+                }
+
                 await ExecuteAsync(connection, "reset lock_timeout");
                 return;
             }
             catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable && attempt < LockAttempts)
             {
+                // Those who came to wait behind it go first.
                 await ExecuteAsync(connection, "rollback");
+                await Task.Delay(LockPause);
             }
         }
     }
