@@ -90,7 +90,7 @@ internal static class BackupCommands
     }
 
     private static string LocalDatabase(Session session) => session.Address is null
-        ? session.Database.Path
+        ? session.Database.Store.Path ?? throw new MemoryException(ErrorKind.MalformedRequest, "this snapshots SQLite files")
         : throw new MemoryException(ErrorKind.MalformedRequest, "snapshots are taken and restored where the database is: give --db instead of --url");
 
     private static void WriteManifest(Session session, BackupManifest manifest) => session.Report.Json(writer =>

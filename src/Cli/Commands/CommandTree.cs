@@ -27,6 +27,7 @@ internal static class CommandTree
         ("gc", OverviewCommands.Gc),
         ("export", TransferCommands.Export),
         ("import", TransferCommands.Import),
+        ("migrate", MigrateCommand.Create),
         ("backup", BackupCommands.Backup),
         ("restore", BackupCommands.Restore),
         ("verify", BackupCommands.Verify),

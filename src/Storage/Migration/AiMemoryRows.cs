@@ -90,6 +90,9 @@ public sealed class AiMemoryRows : IRowSource
         }
     }
 
+    public Task<long> CountAsync() => Task.FromResult(((string[])["memories", "archived_memories", "memory_links"])
+        .Where(table => Columns(table).Count > 0).Sum(table => _database.QueryInteger($"select count(*) from {table}") ?? 0));
+
     public async IAsyncEnumerable<IReadOnlyList<ReplicatedRow>> ReadAsync(int rows, Action<string> report)
     {
         foreach (var part in (IEnumerable<IEnumerable<ReplicatedRow>>)

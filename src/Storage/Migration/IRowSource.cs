@@ -11,6 +11,9 @@ public interface IRowSource : IAsyncDisposable
     /// <summary>What this source holds and nobody brings over, for the report.</summary>
     IReadOnlyDictionary<string, long> LeftBehind { get; }
 
+    /// <summary>Rows there are, about.</summary>
+    Task<long> CountAsync();
+
     /// <param name="rows">Rows in a batch, about.</param>
     /// <param name="report">Gets a text for each row that cannot be read.</param>
     IAsyncEnumerable<IReadOnlyList<ReplicatedRow>> ReadAsync(int rows, Action<string> report);

@@ -13,8 +13,8 @@ public sealed record KindCount(long Source, long Target, long Missing);
 
 /// <summary>How far a migration is.</summary>
 /// <param name="Phase"><c>copy</c>, then <c>check</c>.</param>
-/// <param name="Total">Rows that there are to read; null while nobody knows.</param>
-public readonly record struct MigrationProgress(string Phase, long Rows, long? Total);
+/// <param name="Total">Rows that there are to read, about.</param>
+public readonly record struct MigrationProgress(string Phase, long Rows, long Total);
 
 /// <summary>What a migration did.</summary>
 public sealed record MigrationReport

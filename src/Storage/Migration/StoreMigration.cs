@@ -21,6 +21,7 @@ public sealed class StoreMigration(IRowSource source, MemoryNode target, Migrati
     public async Task<MigrationReport> RunAsync(Action<MigrationProgress>? progress = null)
     {
         var started = time.GetTimestamp();
+        var total = progress is null ? 0 : await source.CountAsync();
         long batches = 0, rowsRead = 0, rowsWritten = 0, memoriesRead = 0, memoriesWritten = 0;
         await foreach (var batch in ReadAsync(Report))
         {
@@ -35,7 +36,7 @@ public sealed class StoreMigration(IRowSource source, MemoryNode target, Migrati
 
             rowsWritten += lacking.Count;
             memoriesWritten += lacking.LongCount(IsMemory);
-            progress?.Invoke(new("copy", rowsRead, null));
+            progress?.Invoke(new("copy", rowsRead, total));
         }
 
         var counts = new SortedDictionary<string, KindCount>(StringComparer.Ordinal);

@@ -9,6 +9,8 @@ public sealed class StoreRows(IMemoryStore store) : IRowSource
 
     public IReadOnlyDictionary<string, long> LeftBehind { get; } = new Dictionary<string, long>();
 
+    public async Task<long> CountAsync() => (await store.ReadDigestSnapshotAsync()).Digests.Values.Sum(static digest => digest.Rows);
+
     public async IAsyncEnumerable<IReadOnlyList<ReplicatedRow>> ReadAsync(int rows, Action<string> report)
     {
         string? after = null;
