@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Json;
+using System.Text.Json;
 using OrleansMemory.Compliance;
 using OrleansMemory.Core;
 using OrleansMemory.Storage.Sqlite;
@@ -8,7 +9,7 @@ using OrleansMemory.Storage.Sqlite;
 namespace OrleansMemory.Cli.Tests;
 
 /// <summary>Snapshots of a node that works, and the way back over whatever is there.</summary>
-public sealed class BackupTests : IDisposable
+public sealed class BackupTests(PostgresDatabases databases) : IDisposable
 {
     private const string Database = "node.db";
 
@@ -16,11 +17,14 @@ public sealed class BackupTests : IDisposable
 
     public void Dispose() => _om.Dispose();
 
-    [Fact]
-    public async Task A_snapshot_under_load_is_one_instant_and_holds_all_that_was_answered_before()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_snapshot_under_load_is_one_instant_and_holds_all_that_was_answered_before(bool onServer)
     {
         const int Writers = 64;
-        await using var node = await ServeAsync();
+        var database = onServer ? await databases.CreateAsync("under-load") : Database;
+        await using var node = await _om.ServeAsync("--db", database, "--node-id", "n");
         using var http = new HttpClient { BaseAddress = new Uri(node.Url) };
         var answered = new ConcurrentDictionary<int, int>();
         using var stop = new CancellationTokenSource();
@@ -38,7 +42,7 @@ public sealed class BackupTests : IDisposable
             var floor = before.Values.Sum();
             await Eventually.HoldsAsync("more was written", () => Task.FromResult(answered.Values.Sum() > floor + 500));
             before = new(answered);
-            var manifest = (await _om.RunAsync("backup", "--db", Database, "--to", $"round{round}", "--json")).Exits(0).Json;
+            var manifest = (await _om.RunAsync("backup", "--db", database, "--to", $"round{round}", "--json")).Exits(0).Json;
             Assert.Equal("n", manifest.GetProperty("node_id").GetString());
             (await _om.RunAsync("verify", $"round{round}")).Exits(0);
             (await _om.RunAsync("restore", "--from", $"round{round}", "--db", $"copy{round}.db")).Exits(0);
@@ -87,6 +91,32 @@ public sealed class BackupTests : IDisposable
         await using var again = await ServeAsync();
         using var client = new HttpClient { BaseAddress = new Uri(again.Url) };
         await StoreManyAsync(client, "later", 5);
+    }
+
+    [Fact]
+    public async Task A_database_of_a_server_is_restored_and_what_was_there_stays()
+    {
+        var database = await databases.CreateAsync("restore");
+        string before;
+        await using (var node = await _om.ServeAsync("--db", database, "--node-id", "n"))
+        {
+            using var http = new HttpClient { BaseAddress = new Uri(node.Url) };
+            await StoreManyAsync(http, "before", 50);
+            before = await http.GetStringAsync("/api/v1/export");
+            (await _om.RunAsync("backup", "--db", database, "--to", "snapshots")).Exits(0);
+            await StoreManyAsync(http, "after", 50);
+            Assert.Contains("in use", (await _om.RunAsync("restore", "--db", database, "--from", "snapshots")).Exits(1).Error, StringComparison.Ordinal);
+            await node.KillAsync();
+        }
+
+        var restored = (await _om.RunAsync("restore", "--db", database, "--from", "snapshots", "--json")).Exits(0).Json;
+        Assert.StartsWith("orleans_memory_pre_restore_", restored.GetProperty("previous").GetString());
+        await using var again = await _om.ServeAsync("--db", database, "--node-id", "n");
+        using var client = new HttpClient { BaseAddress = new Uri(again.Url) };
+        Assert.Equal(Memories(before), Memories(await client.GetStringAsync("/api/v1/export")));
+        await StoreManyAsync(client, "later", 5);
+
+        static string Memories(string export) => JsonDocument.Parse(export).RootElement.GetProperty("memories").GetRawText();
     }
 
     [Fact]

@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Storage;
 using OrleansMemory.Storage.Backup;
-using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Cli.Commands;
 
@@ -20,7 +20,7 @@ internal static class BackupCommands
         {
             var folder = session.Value(to) ?? "./backups";
             var stem = session.Invocation.IsAiMemory ? "ai-memory" : "orleans-memory";
-            var manifest = await SqliteBackup.TakeAsync(
+            var manifest = await Snapshots.TakeAsync(
                 LocalDatabase(session), folder, stem, session.Value(keep) ?? KeptSnapshots, Invocation.Version, DateTimeOffset.UtcNow);
             if (session.Json)
             {
@@ -43,7 +43,7 @@ internal static class BackupCommands
         var skip = OptionKinds.Flag("Restore without looking at the manifest", "--skip-verify");
         return new(new Command("restore", "Put a snapshot in the place of the database; the node must be stopped") { from, skip }, async session =>
         {
-            var restored = await SqliteBackup.RestoreAsync(session.Required(from)!, LocalDatabase(session), check: !session.Value(skip), DateTimeOffset.UtcNow);
+            var restored = await Snapshots.RestoreAsync(session.Required(from)!, LocalDatabase(session), check: !session.Value(skip), DateTimeOffset.UtcNow);
             if (session.Json)
             {
                 session.Report.Json(writer =>
@@ -77,7 +77,7 @@ internal static class BackupCommands
         var path = new Argument<string>("PATH") { Description = "Snapshot, or a folder with snapshots: the newest" };
         return new(new Command("verify", "Check a snapshot: its hash, its rows, its digest") { path }, async session =>
         {
-            var manifest = await SqliteBackup.VerifyAsync(session.Required(path));
+            var manifest = await Snapshots.VerifyAsync(session.Required(path));
             if (session.Json)
             {
                 WriteManifest(session, manifest);
@@ -89,8 +89,8 @@ internal static class BackupCommands
         });
     }
 
-    private static string LocalDatabase(Session session) => session.Address is null
-        ? session.Database.Store.Path ?? throw new MemoryException(ErrorKind.MalformedRequest, "this snapshots SQLite files")
+    private static StoreLocation LocalDatabase(Session session) => session.Address is null
+        ? session.Database.Store
         : throw new MemoryException(ErrorKind.MalformedRequest, "snapshots are taken and restored where the database is: give --db instead of --url");
 
     private static void WriteManifest(Session session, BackupManifest manifest) => session.Report.Json(writer =>

@@ -130,6 +130,13 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
         return new(ids, names, entries);
     }
 
+    /// <summary>Sets what a store knows of floors that took over another's rows.</summary>
+    public Task<int> SetFloorsAsync(Floors floors) => writer.RunAsync(session =>
+    {
+        session.SetFloors(floors);
+        return ValueTask.FromResult(0);
+    });
+
     private long Horizon() => (clock.Now().Nanoseconds / 1_000_000) + (long)MaxClockSkew.TotalMilliseconds;
 
     private async ValueTask<IReadOnlyList<ApplyOutcome>> DecideAsync(WriteSession session, IReadOnlyList<Mutation> batch)

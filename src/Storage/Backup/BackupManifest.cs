@@ -1,3 +1,5 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace OrleansMemory.Storage.Backup;
@@ -36,6 +38,14 @@ public sealed record BackupManifest
     public required string Digest { get; init; }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
 [JsonSerializable(typeof(BackupManifest))]
-internal sealed partial class BackupJson : JsonSerializerContext;
+internal sealed partial class BackupJson : JsonSerializerContext
+{
+    /// <summary>For people too: what a browser would mind is written as it is.</summary>
+    public static BackupJson Readable { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}

@@ -41,7 +41,7 @@ internal static class SnapshotFiles
         var path = ManifestOf(snapshot);
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), BackupJson.Default.BackupManifest) ?? throw new JsonException("null");
+            return JsonSerializer.Deserialize(File.ReadAllBytes(path), BackupJson.Readable.BackupManifest) ?? throw new JsonException("null");
         }
         catch (FileNotFoundException exception)
         {

@@ -30,12 +30,14 @@ public sealed class StoreRows(IMemoryStore store) : IRowSource
     public async Task<IReadOnlyDictionary<string, string>> FindNamespacesAsync(IReadOnlyCollection<string> memoryIds)
     {
         var rows = await store.ReadRowsAsync([.. memoryIds.Select(static id => new RowKey(MutationKind.Memory, id))]);
-        return rows.ToDictionary(static row => row.Key.Key, static row => row.Key.Kind switch
-        {
-            MutationKind.Memory => MemoryCodec.Decode(row.Body).Name.Value.Namespace,
-            _ => MemoryCodec.DecodeTombstone(row.Body).Namespace,
-        });
+        return NamespacesOf(rows);
     }
+
+    internal static IReadOnlyDictionary<string, string> NamespacesOf(IReadOnlyList<ReplicatedRow> rows) => rows.ToDictionary(static row => row.Key.Key, static row => row.Key.Kind switch
+    {
+        MutationKind.Memory => MemoryCodec.Decode(row.Body).Name.Value.Namespace,
+        _ => MemoryCodec.DecodeTombstone(row.Body).Namespace,
+    });
 
     /// <summary>The source belongs to whoever opened the store.</summary>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

@@ -201,36 +201,14 @@ public sealed partial class PostgresStore
             cancellation);
 
     public ValueTask<Floors> ReadFloorsAsync(CancellationToken cancellation = default) => Read(
-        static async (connection, token) =>
-        {
-            await using var command = Command(connection, $"select node, clock from {Schema}.floor where set_id = 0");
-            var floors = (await AllAsync(command, static row => (Node: row.GetString(0), Clock: row.GetInt64(1)), token)).ToDictionary(static row => row.Node, static row => row.Clock);
-            return new Floors(floors.GetValueOrDefault(PostgresCommit.OwnFloor), floors.GetValueOrDefault(PostgresCommit.CommonFloor));
-        },
-        cancellation);
+        ReadFloorsAsync, cancellation);
 
     public ValueTask<RowHashPage> ReadHashesAsync(
         IReadOnlyCollection<DigestKey>? buckets, string? after, int limit, CancellationToken cancellation = default) =>
         Read((connection, token) => ReadHashesAsync(connection, buckets as IReadOnlySet<DigestKey> ?? buckets?.ToHashSet(), after, limit, token), cancellation);
 
     public ValueTask<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation = default) =>
-        Read<IReadOnlyList<ReplicatedRow>>(
-            async (connection, token) =>
-            {
-                await using var command = Command(
-                    connection,
-                    $"""
-                    select u.kind, u.key, t.body, e.body, {PostgresRows.RowColumns}
-                    from unnest($1::integer[], $2::text[]) with ordinality as u(kind, key, n)
-                    left join {Schema}.memory m on u.kind <= 2 and m.id = u.key
-                    left join {Schema}.tombstone t on u.kind <= 2 and t.id = u.key
-                    left join {Schema}.entry e on u.kind > 2 and e.kind = u.kind and e.key = u.key
-                    order by u.n
-                    """,
-                    keys.Select(static key => (int)key.Kind).ToArray(), keys.Select(static key => PostgresRows.Escaped(key.Key)).ToArray());
-                return [.. (await AllAsync(command, static row => Present(row, new((MutationKind)row.GetInt32(0), PostgresRows.Text(row, 1)), 2), token)).OfType<ReplicatedRow>()];
-            },
-            cancellation);
+        Read((connection, token) => ReadRowsAsync(connection, keys, token), cancellation);
 
     public ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default) =>
         Read(static async (connection, token) => (IReadOnlyDictionary<LogId, AppliedSet>)await ReadVectorAsync(connection, token), cancellation);
@@ -362,6 +340,29 @@ public sealed partial class PostgresStore
         await using var command = Command(
             connection, $"select m.namespace, count(*) from {Schema}.memory m where {condition} group by m.namespace order by count(*) desc, m.namespace", values);
         return await AllAsync(command, static row => new NamespaceCount(PostgresRows.Text(row, 0), row.GetInt64(1)), cancellation);
+    }
+
+    private static async Task<Floors> ReadFloorsAsync(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        await using var command = Command(connection, $"select node, clock from {Schema}.floor where set_id = 0");
+        var floors = (await AllAsync(command, static row => (Node: row.GetString(0), Clock: row.GetInt64(1)), cancellation)).ToDictionary(static row => row.Node, static row => row.Clock);
+        return new(floors.GetValueOrDefault(PostgresCommit.OwnFloor), floors.GetValueOrDefault(PostgresCommit.CommonFloor));
+    }
+
+    private static async Task<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(NpgsqlConnection connection, IReadOnlyList<RowKey> keys, CancellationToken cancellation)
+    {
+        await using var command = Command(
+            connection,
+            $"""
+            select u.kind, u.key, t.body, e.body, {PostgresRows.RowColumns}
+            from unnest($1::integer[], $2::text[]) with ordinality as u(kind, key, n)
+            left join {Schema}.memory m on u.kind <= 2 and m.id = u.key
+            left join {Schema}.tombstone t on u.kind <= 2 and t.id = u.key
+            left join {Schema}.entry e on u.kind > 2 and e.kind = u.kind and e.key = u.key
+            order by u.n
+            """,
+            keys.Select(static key => (int)key.Kind).ToArray(), keys.Select(static key => PostgresRows.Escaped(key.Key)).ToArray());
+        return [.. (await AllAsync(command, static row => Present(row, new((MutationKind)row.GetInt32(0), PostgresRows.Text(row, 1)), 2), cancellation)).OfType<ReplicatedRow>()];
     }
 
     private static string Place(List<object> values, object value)

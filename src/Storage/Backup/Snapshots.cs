@@ -1,19 +1,24 @@
 using System.Globalization;
 using System.Text.Json;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
-using OrleansMemory.Storage.Backup;
+using OrleansMemory.Storage.Migration;
+using OrleansMemory.Storage.Postgres;
+using OrleansMemory.Storage.Sqlite;
 
-namespace OrleansMemory.Storage.Sqlite;
+namespace OrleansMemory.Storage.Backup;
 
 /// <summary>
-/// Snapshots of a store while a node serves it, and the way back. A snapshot is one file: the state of one instant, without a
-/// write-ahead log and without the full-text index, which is built again.
+/// Snapshots of a store while a node serves it, and the way back. A snapshot is one SQLite file, whatever the store: the state of one
+/// instant, without a write-ahead log and without the full-text index, which is built again.
 /// </summary>
-public static class SqliteBackup
+public static class Snapshots
 {
     /// <summary>How long a restore waits for a command on the database that is about to end.</summary>
     private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(1);
+
+    private const int CopiedRows = 1_000;
 
     private static readonly string[] Sidecars = ["-wal", "-shm", "-journal"];
 
@@ -24,12 +29,11 @@ public static class SqliteBackup
     /// <param name="version">Of this program.</param>
     /// <exception cref="MemoryException">The database is not one of ours, or cannot be read; a snapshot of this second is there already.</exception>
     /// <exception cref="IOException">The folder cannot be written, or is full.</exception>
-    public static async Task<BackupManifest> TakeAsync(string databasePath, string folder, string stem, int keep, string version, DateTimeOffset now)
+    public static async Task<BackupManifest> TakeAsync(StoreLocation store, string folder, string stem, int keep, string version, DateTimeOffset now)
     {
-        databasePath = Path.GetFullPath(databasePath);
-        if (!File.Exists(databasePath))
+        if (store.Path is { } path && !File.Exists(path))
         {
-            throw new MemoryException(ErrorKind.NotFound, $"there is no database {databasePath}");
+            throw new MemoryException(ErrorKind.NotFound, $"there is no database {path}");
         }
 
         folder = Directory.CreateDirectory(folder).FullName;
@@ -41,16 +45,16 @@ public static class SqliteBackup
         }
 
         var partial = snapshot + ".partial";
-        File.Delete(partial);
+        Remove(partial);
         try
         {
-            Copy(databasePath, partial);
-            var manifest = Describe(partial) with
+            var manifest = store.Server is { } server ? await CopyAsync(server, partial) : Copy(store.Path!, partial);
+            manifest = manifest with
             {
                 Snapshot = name,
                 Sha256 = await SnapshotFiles.HashAsync(partial),
                 Bytes = new FileInfo(partial).Length,
-                SourceDb = databasePath,
+                SourceDb = store.Path ?? store.ToString(),
                 Version = version,
                 CreatedAt = Timestamp.FromDateTimeOffset(now).ToString(),
             };
@@ -59,7 +63,7 @@ public static class SqliteBackup
             DurableFiles.Flush(partial);
             File.Move(partial, snapshot);
             var text = SnapshotFiles.ManifestOf(snapshot);
-            await File.WriteAllTextAsync(text + ".partial", JsonSerializer.Serialize(manifest, BackupJson.Default.BackupManifest) + "\n");
+            await File.WriteAllTextAsync(text + ".partial", JsonSerializer.Serialize(manifest, BackupJson.Readable.BackupManifest) + "\n");
             DurableFiles.Flush(text + ".partial");
             File.Move(text + ".partial", text);
             DurableFiles.FlushFolder(folder);
@@ -68,7 +72,7 @@ public static class SqliteBackup
         }
         finally
         {
-            File.Delete(partial);
+            Remove(partial);
         }
     }
 
@@ -92,15 +96,19 @@ public static class SqliteBackup
     }
 
     /// <summary>
-    /// Puts a snapshot in the place of a database that no node serves. The database that was there stays beside it. The store
-    /// begins a new log: numbers that were drawn after the snapshot name other rows elsewhere.
+    /// Puts a snapshot in the place of a store that no node serves. What was there stays, under another name. The store begins
+    /// a new log: numbers that were drawn after the snapshot name other rows elsewhere.
     /// </summary>
     /// <param name="check">False: without looking at the manifest.</param>
-    /// <exception cref="MemoryException">The snapshot is not whole, or the database is in use; nothing was changed.</exception>
-    public static async Task<RestoredDatabase> RestoreAsync(string path, string databasePath, bool check, DateTimeOffset now)
+    /// <exception cref="MemoryException">The snapshot is not whole, or the store is in use; nothing was changed.</exception>
+    public static Task<RestoredStore> RestoreAsync(string path, StoreLocation target, bool check, DateTimeOffset now)
     {
         var snapshot = SnapshotFiles.Find(path);
-        databasePath = Path.GetFullPath(databasePath);
+        return target.Server is { } server ? RestoreAsync(snapshot, server, check, now) : RestoreAsync(snapshot, target.Path!, check, now);
+    }
+
+    private static async Task<RestoredStore> RestoreAsync(string snapshot, string databasePath, bool check, DateTimeOffset now)
+    {
         using var held = StoreLock.Acquire(databasePath, LockPatience);
         var manifest = check ? await CheckManifestAsync(snapshot) : null;
         var restoring = databasePath + ".restoring";
@@ -129,7 +137,68 @@ public static class SqliteBackup
         }
     }
 
-    private static void Copy(string databasePath, string file)
+    /// <summary>
+    /// Into a database of a server: the store that is there gives way to an empty one, which takes the rows. Run again, it begins anew.
+    /// </summary>
+    private static async Task<RestoredStore> RestoreAsync(string snapshot, PostgresUrl server, bool check, DateTimeOffset now)
+    {
+        var manifest = check ? await CheckManifestAsync(snapshot) : null;
+        var folder = Directory.CreateTempSubdirectory("om-restore-");
+        try
+        {
+            var copy = Path.Combine(folder.FullName, "copy.db");
+            await CheckRowsAsync(snapshot, copy, manifest, renew: false);
+            await using var source = SqliteStore.Open(copy);
+            var aside = await PostgresStore.SetAsideAsync(server, $"pre_restore_{now.UtcDateTime:yyyyMMddHHmmss}", TimeProvider.System);
+            await using var target = await PostgresStore.OpenAsync(server, source.Log.Node);
+            await using (var rows = new StoreRows(source))
+            {
+                await FillAsync(rows, target, await source.ReadVectorAsync(), await source.ReadFloorsAsync());
+            }
+
+            return new(snapshot, server.ToString(), aside);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>Copies the rows of a server's database as they are at one instant.</summary>
+    private static async Task<BackupManifest> CopyAsync(PostgresUrl server, string file)
+    {
+        LogPosition head;
+        await using (var instant = await PostgresStore.ReadInstantAsync(server))
+        await using (var target = SqliteStore.Open(file, instant.Log.Node))
+        {
+            await FillAsync(instant, target, instant.Vector, instant.Floors);
+            head = new(instant.Log, instant.Vector.GetValueOrDefault(instant.Log)?.Through ?? 0);
+        }
+
+        using (var database = SqliteDatabase.Open(file))
+        {
+            database.Execute("pragma journal_mode = delete");
+        }
+
+        RemoveIndex(file);
+        return Describe(file) with { Log = head.Log.ToString(), HeadSequence = head.Sequence };
+    }
+
+    /// <summary>Brings all rows of an instant into an empty store, with what that instant knew of logs and floors.</summary>
+    private static async Task FillAsync(IRowSource source, IMemoryStore target, IReadOnlyDictionary<LogId, AppliedSet> vector, Floors floors)
+    {
+        await using var node = await MemoryNode.StartAsync(target, new NodeSettings(), TimeProvider.System, new Random());
+        var report = await new StoreMigration(source, node, new MigrationOptions(CopiedRows), TimeProvider.System).RunAsync();
+        if (report.Errors.Count > 0 || report.SourceDigest != report.TargetDigest)
+        {
+            throw new MemoryException(ErrorKind.BackupBroken, $"the copy is not what was copied: {(report.Errors is [var first, ..] ? first : null) ?? $"digest {report.TargetDigest}, expected {report.SourceDigest}"}");
+        }
+
+        await node.Replica.JoinVectorAsync(vector);
+        await node.Replica.SetFloorsAsync(floors);
+    }
+
+    private static BackupManifest Copy(string databasePath, string file)
     {
         try
         {
@@ -137,6 +206,7 @@ public static class SqliteBackup
             SqliteStore.RefuseForeign(database);
             using var into = database.Prepare("vacuum into ?1");
             into.Bind(1, file).Run();
+            return Describe(file);
         }
         catch (SqliteException exception)
         {
@@ -326,5 +396,5 @@ public static class SqliteBackup
         new(ErrorKind.BackupBroken, $"the snapshot {snapshot} is not whole: {what}", inner);
 }
 
-/// <param name="Aside">Where the database is now that was there before; null when there was none.</param>
-public sealed record RestoredDatabase(string From, string To, string? Aside);
+/// <param name="Aside">Where what was there before is now: a file, or a schema of the database; null when there was nothing.</param>
+public sealed record RestoredStore(string From, string To, string? Aside);
