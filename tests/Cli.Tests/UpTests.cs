@@ -46,6 +46,7 @@ public sealed partial class UpTests : IDisposable
             Assert.Equal(3, NodeProcesses().Count);
             Assert.Contains($"curl -s {urls[0]}/api/v1/memories -H 'Content-Type: application/json' -d '", up.Output, StringComparison.Ordinal);
             Assert.Contains($"om recall --url {urls[2]} \"", up.Output, StringComparison.Ordinal);
+            Assert.Contains("om backup --db '", up.Output, StringComparison.Ordinal);
             (await _om.RunAsync("store", "--url", urls[0], "-n", "demo", "-T", "Release day", "-c", "We release on Tuesdays at 10:00 UTC.")).Exits(0);
             await Eventually.HoldsAsync("another node recalls what was stored", async () =>
                 (await _om.RunAsync("recall", "--url", urls[2], "when do we release")).Exits(0).Output.Contains("Release day", StringComparison.Ordinal));

@@ -2,13 +2,14 @@ using System.Globalization;
 
 namespace OrleansMemory.Cli.Cluster;
 
-/// <summary>Lines to copy for a first store and recall.</summary>
+/// <summary>Lines to copy for a first store, a recall and a backup.</summary>
 internal static class Introduction
 {
     /// <param name="imported">Sample memories that were loaded; null when there was data before.</param>
     /// <param name="storeUrl">Stores go here.</param>
     /// <param name="recallUrl">Recalls go here.</param>
-    public static void Write(TextWriter text, string folder, long? imported, string storeUrl, string recallUrl, bool withKey)
+    /// <param name="database">Of a node.</param>
+    public static void Write(TextWriter text, string folder, long? imported, string storeUrl, string recallUrl, string database, bool withKey)
     {
         var sample = imported is { } count ? string.Create(CultureInfo.InvariantCulture, $", {count} sample memories loaded") : "";
         var key = withKey ? " -H \"X-API-Key: $OM_API_KEY\"" : "";
@@ -24,6 +25,9 @@ internal static class Introduction
             Recall it{{another}}:
               curl -s{{key}} '{{recallUrl}}/api/v1/recall?context=when+do+we+release'
               om recall --url {{recallUrl}} "when do we release"
+
+            Take a snapshot while it runs, every hour for example:
+              om backup --db '{{database}}' --to {{Path.Combine(folder, "backups")}}
 
             """);
     }

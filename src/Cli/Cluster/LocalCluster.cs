@@ -101,7 +101,7 @@ internal sealed class LocalCluster
         }
 
         _session.Text.WriteLine(string.Create(CultureInfo.InvariantCulture, $"a write is answered when {_cluster.QuorumWrites} of {urls.Count} nodes hold it on disk"));
-        Introduction.Write(_session.Text, _cluster.Folder, imported, urls[0], urls[^1], _session.Configuration.ApiKey is not null);
+        Introduction.Write(_session.Text, _cluster.Folder, imported, urls[0], urls[^1], _cluster[0].Plan.Database, _session.Configuration.ApiKey is not null);
         _session.Text.WriteLine("Ctrl-C stops the nodes; the data stays.");
         _session.Text.Flush();
     }

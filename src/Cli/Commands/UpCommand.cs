@@ -94,7 +94,7 @@ internal static class UpCommand
         await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System);
         var url = node.Addresses[0].GetLeftPart(UriPartial.Authority);
         session.Text.WriteLine($"listening on {url}");
-        Introduction.Write(session.Text, folder, imported, url, url, options.ApiKey is not null);
+        Introduction.Write(session.Text, folder, imported, url, url, place, options.ApiKey is not null);
         session.Text.WriteLine("Ctrl-C stops the node; the data stays.");
         session.Text.Flush();
         await ServeCommands.RunAsync(session, node);
