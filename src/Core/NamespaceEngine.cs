@@ -32,12 +32,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     /// <param name="patch">Checked.</param>
     public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
-        WriteAsync((session, _) => DecideUpdateAsync(session, id, patch, context), context, ReadHints.OfMemory(id));
+        WriteAsync((session, _) => DecideUpdateAsync(session, id, patch, context), context, HintsOf(id));
 
-    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync((session, _) => DecideDeleteAsync(session, id, context), context, ReadHints.OfMemory(id));
+    public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync((session, _) => DecideDeleteAsync(session, id, context), context, HintsOf(id));
 
     public Task<WriteReceipt> PromoteAsync(string id, WriteContext context) =>
-        WriteAsync((session, _) => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context), context, ReadHints.OfMemory(id));
+        WriteAsync((session, _) => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context), context, HintsOf(id));
 
     /// <summary>Archives those of the given memories that are still live.</summary>
     public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
@@ -90,20 +90,22 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         }
     }
 
-    private static ReadHints HintsOf(MemoryDraft draft, WriteContext context)
+    private ReadHints HintsOf(string id) => new([id], [], [.. writer.PolicyKeys(Namespace)]);
+
+    private ReadHints HintsOf(MemoryDraft draft, WriteContext context)
     {
         var name = new MemoryName(draft.Namespace, draft.Title);
         if (context.IdempotencyKey is not { } key)
         {
-            return new([], [name], []);
+            return new([], [name], [.. writer.PolicyKeys(Namespace)]);
         }
 
         var id = MemoryIds.Derived(context.AgentId, key);
-        return new([id], [name], [new(MutationKind.IdempotencyReceipt, id)]);
+        return new([id], [name], [new(MutationKind.IdempotencyReceipt, id), .. writer.PolicyKeys(Namespace)]);
     }
 
-    private static ReadHints HintsOf(Memory memory) =>
-        new([memory.Id], [new(memory.Namespace, memory.Title)], memory.AccessCount > 0 ? [EntryBodies.LegacyAccessKey(memory.Id)] : []);
+    private ReadHints HintsOf(Memory memory) =>
+        new([memory.Id], [new(memory.Namespace, memory.Title)], [EntryBodies.LegacyAccessKey(memory.Id), .. writer.PolicyKeys(Namespace)]);
 
     private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context, bool isAgain)
     {

@@ -70,6 +70,9 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
         }
     }
 
+    /// <summary>The policies that a write of a namespace will read.</summary>
+    public IEnumerable<EntryKey> PolicyKeys(string @namespace) => settings.Nodes == settings.QuorumWrites ? [] : Chain(@namespace).Select(EntryBodies.PolicyKey);
+
     private async ValueTask<int> StandardAsync(WriteSession session)
     {
         var standard = settings.QuorumWrites;

@@ -60,6 +60,11 @@ internal sealed class PostgresCommit
         commit.AddEntries(changes);
         commit.AddTombstones(changes);
         commit.AddLog(log, changes.Log);
+        if (changes.LogTrimmedThrough is { } through)
+        {
+            commit.Add($"delete from {Schema}.mutation_log where set_id = 0 and incarnation = $1 and seq <= $2", Value(PostgresRows.FormatIncarnation(log)), Value(through));
+        }
+
         commit.AddVector(changes);
         commit.AddDigests(changes.Digests);
         commit.AddDeadLetters(changes);

@@ -122,10 +122,15 @@ internal sealed class PostgresWriter : IAsyncDisposable
         {
             try
             {
-                await using var command = new NpgsqlCommand($"update {PostgresSchema.Name}.meta set value = $1 where key = 'incarnation'", connection);
-                command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = PostgresRows.FormatIncarnation(log) });
-                await command.ExecuteNonQueryAsync();
-                return 0;
+                await using var batch = new NpgsqlBatch(connection)
+                {
+                    BatchCommands =
+                    {
+                        new($"update {PostgresSchema.Name}.meta set value = $1 where key = 'incarnation'") { Parameters = { new() { Value = PostgresRows.FormatIncarnation(log) } } },
+                        new($"delete from {PostgresSchema.Name}.mutation_log where set_id = 0 and incarnation <> $1") { Parameters = { new() { Value = PostgresRows.FormatIncarnation(log) } } },
+                    },
+                };
+                return await batch.ExecuteNonQueryAsync();
             }
             catch (NpgsqlException exception) when (IsLost(connection, exception))
             {
@@ -538,6 +543,14 @@ internal sealed class PostgresWriter : IAsyncDisposable
             {
                 string[] escaped = [.. ids.Select(PostgresRows.Escaped)];
                 Add(batch, $"select {PostgresRows.RowColumns} from {PostgresSchema.Name}.memory m where m.id = any($1)", escaped);
+                Add(
+                    batch,
+                    $"""
+                    select {PostgresRows.RowColumns} from {PostgresSchema.Name}.memory o
+                    join {PostgresSchema.Name}.memory m on m.name_hash = o.name_hash and m.namespace = o.namespace and m.title = o.title and m.state < 2 and m.row <> o.row
+                    where o.id = any($1)
+                    """,
+                    escaped);
                 Add(batch, $"select body from {PostgresSchema.Name}.tombstone where id = any($1)", escaped);
                 Add(batch, $"select body from {PostgresSchema.Name}.entry where kind = {(int)MutationKind.Access} and owner = any($1)", escaped);
             }
@@ -570,10 +583,18 @@ internal sealed class PostgresWriter : IAsyncDisposable
             {
                 var memories = (await PostgresStore.AllAsync(reader, static row => PostgresRows.ReadRow(row))).ToDictionary(static row => row.Own.Id);
                 await reader.NextResultAsync();
+                var groups = memories.Values.Concat(await PostgresStore.AllAsync(reader, static row => PostgresRows.ReadRow(row)))
+                    .Where(static row => row.Visibility != RowVisibility.Archived).DistinctBy(static row => row.Row).ToLookup(static row => row.Own.Name.Value);
+                await reader.NextResultAsync();
                 var tombstones = (await PostgresStore.AllAsync(reader, static row => MemoryCodec.DecodeTombstone(PostgresRows.Bytes(row, 0)))).ToDictionary(static row => row.Id);
                 await reader.NextResultAsync();
                 var access = (await PostgresStore.AllAsync(reader, ReadEntry)).ToLookup(static entry => entry.Owner);
                 await reader.NextResultAsync();
+                foreach (var name in memories.Values.Select(static row => row.Own.Name.Value).Distinct())
+                {
+                    _groups.TryAdd(name, [.. groups[name].OrderBy(static row => row.Row)]);
+                }
+
                 foreach (var id in ids)
                 {
                     _memories[id] = memories.GetValueOrDefault(id);

@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Npgsql;
+using OrleansMemory.Storage.Postgres;
 using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Cli.Tests.Cluster;
@@ -21,7 +23,10 @@ internal sealed class ClusterNode(string id, string folder, Func<ClusterNode, Ta
 
     public string Id => id;
 
-    public string Database => Path.Combine(folder, $"{id}.db");
+    public string Database => Server ?? Path.Combine(folder, $"{id}.db");
+
+    /// <summary>The URL of its database; null when it has a file.</summary>
+    public string? Server { get; init; }
 
     /// <summary>Of its wall clock; null when it has the machine's.</summary>
     public FakeClock? Clock { get; init; }
@@ -164,12 +169,28 @@ internal sealed class ClusterNode(string id, string folder, Func<ClusterNode, Ta
     /// <summary>The digests as the node's file holds them now, tombstones by their own hashes.</summary>
     public string ReadDigests()
     {
+        if (Server is not null)
+        {
+            return ReadServerDigests(Server);
+        }
+
         using var database = SqliteDatabase.Open(Database, readOnly: true);
         return database.QueryText("""
             select coalesce((select group_concat(line, char(10)) from (
                 select namespace || '/' || bucket || '=' || rows || ':' || hex(hash) as line from digest where rows > 0 order by namespace, bucket)), '')
                 || char(10) || coalesce((select group_concat(line, char(10)) from (select id || ' is gone ' || hex(hash) as line from tombstone order by id)), '')
             """) ?? "";
+    }
+
+    private static string ReadServerDigests(string url)
+    {
+        using var source = NpgsqlDataSource.Create(PostgresUrl.Parse(url).ToConnection());
+        using var command = source.CreateCommand("""
+            select coalesce((select string_agg(namespace || '/' || bucket || '=' || rows || ':' || upper(lpad(to_hex(hash_high), 16, '0') || lpad(to_hex(hash_low), 16, '0')), chr(10)
+                    order by namespace, bucket) from orleans_memory.digest where rows > 0), '')
+                || chr(10) || coalesce((select string_agg(id || ' is gone ' || upper(encode(hash, 'hex')), chr(10) order by id) from orleans_memory.tombstone), '')
+            """);
+        return (string)command.ExecuteScalar()!;
     }
 
     public async Task<Answer> SendAsync(HttpMethod method, string path, object? body, params (string Name, string? Value)[] headers)

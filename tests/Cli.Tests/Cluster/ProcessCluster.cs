@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using OrleansMemory.Compliance;
-using OrleansMemory.Storage.Sqlite;
+using OrleansMemory.Storage;
 
 namespace OrleansMemory.Cli.Tests.Cluster;
 
@@ -15,7 +15,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
     private readonly int _writes;
     private readonly TimeSpan _timeout;
 
-    private ProcessCluster(int nodes, int writes, TimeSpan timeout, bool fakeClocks)
+    private ProcessCluster(int nodes, int writes, TimeSpan timeout, bool fakeClocks, string? server)
     {
         _writes = writes;
         _timeout = timeout;
@@ -37,6 +37,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
                 [.. Enumerable.Range(0, nodes).Where(from => from != number).Select(from => Link(from, number))])
             {
                 Clock = fakeClocks ? new(_om.PathTo($"n{number + 1}.clock")) : null,
+                Server = number == 0 ? server : null,
             }),
         ];
     }
@@ -48,9 +49,10 @@ internal sealed class ProcessCluster : IAsyncDisposable
     public ClusterNode this[int number] => _nodes[number];
 
     /// <summary>Starts a cluster and waits until every node counts every other.</summary>
-    public static async Task<ProcessCluster> StartAsync(int nodes = 3, int writes = 2, int timeoutMilliseconds = 10_000, bool fakeClocks = false)
+    /// <param name="server">The database of the first node; null: it has a file, as the others have.</param>
+    public static async Task<ProcessCluster> StartAsync(int nodes = 3, int writes = 2, int timeoutMilliseconds = 10_000, bool fakeClocks = false, string? server = null)
     {
-        var cluster = new ProcessCluster(nodes, writes, TimeSpan.FromMilliseconds(timeoutMilliseconds), fakeClocks);
+        var cluster = new ProcessCluster(nodes, writes, TimeSpan.FromMilliseconds(timeoutMilliseconds), fakeClocks, server);
         try
         {
             await Task.WhenAll(cluster._nodes.Select(static node => node.StartAsync()));
@@ -133,7 +135,7 @@ internal sealed class ProcessCluster : IAsyncDisposable
         string? first = null;
         foreach (var node in _nodes)
         {
-            await using var store = SqliteStore.Open(node.Database, node.Id);
+            await using var store = await StoreLocation.Parse(node.Database).OpenAsync(node.Id);
             Assert.Empty((await store.VerifyAsync()).Differences);
             var snapshot = await store.ReadDigestSnapshotAsync();
             var digests = string.Join('\n', snapshot.Digests.Where(static pair => pair.Value.Rows > 0).Select(static pair => $"{pair.Key}={pair.Value}").Order(StringComparer.Ordinal));
