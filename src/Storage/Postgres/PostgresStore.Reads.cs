@@ -152,9 +152,7 @@ public sealed partial class PostgresStore
                 $"""
                 select l.seq, l.clock, l.epoch, l.kind, l.key, l.idempotency_key, t.body, e.body, {PostgresRows.RowColumns}
                 from {Schema}.mutation_log l
-                left join {Schema}.memory m on l.kind <= 2 and m.id = l.key
-                left join {Schema}.tombstone t on l.kind <= 2 and t.id = l.key
-                left join {Schema}.entry e on l.kind > 2 and e.kind = l.kind and e.key = l.key
+                {PresentOf("l")}
                 where l.set_id = 0 and l.incarnation = $1 and l.seq > $2 order by l.seq limit $3
                 """,
                 PostgresRows.FormatIncarnation(log), afterSequence, (long)rows);
@@ -356,9 +354,7 @@ public sealed partial class PostgresStore
             $"""
             select u.kind, u.key, t.body, e.body, {PostgresRows.RowColumns}
             from unnest($1::integer[], $2::text[]) with ordinality as u(kind, key, n)
-            left join {Schema}.memory m on u.kind <= 2 and m.id = u.key
-            left join {Schema}.tombstone t on u.kind <= 2 and t.id = u.key
-            left join {Schema}.entry e on u.kind > 2 and e.kind = u.kind and e.key = u.key
+            {PresentOf("u")}
             order by u.n
             """,
             keys.Select(static key => (int)key.Kind).ToArray(), keys.Select(static key => PostgresRows.Escaped(key.Key)).ToArray());
@@ -389,6 +385,13 @@ public sealed partial class PostgresStore
             }
         }
     }
+
+    /// <summary>Joins what the rows of a table name as it is now: a memory, its tombstone, or an entry.</summary>
+    private static string PresentOf(string table) => $"""
+        left join lateral (select * from {Schema}.memory x where {table}.kind <= 2 and x.id = {table}.key offset 0) m on true
+        left join lateral (select body from {Schema}.tombstone x where {table}.kind <= 2 and x.id = {table}.key offset 0) t on true
+        left join lateral (select body from {Schema}.entry x where {table}.kind > 2 and x.kind = {table}.kind and x.key = {table}.key offset 0) e on true
+        """;
 
     /// <summary>A row as it is now: a tombstone's body, an entry's body and a memory's columns stand from the given column on.</summary>
     private static ReplicatedRow? Present(NpgsqlDataReader reader, RowKey key, int first)

@@ -21,6 +21,15 @@ public sealed partial class PostgresStore : IMemoryStore
     private const int ReadSeconds = 60;
     private const string Schema = PostgresSchema.Name;
 
+    /// <summary>
+    /// Statements are planned once, when the tables may be empty, and every one of them is meant to go through an index: a plan that
+    /// reads a whole table must not outlive the time when that was cheap.
+    /// </summary>
+    private const string Planning = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
+
+    private const string Writing =
+        "-c synchronous_commit=on -c statement_timeout=0 -c idle_session_timeout=0 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3";
+
     private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(5);
 
     private readonly NpgsqlDataSource _readers;
@@ -139,9 +148,7 @@ public sealed partial class PostgresStore : IMemoryStore
         connection.Enlist = false;
         connection.NoResetOnClose = true;
         connection.IncludeErrorDetail = false;
-        connection.Options = writing
-            ? "-c synchronous_commit=on -c jit=off -c statement_timeout=0 -c idle_session_timeout=0 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
-            : "-c default_transaction_read_only=on -c jit=off -c enable_seqscan=off -c work_mem=16MB";
+        connection.Options = $"{Planning} {(writing ? Writing : "-c default_transaction_read_only=on -c work_mem=16MB")}";
         return NpgsqlDataSource.Create(connection);
     }
 

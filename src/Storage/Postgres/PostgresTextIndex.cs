@@ -24,6 +24,9 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
 
     private const long KeptBytes = 64L << 20;
 
+    /// <summary>In the place of a frequency: more than once.</summary>
+    private const int Repeated = -1;
+
     private const string Schema = PostgresSchema.Name;
 
     private readonly RankTable _rank = new();
@@ -33,6 +36,10 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
     private long _uses;
 
     private long _written;
+    private long _reads;
+
+    /// <summary>Queries that read the index so far.</summary>
+    public long Reads => Volatile.Read(ref _reads);
 
     /// <summary>Rows whose words were written so far.</summary>
     public long Written => Volatile.Read(ref _written);
@@ -86,7 +93,7 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
         foreach (var (word, kept) in _kept)
         {
             var loaded = new Loading(word);
-            await LoadAsync(connection, [loaded], 1, TextTokens.MaxFrequency, cancellation);
+            await LoadAsync(connection, [loaded], cancellation);
             var chunks = Math.Max(loaded.Postings.Chunks, kept.Postings.Chunks);
             if (Enumerable.Range(0, chunks).Any(chunk => !Same(loaded.Postings.Chunk(chunk), kept.Postings.Chunk(chunk))))
             {
@@ -186,6 +193,7 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
 
         if (missing.Count > 0 || phrases.Count > 0)
         {
+            Interlocked.Increment(ref _reads);
             await PostgresStore.ReadAsync(readers, async (connection, token) =>
             {
                 await LoadAsync(connection, missing.ToDictionary(static word => word, word => parts[word][0]), found, token);
@@ -217,13 +225,7 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
 
         try
         {
-            // Most words come once or twice in a text: only those of which a row holds the highest number asked for are asked further.
-            var open = loading.Values.ToList();
-            for (var (first, last) = (1, 3); open.Count > 0 && first <= TextTokens.MaxFrequency; (first, last) = (last + 1, Math.Min(last * 2, TextTokens.MaxFrequency)))
-            {
-                open = await LoadAsync(connection, open, first, last, cancellation);
-            }
-
+            await LoadAsync(connection, [.. loading.Values], cancellation);
             foreach (var (word, token) in words)
             {
                 found[word] = loading[token].Postings;
@@ -249,41 +251,57 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
         }
     }
 
-    /// <returns>The words that some row may hold more often.</returns>
-    private static async Task<List<Loading>> LoadAsync(NpgsqlConnection connection, List<Loading> words, int first, int last, CancellationToken cancellation)
+    /// <summary>Reads the rows of words: first those that hold them, once or more than once, then those that hold them twice, three times, ... until all are told.</summary>
+    private static async Task LoadAsync(NpgsqlConnection connection, List<Loading> words, CancellationToken cancellation)
     {
-        var more = new List<Loading>();
-        var asked = words.SelectMany(word => Enumerable.Range(first, last - first + 1).Select(occurrence => (Word: word, Occurrence: occurrence))).ToList();
-        await using var command = new NpgsqlCommand(
-            $"select (select array_agg(t.row) from {Schema}.memory_text t where t.words @@ u.query::tsquery) from unnest($1::text[]) with ordinality as u(query, n) order by u.n",
-            connection);
-        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. asked.Select(static each => TextTokens.FormatQuery(each.Word.Word, each.Occurrence))] });
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        foreach (var (word, occurrence) in asked)
+        const int FirstRound = 4;
+        var asked = new List<(Loading Word, string Query, int Frequency)>();
+        foreach (var word in words)
         {
-            await reader.ReadAsync(cancellation);
-            if (reader.IsDBNull(0))
-            {
-                continue;
-            }
-
-            foreach (var row in reader.GetFieldValue<long[]>(0))
-            {
-                word.Postings.Set(row, (byte)occurrence);
-            }
-
-            if (occurrence == last)
-            {
-                more.Add(word);
-            }
+            asked.Add((word, TextTokens.FormatQuery(word.Word), 1));
+            asked.Add((word, TextTokens.FormatRepeatedQuery(word.Word), Repeated));
+            asked.AddRange(Queries(word, 2, FirstRound));
         }
 
-        foreach (var word in last == TextTokens.MaxFrequency ? words : words.Except(more))
+        await LoadAsync(connection, asked, cancellation);
+        for (var first = FirstRound + 1; first <= TextTokens.MaxFrequency && words.Exists(static word => word.Untold > 0); first *= 2)
+        {
+            var last = Math.Min((first * 2) - 1, TextTokens.MaxFrequency);
+            await LoadAsync(connection, [.. words.Where(static word => word.Untold > 0).SelectMany(word => Queries(word, first, last))], cancellation);
+        }
+
+        foreach (var word in words)
         {
             word.IsComplete = true;
         }
 
-        return more;
+        static IEnumerable<(Loading Word, string Query, int Frequency)> Queries(Loading word, int first, int last) =>
+            Enumerable.Range(first, last - first + 1).Select(frequency => (word, TextTokens.FormatQuery(word.Word, frequency), frequency));
+    }
+
+    private static async Task LoadAsync(NpgsqlConnection connection, List<(Loading Word, string Query, int Frequency)> asked, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(
+            $"select (select array_agg(t.row) from {Schema}.memory_text t where t.words @@ u.query::tsquery) from unnest($1::text[]) with ordinality as u(query, n) order by u.n",
+            connection);
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. asked.Select(static each => each.Query)] });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        foreach (var (word, _, frequency) in asked)
+        {
+            await reader.ReadAsync(cancellation);
+            var rows = reader.IsDBNull(0) ? [] : reader.GetFieldValue<long[]>(0);
+            if (frequency == Repeated)
+            {
+                word.Untold = rows.Length;
+                continue;
+            }
+
+            word.Untold -= frequency > 1 ? rows.Length : 0;
+            foreach (var row in rows)
+            {
+                word.Postings.Set(row, (byte)frequency);
+            }
+        }
     }
 
     /// <summary>Rows that hold the words next to each other: those that hold them all are read and looked through.</summary>
@@ -292,7 +310,7 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
         var postings = new WordPostings();
         await using var command = new NpgsqlCommand(
             $"select m.row, m.title, m.tags, m.content from {Schema}.memory_text t join {Schema}.memory m on m.row = t.row and m.state = 0 where t.words @@ $1::text::tsquery", connection);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = string.Join(" & ", phrase.Distinct().Select(static word => TextTokens.FormatQuery(word, 1))) });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = string.Join(" & ", phrase.Distinct().Select(static word => TextTokens.FormatQuery(word))) });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
         {
@@ -334,6 +352,9 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
         public WordPostings Postings { get; } = new();
 
         public List<(long Row, byte Frequency)> Changes { get; } = [];
+
+        /// <summary>Rows that hold it more than once and were not told yet how often.</summary>
+        public int Untold { get; set; }
 
         public bool IsComplete { get; set; }
     }

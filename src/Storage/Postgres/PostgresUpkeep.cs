@@ -9,7 +9,11 @@ namespace OrleansMemory.Storage.Postgres;
 /// </summary>
 internal sealed class PostgresUpkeep : IAsyncDisposable
 {
-    private const int WrittenRows = 500;
+    /// <summary>New rows that wait to be moved at most while queries come: each reads through those that wait.</summary>
+    private const int RowsWhileRead = 500;
+
+    /// <summary>While none comes more wait: moved together they cost a fraction.</summary>
+    private const int RowsWhileNotRead = 4_000;
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Measured = TimeSpan.FromSeconds(15);
@@ -42,7 +46,7 @@ internal sealed class PostgresUpkeep : IAsyncDisposable
     private async Task LoopAsync()
     {
         await Task.Yield();
-        long cleaned = 0;
+        var (cleaned, written, reads) = (0L, 0L, 0L);
         long? measuredAt = null;
         while (true)
         {
@@ -54,7 +58,9 @@ internal sealed class PostgresUpkeep : IAsyncDisposable
                     measuredAt = _time.GetTimestamp();
                 }
 
-                if (_index.Written is var written && written - cleaned >= WrittenRows)
+                var before = (Written: written, Reads: reads);
+                (written, reads) = (_index.Written, _index.Reads);
+                if (written - cleaned >= (reads > before.Reads ? RowsWhileRead : RowsWhileNotRead) || (written > cleaned && written == before.Written))
                 {
                     await PostgresStore.ReadAsync(_source, CleanAsync, _stopping.Token);
                     cleaned = written;

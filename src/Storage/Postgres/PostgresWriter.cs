@@ -524,7 +524,10 @@ internal sealed class PostgresWriter : IAsyncDisposable
         /// <summary>Until the commit nothing was written.</summary>
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-        /// <summary>Reads all that is asked in one round trip. The store's lock keeps it true until the commit.</summary>
+        /// <summary>
+        /// Reads all that is asked in one round trip. The store's lock keeps it true until the commit. What is asked for leads, row by row
+        /// (lateral, offset 0), to what is held: a plan made over empty tables would else go through all that is held.
+        /// </summary>
         private async Task LoadAsync(ReadHints hints)
         {
             var ids = hints.Ids.Where(id => !_memories.ContainsKey(id)).Distinct().ToArray();
@@ -547,7 +550,9 @@ internal sealed class PostgresWriter : IAsyncDisposable
                     batch,
                     $"""
                     select {PostgresRows.RowColumns} from {PostgresSchema.Name}.memory o
-                    join {PostgresSchema.Name}.memory m on m.name_hash = o.name_hash and m.namespace = o.namespace and m.title = o.title and m.state < 2 and m.row <> o.row
+                    cross join lateral (
+                        select * from {PostgresSchema.Name}.memory g
+                        where g.name_hash = o.name_hash and g.namespace = o.namespace and g.title = o.title and g.state < 2 and g.row <> o.row offset 0) m
                     where o.id = any($1)
                     """,
                     escaped);
@@ -561,8 +566,9 @@ internal sealed class PostgresWriter : IAsyncDisposable
                     batch,
                     $"""
                     select {PostgresRows.RowColumns} from unnest($1::bigint[], $2::text[], $3::text[]) as u(name_hash, namespace, title)
-                    join {PostgresSchema.Name}.memory m on m.name_hash = u.name_hash and m.namespace = u.namespace and m.title = u.title and m.state < 2
-                    order by m.row
+                    cross join lateral (
+                        select * from {PostgresSchema.Name}.memory g
+                        where g.name_hash = u.name_hash and g.namespace = u.namespace and g.title = u.title and g.state < 2 offset 0) m
                     """,
                     names.Select(PostgresRows.HashOf).ToArray(),
                     names.Select(static name => PostgresRows.Escaped(name.Namespace)).ToArray(),
@@ -573,7 +579,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
             {
                 Add(
                     batch,
-                    $"select e.body from unnest($1::integer[], $2::text[]) as u(kind, key) join {PostgresSchema.Name}.entry e on e.kind = u.kind and e.key = u.key",
+                    $"select e.body from unnest($1::integer[], $2::text[]) as u(kind, key) cross join lateral (select body from {PostgresSchema.Name}.entry x where x.kind = u.kind and x.key = u.key offset 0) e",
                     entries.Select(static key => (int)key.Kind).ToArray(),
                     entries.Select(static key => PostgresRows.Escaped(key.Key)).ToArray());
             }
@@ -609,7 +615,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
                 await reader.NextResultAsync();
                 foreach (var name in names)
                 {
-                    _groups[name] = [.. groups[name]];
+                    _groups[name] = [.. groups[name].OrderBy(static row => row.Row)];
                 }
             }
 

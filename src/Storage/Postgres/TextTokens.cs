@@ -9,18 +9,18 @@ using OrleansMemory.Storage.Sqlite;
 namespace OrleansMemory.Storage.Postgres;
 
 /// <summary>
-/// What the index holds of a memory: each word once, and once more for its second, third, ... occurrence under names of their own.
-/// So the inverted index itself tells how often a row holds a word, and no row has to be read for it.
+/// What the index holds of a memory: each word, and for a word that comes more than once a lexeme that says so, and how often. So the
+/// inverted index itself tells how often a row holds a word, and no row has to be read for it.
 /// </summary>
 internal readonly record struct TextTokens(IReadOnlyDictionary<string, int> Frequencies, int Length)
 {
     /// <summary>More occurrences of a word in one memory are not told apart: they add next to nothing to its score.</summary>
     public const int MaxFrequency = 255;
 
-    /// <summary>PostgreSQL takes 2,046; a name for an occurrence takes a few more.</summary>
+    /// <summary>PostgreSQL takes 2,046; a frequency takes a few more.</summary>
     private const int WordBytes = 2_000;
 
-    /// <summary>In no word.</summary>
+    /// <summary>Between a word and its frequency; in no word.</summary>
     private const char Mark = '\u0001';
 
     private static readonly ConcurrentBag<Fts5Tokenizer> Idle = [];
@@ -71,44 +71,37 @@ internal readonly record struct TextTokens(IReadOnlyDictionary<string, int> Freq
     /// <summary>The tsvector, as text.</summary>
     public string FormatVector()
     {
-        var vector = new StringBuilder(Length * 8);
+        var lexemes = new List<string>(Frequencies.Count * 3 / 2);
         foreach (var (word, frequency) in Frequencies)
         {
-            for (var occurrence = 1; occurrence <= Math.Min(frequency, MaxFrequency); occurrence++)
+            var lexeme = Lexeme(word);
+            lexemes.Add(lexeme);
+            if (frequency > 1)
             {
-                AppendLexeme(vector, word, occurrence);
-                vector.Append(' ');
+                lexemes.Add(WithFrequency(lexeme, Math.Min(frequency, MaxFrequency)));
             }
         }
 
-        return vector.ToString();
+        // In the order in which the server keeps them: it has nothing to sort.
+        lexemes.Sort(StringComparer.Ordinal);
+        return string.Join(' ', lexemes);
     }
 
-    /// <summary>The tsquery for rows that hold a word at least so often, as text.</summary>
-    public static string FormatQuery(string word, int occurrence)
-    {
-        var query = new StringBuilder(word.Length + 8).Append('\'');
-        AppendLexeme(query, word, occurrence);
-        return query.Append('\'').ToString();
-    }
+    /// <summary>The tsquery, as text, for rows that hold a word.</summary>
+    public static string FormatQuery(string word) => $"'{Lexeme(word)}'";
+
+    /// <summary>The tsquery, as text, for rows that hold a word more than once.</summary>
+    public static string FormatRepeatedQuery(string word) => $"'{Lexeme(word)}{Mark}':*";
+
+    /// <summary>The tsquery, as text, for rows that hold a word exactly so often, at least twice.</summary>
+    public static string FormatQuery(string word, int frequency) => $"'{WithFrequency(Lexeme(word), frequency)}'";
 
     /// <summary>A word holds letters, digits and private characters only: none that a tsvector or a tsquery takes for syntax.</summary>
-    private static void AppendLexeme(StringBuilder text, string word, int occurrence)
-    {
-        if (word.Length > WordBytes / 3 && Encoding.UTF8.GetByteCount(word) > WordBytes)
-        {
-            text.Append(Mark).Append(Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(word))));
-        }
-        else
-        {
-            text.Append(word);
-        }
+    private static string Lexeme(string word) => word.Length > WordBytes / 3 && Encoding.UTF8.GetByteCount(word) > WordBytes
+        ? Mark + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(word)))
+        : word;
 
-        if (occurrence > 1)
-        {
-            text.Append(Mark).Append(occurrence.ToString(CultureInfo.InvariantCulture));
-        }
-    }
+    private static string WithFrequency(string lexeme, int frequency) => string.Create(CultureInfo.InvariantCulture, $"{lexeme}{Mark}{frequency}");
 
     private static List<string>[] Tokenize(params ReadOnlySpan<string> texts)
     {
