@@ -93,6 +93,39 @@ public sealed class PostgresSchemaTests(PostgresDatabases databases)
         Assert.Equal(true, await RunAsync(url, "select indisvalid from pg_index where indexrelid = 'orleans_memory.memory_expiry'::regclass"));
     }
 
+    /// <summary>A plan that was made over empty tables must not go on to read all of what they hold.</summary>
+    [Fact]
+    public async Task A_write_reads_what_it_asks_for_and_no_more()
+    {
+        const int Writes = 1_500;
+        var url = await NewAsync();
+        var store = await PostgresStore.OpenAsync(url);
+        await using (var node = new ClosingNode(store, await MemoryNode.StartAsync(store, new(), TimeProvider.System, new Random())))
+        {
+            // One plan is kept for statements over several rows; those over one are planned each time.
+            foreach (var batch in Enumerable.Range(0, Writes).Chunk(3))
+            {
+                var outcomes = await node.StoreManyAsync([.. batch.Select(static index => new MemoryDraft { Title = $"t {index}", Content = "x", Namespace = "n" })], new(IdempotencyKey: $"key {batch[0]}"));
+                await Task.WhenAll(outcomes.Select(outcome => node.UpdateAsync(outcome.Receipt!.Memory.Id, new() { Content = "y" }, new())));
+            }
+
+            await store.ReadLogAsync(0, Writes, int.MaxValue);
+            await store.ReadRowsAsync([.. (await store.ReadLogAsync(0, 100, int.MaxValue)).Select(static row => new Core.Replication.RowKey(row.Kind, row.Key))]);
+        }
+
+        // What a session counted is told when it ends.
+        await Eventually.HoldsAsync("the server has counted", async () => (long)(await RunAsync(
+            url, "select sum(n_tup_ins)::bigint from pg_stat_user_tables where relname = 'memory'"))! >= Writes);
+        foreach (var table in (string[])["memory", "memory_text", "entry", "tombstone", "mutation_log", "vector", "digest"])
+        {
+            var read = Convert.ToInt64(await RunAsync(url, $"""
+                select t.seq_tup_read + coalesce((select sum(i.idx_tup_read) from pg_stat_user_indexes i where i.relid = t.relid), 0)
+                from pg_stat_user_tables t where t.relname = '{table}'
+                """), System.Globalization.CultureInfo.InvariantCulture);
+            Assert.True(read < 20 * Writes, $"{Writes} writes read {read} rows of {table}");
+        }
+    }
+
     /// <summary>What jsonb and text cannot hold is held all the same.</summary>
     [Fact]
     public async Task Texts_that_the_server_cannot_hold_come_back_as_they_were()
