@@ -137,8 +137,8 @@ internal static class PostgresSchema
         ("memory_expiry", $"{Name}.memory(expires_at) where state = 0 and expires_at is not null", false),
         ("memory_words", $"{Name}.memory_text using gin(words) with (fastupdate = on, gin_pending_list_limit = 65536)", false),
         ("tombstone_clock", $"{Name}.tombstone(clock)", false),
-        ("entry_owner", $"{Name}.entry(kind, owner, clock, key)", false),
-        ("entry_target", $"{Name}.entry(kind, target, clock, key) where target is not null", false),
+        ("entry_owner", $"{Name}.entry(kind, owner, clock)", false),
+        ("entry_target", $"{Name}.entry(kind, target, clock) where target is not null", false),
     ];
 
     /// <summary>Makes or completes the tables. The connection holds the store's lock.</summary>

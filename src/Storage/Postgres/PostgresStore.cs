@@ -60,6 +60,9 @@ public sealed partial class PostgresStore : IMemoryStore
 
     public string? Problem => _writer.Problem;
 
+    /// <summary>Words whose rows the index keeps. For tests.</summary>
+    internal int KeptWords => _index.KeptWords;
+
     /// <summary>Opens the store of a node, or creates it in a database that exists.</summary>
     /// <param name="nodeId">Null: the one that the store holds, or a new one from the machine's name.</param>
     /// <exception cref="MemoryException">

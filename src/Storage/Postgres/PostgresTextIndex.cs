@@ -44,6 +44,9 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
     /// <summary>Rows whose words were written so far.</summary>
     public long Written => Volatile.Read(ref _written);
 
+    /// <summary>Words whose rows are kept.</summary>
+    public int KeptWords => _kept.Count;
+
     private NpgsqlDataSource Readers => readers;
 
     public Task<ITextReader> ReadAsync(CancellationToken cancellation) => Task.FromResult<ITextReader>(new Reader(this));
@@ -138,14 +141,25 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
         }
         else
         {
-            var length = change.Tokens?.Length ?? (_rank.TryGet(change.Row, out var held) ? held.Length : 0);
+            var isHeld = _rank.TryGet(change.Row, out var held);
+            var length = change.Tokens?.Length ?? held.Length;
             _rank.Set(change.Row, InputsOf(shown, length));
             if (change.Tokens is { } tokens)
             {
                 Volatile.Write(ref _written, _written + 1);
-                foreach (var (word, kept) in _kept)
+                if (isHeld)
                 {
-                    kept.Postings.Set(change.Row, tokens.FrequencyOf(word));
+                    foreach (var (word, kept) in _kept)
+                    {
+                        kept.Postings.Set(change.Row, tokens.FrequencyOf(word));
+                    }
+                }
+                else
+                {
+                    foreach (var word in tokens.Frequencies.Keys)
+                    {
+                        _kept.GetValueOrDefault(word)?.Postings.Set(change.Row, tokens.FrequencyOf(word));
+                    }
                 }
             }
         }
