@@ -16,13 +16,16 @@ internal sealed class AccessRecorder : IAsyncDisposable
     private readonly Lifetimes _lifetimes;
     private readonly TimeProvider _time;
     private readonly TimeSpan _interval;
+    private readonly Func<bool> _mayWrite;
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _loop;
     private Dictionary<string, Touch> _waiting = new(StringComparer.Ordinal);
 
-    public AccessRecorder(CommandWriter writer, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
+    /// <param name="mayWrite">False while the node must write nothing to its log yet: touches wait.</param>
+    public AccessRecorder(CommandWriter writer, Func<bool> mayWrite, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
     {
+        _mayWrite = mayWrite;
         _writer = writer;
         _lifetimes = settings.Lifetimes;
         _time = time;
@@ -57,6 +60,11 @@ internal sealed class AccessRecorder : IAsyncDisposable
     /// <summary>Writes what waits.</summary>
     public async Task FlushAsync()
     {
+        if (!_mayWrite())
+        {
+            return;
+        }
+
         Dictionary<string, Touch> touches;
         lock (_gate)
         {
@@ -80,7 +88,7 @@ internal sealed class AccessRecorder : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync();
+        _stopping.Cancel();
         await _loop;
         _stopping.Dispose();
     }

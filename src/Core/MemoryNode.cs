@@ -30,8 +30,8 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         _writer = writer;
         _settings = settings;
         _time = time;
-        _accesses = new(writer, settings, time, scheduler);
         _replicas = replicas;
+        _accesses = new(writer, () => replicas.MayWrite, settings, time, scheduler);
     }
 
     /// <summary>Ends when the store can no longer be trusted; the host must then end the process at once.</summary>

@@ -18,8 +18,25 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     /// <summary>Creates the memory, or merges the draft into the live one of its name.</summary>
     /// <param name="draft">Checked.</param>
-    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) =>
-        WriteAsync((session, isAgain) => DecideStoreAsync(session, draft, context, isAgain), context, HintsOf(draft, context));
+    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
+    {
+        // A repetition that meets a delete stays one.
+        var isFirst = false;
+        return WriteAsync(
+            async (session, isAgain) =>
+            {
+                Faults.Replace(Fault.RepetitionDecidedAnew, ref isFirst, true);
+                if (!(isAgain && isFirst) && await RepeatAsync(session, draft, context) is { } repeated)
+                {
+                    return repeated;
+                }
+
+                isFirst = true;
+                return await DecideStoreAsync(session, draft, context);
+            },
+            context,
+            HintsOf(draft, context));
+    }
 
     /// <summary>Takes a complete memory: new under its own id, or merged into the live one of its id or name.</summary>
     /// <param name="memory">Checked.</param>
@@ -32,12 +49,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     /// <param name="patch">Checked.</param>
     public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
-        WriteAsync((session, _) => DecideUpdateAsync(session, id, patch, context), context, HintsOf(id));
+        UpdateOnceAsync(id, patch, context);
 
     public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync((session, _) => DecideDeleteAsync(session, id, context), context, HintsOf(id));
 
     public Task<WriteReceipt> PromoteAsync(string id, WriteContext context) =>
-        WriteAsync((session, _) => DecideUpdateAsync(session, id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context), context, HintsOf(id));
+        UpdateOnceAsync(id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context);
 
     /// <summary>Archives those of the given memories that are still live.</summary>
     public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
@@ -67,6 +84,24 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             writer.Parse(context.Quorum));
     }
 
+    /// <summary>
+    /// Changes every id of a name. When one of them turns out to be deleted elsewhere the others have the change already, so it is
+    /// decided again on those, and the version that the caller saw is not asked for a second time.
+    /// </summary>
+    private Task<WriteReceipt> UpdateOnceAsync(string id, MemoryPatch patch, WriteContext context)
+    {
+        List<string> ids = [id];
+        return WriteAsync(
+            async (session, isAgain) =>
+            {
+                var group = await FindLiveAsync(session, ids);
+                ids = [.. ids.Union(group.Select(static row => row.Own.Id))];
+                return await DecideUpdateAsync(session, group, patch, isAgain ? context with { IfMatch = null } : context);
+            },
+            context,
+            HintsOf(id));
+    }
+
     /// <param name="decide">Its second argument is true when it decides again because what it wrote before was deleted elsewhere.</param>
     private async Task<WriteReceipt> WriteAsync(Func<WriteSession, bool, ValueTask<WriteReceipt>> decide, WriteContext context, ReadHints hints)
     {
@@ -86,6 +121,11 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             catch (QuorumException exception) when (exception.Quorum.MetDelete && attempt < DecidedAgain)
             {
                 // This node holds the delete now: a store takes a new id, a change finds nothing.
+            }
+            catch (QuorumException exception) when (attempt > 0 && exception.Outcome == QuorumException.NotStored)
+            {
+                // What was decided first stands, under those ids of the name that are not deleted.
+                throw new QuorumException(exception.Quorum, QuorumException.Unknown, exception.Message, exception);
             }
         }
     }
@@ -107,15 +147,9 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     private ReadHints HintsOf(Memory memory) =>
         new([memory.Id], [new(memory.Namespace, memory.Title)], [EntryBodies.LegacyAccessKey(memory.Id), .. writer.PolicyKeys(Namespace)]);
 
-    private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context, bool isAgain)
+    private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context)
     {
         var receiptId = context.IdempotencyKey is { } key ? MemoryIds.Derived(context.AgentId, key) : null;
-        var requestHash = receiptId is null ? null : HashOf(draft);
-        if (receiptId is not null && !isAgain && await RepeatAsync(session, receiptId, requestHash!, draft) is { } repeated)
-        {
-            return repeated;
-        }
-
         var name = new MemoryName(draft.Namespace, draft.Title);
         var group = await LiveGroupAsync(session, name);
         WriteReceipt receipt;
@@ -144,7 +178,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
         if (receiptId is not null)
         {
-            var body = EntryBodies.Encode(new IdempotencyReceiptBody(requestHash!, receipt.Created));
+            var body = EntryBodies.Encode(new IdempotencyReceiptBody(HashOf(draft), receipt.Created));
             await session.PutAsync(new EntryState(new(MutationKind.IdempotencyReceipt, receiptId), receipt.Memory.Id, null, Live: true, session.NextStamp(), body));
             receipt = receipt with { Position = session.Position };
         }
@@ -152,14 +186,22 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return receipt;
     }
 
-    private async ValueTask<WriteReceipt?> RepeatAsync(WriteSession session, string receiptId, string requestHash, MemoryDraft draft)
+    private async ValueTask<WriteReceipt?> RepeatAsync(WriteSession session, MemoryDraft draft, WriteContext context)
     {
-        if (await session.FindEntryAsync(new(MutationKind.IdempotencyReceipt, receiptId)) is not { } entry)
+        if (context.IdempotencyKey is not { } key)
         {
             return null;
         }
 
-        if (EntryBodies.Receipt(entry.Body).RequestHash != requestHash)
+        var receiptId = MemoryIds.Derived(context.AgentId, key);
+        var entry = await session.FindEntryAsync(new(MutationKind.IdempotencyReceipt, receiptId));
+        Faults.Replace(Fault.RepetitionForgotten, ref entry, null);
+        if (entry is null)
+        {
+            return null;
+        }
+
+        if (EntryBodies.Receipt(entry.Body).RequestHash != HashOf(draft))
         {
             throw new MemoryException(ErrorKind.IdempotencyMismatch, "this Idempotency-Key was used with another request; use a new key");
         }
@@ -170,7 +212,11 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         {
             // The rows are logged once more as they are, so that the answer rests on what the peers hold now.
             session.WritesTo(Namespace);
-            session.Relog(row is null ? MutationKind.MemoryDelete : MutationKind.Memory, entry.Owner);
+            if (row is not null)
+            {
+                session.Relog(MutationKind.Memory, entry.Owner);
+            }
+
             session.Relog(MutationKind.IdempotencyReceipt, receiptId);
         }
 
@@ -245,12 +291,13 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     private async ValueTask<SyncOutcome> DecideSyncAsync(WriteSession session, Memory memory)
     {
         var name = new MemoryName(memory.Namespace, memory.Title);
+        var group = (await LiveGroupAsync(session, name)).ToList();
         if (await session.FindTombstoneAsync(memory.Id) is not null)
         {
+            // Perhaps only now, when what had expired was put away.
             return new(Changed: false, session.Position);
         }
 
-        var group = (await LiveGroupAsync(session, name)).ToList();
         var held = await session.FindAsync(memory.Id);
         if (held is { Visibility: RowVisibility.Archived, Own.Archive.Value.At: var archivedAt } && memory.UpdatedAt <= archivedAt)
         {
@@ -400,9 +447,8 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         UpdatedAt = merged.UpdatedAt,
     };
 
-    private async ValueTask<WriteReceipt> DecideUpdateAsync(WriteSession session, string id, MemoryPatch patch, WriteContext context)
+    private async ValueTask<WriteReceipt> DecideUpdateAsync(WriteSession session, IReadOnlyList<MemoryRow> group, MemoryPatch patch, WriteContext context)
     {
-        var group = await FindLiveAsync(session, id);
         RequireVersion(group[0], context);
         var name = new MemoryName(patch.Namespace ?? group[0].View.Namespace, patch.Title ?? group[0].View.Title);
         if (name != group[0].Own.Name.Value)
@@ -415,7 +461,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     private static async ValueTask<WriteReceipt> DecideDeleteAsync(WriteSession session, string id, WriteContext context)
     {
-        var group = await FindLiveAsync(session, id);
+        var group = await FindLiveAsync(session, [id]);
         RequireVersion(group[0], context);
         var stamp = default(Stamp);
         foreach (var row in group)
@@ -442,7 +488,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             foreach (var member in await session.FindGroupAsync(row.Own.Name.Value))
             {
                 var stamp = session.NextStamp();
-                await session.PutAsync(member.Own with { Archive = new(mark, stamp), UpdatedAt = session.Now }, stamp);
+                await session.PutAsync(member.Own with { Archive = new(mark, stamp), UpdatedAt = Later(member.Own, session.Now) }, stamp);
             }
 
             archived++;
@@ -501,16 +547,19 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return group;
     }
 
-    private static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, string id)
+    /// <summary>The rows that share the name of the first of the ids that is live, the shown one first.</summary>
+    private static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, IReadOnlyList<string> ids)
     {
-        var row = await session.FindAsync(id);
-        if (row is null or { Visibility: RowVisibility.Archived })
+        foreach (var id in ids)
         {
-            throw NotFound();
+            if (await session.FindAsync(id) is { Visibility: not RowVisibility.Archived } row)
+            {
+                var group = await session.FindGroupAsync(row.Own.Name.Value);
+                return group[0].View.IsExpired(session.Now) ? throw NotFound() : group;
+            }
         }
 
-        var group = await session.FindGroupAsync(row.Own.Name.Value);
-        return group[0].View.IsExpired(session.Now) ? throw NotFound() : group;
+        throw NotFound();
     }
 
     private async ValueTask RefuseTakenAsync(WriteSession session, MemoryName name)
@@ -574,9 +623,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             Confidence = new(Math.Max(view.Confidence, draft.Confidence), stamp),
             Tier = tier,
             Expiry = new(tier == Tier.Long ? null : settings.Lifetimes.ExpiryOf(draft, now) ?? view.ExpiresAt, stamp),
-            UpdatedAt = now,
+            UpdatedAt = Later(state, now),
         };
     }
+
+    /// <summary>The update time of a change made now: above the one that the row has, also when that is of a clock ahead of this one.</summary>
+    private static Timestamp Later(MemoryState state, Timestamp now) => now > state.UpdatedAt ? now : new(state.UpdatedAt.Nanoseconds + 1_000);
 
     private static MemoryState Import(MemoryState state, Memory memory, Stamp stamp) => state with
     {
@@ -618,7 +670,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             Confidence = patch.Confidence is null ? state.Confidence : new(patch.Confidence.Value, stamp),
             Tier = patch.Tier is null ? state.Tier : tier,
             Expiry = expiry,
-            UpdatedAt = now,
+            UpdatedAt = Later(state, now),
         };
     }
 

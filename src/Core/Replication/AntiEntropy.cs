@@ -18,6 +18,7 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
         var theirs = await peer.ReadDigestsAsync(floor, cancellation);
         var mine = await store.ReadDigestSnapshotAsync(floor, cancellation);
         var differing = theirs.Digests.Where(pair => mine.Digests.GetValueOrDefault(pair.Key) != pair.Value).Select(static pair => pair.Key).ToHashSet();
+        Faults.Run(Fault.VectorWithoutRows, differing.Clear);
         long pulled = 0;
         var whole = true;
         if (differing.Count > 0)

@@ -139,7 +139,7 @@ public sealed class CommandWriter : IAsyncDisposable
     /// <summary>Waits for commands, and meanwhile for the end of a commit that is in doubt: peers are to get it without another write.</summary>
     private async Task<bool> NextAsync()
     {
-        var queued = _queue.Reader.WaitToReadAsync().AsTask();
+        var queued = QueuedAsync();
         while (_unsettled is not null && !queued.IsCompleted)
         {
             await Task.WhenAny(queued, Task.Delay(SettlePause, _time));
@@ -155,6 +155,9 @@ public sealed class CommandWriter : IAsyncDisposable
 
         return await queued;
     }
+
+    /// <summary>Ends on the writer's scheduler, which a combinator over the queue's own task would leave.</summary>
+    private async Task<bool> QueuedAsync() => await _queue.Reader.WaitToReadAsync();
 
     private async Task SettleAsync()
     {
@@ -199,6 +202,7 @@ public sealed class CommandWriter : IAsyncDisposable
             if (session.HasChanges)
             {
                 changes = session.ToChangeSet();
+                Faults.Run(Fault.AckBeforeCommit, () => group.ForEach(static command => command.Complete()));
                 await transaction.CommitAsync(changes);
                 _lastNow = changes.Log.Count > 0 ? session.Now : _lastNow;
             }
@@ -384,7 +388,13 @@ public sealed class CommandWriter : IAsyncDisposable
             }
         }
 
-        public override void Fail(MemoryException exception) => _completion.TrySetException(_refused ?? exception);
+        /// <summary>Also when it was refused: that may rest on what a command before it changed, and nothing of that is on disk.</summary>
+        public override void Fail(MemoryException exception)
+        {
+            Exception answer = exception;
+            Faults.Replace(Fault.RefusalOutlivesItsGround, ref answer, _refused ?? exception);
+            _completion.TrySetException(answer);
+        }
 
         /// <summary>After these the transaction itself cannot be trusted.</summary>
         private static bool IsOfStore(Exception exception) => exception is StoreFatalException

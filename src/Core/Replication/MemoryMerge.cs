@@ -63,6 +63,7 @@ public static class MemoryMerge
             order = compare(left.Value, right.Value);
         }
 
+        Faults.Replace(Fault.LastArrivalWins, ref order, -1);
         return order >= 0 ? left : right;
     }
 

@@ -11,6 +11,9 @@ public sealed class MutationFeed
 
     private readonly Lock _gate = new();
     private readonly LinkedList<Row> _rows = [];
+
+    /// <summary>How many of the rows hold a memory, by id.</summary>
+    private readonly Dictionary<string, int> _memories = new(StringComparer.Ordinal);
     private TaskCompletionSource _grown = NewSignal();
     private LogId _log;
     private long _head;
@@ -37,6 +40,7 @@ public sealed class MutationFeed
     /// <summary>Takes what was committed.</summary>
     public void Append(LogId log, ChangeSet changes)
     {
+        Bury(changes.Tombstones);
         if (changes.Log.Count == 0)
         {
             return;
@@ -66,8 +70,7 @@ public sealed class MutationFeed
             if (log != _log)
             {
                 _log = log;
-                _rows.Clear();
-                _bytes = 0;
+                Clear();
             }
 
             foreach (var row in changes.Log)
@@ -75,14 +78,12 @@ public sealed class MutationFeed
                 var kind = row.Kind == MutationKind.MemoryDelete ? MutationKind.Memory : row.Kind;
                 if (states.TryGetValue(new(kind, row.Key), out var state))
                 {
-                    _rows.AddLast(new Row(row, state.Kind, state.Encode, state.Size));
-                    _bytes += state.Size;
+                    Add(new Row(row, state.Kind, state.Encode, state.Size));
                 }
                 else
                 {
                     // A row that changed nothing (a repeated request) has its state in the store only.
-                    _rows.Clear();
-                    _bytes = 0;
+                    Clear();
                 }
 
                 _head = row.Sequence;
@@ -90,8 +91,7 @@ public sealed class MutationFeed
 
             while (_rows.Count > Rows || _bytes > Bytes)
             {
-                _bytes -= _rows.First!.Value.Size;
-                _rows.RemoveFirst();
+                RemoveFirst();
             }
 
             _grown.TrySetResult();
@@ -120,6 +120,7 @@ public sealed class MutationFeed
                 node = previous;
             }
 
+            Faults.Replace(Fault.FeedSkipsRow, ref node, node.Next ?? node);
             var mutations = new List<Mutation>();
             for (LinkedListNode<Row>? next = node; next is not null && mutations.Count < rows && bytes > 0; next = next.Next)
             {
@@ -145,21 +146,93 @@ public sealed class MutationFeed
             grown = _grown.Task;
         }
 
-        return grown.WaitAsync(cancellation);
+        return grown.OnOwnScheduler().WaitAsync(cancellation);
+    }
+
+    /// <summary>
+    /// A row is sent as it is when it is sent: one that was deleted since, here or elsewhere, as its delete. A peer that has
+    /// forgotten that delete already would take the row for a new one.
+    /// </summary>
+    private void Bury(IReadOnlyList<Tombstone> tombstones)
+    {
+        Faults.Replace(Fault.FeedShipsDeletedRows, ref tombstones, []);
+        lock (_gate)
+        {
+            foreach (var tombstone in tombstones)
+            {
+                if (!_memories.ContainsKey(tombstone.Id))
+                {
+                    continue;
+                }
+
+                foreach (var row in _rows)
+                {
+                    if (row.Kind == MutationKind.Memory && row.Log.Key == tombstone.Id)
+                    {
+                        row.Bury(tombstone);
+                    }
+                }
+
+                _memories.Remove(tombstone.Id);
+            }
+        }
+    }
+
+    private void Add(Row row)
+    {
+        _rows.AddLast(row);
+        _bytes += row.Size;
+        if (row.Kind == MutationKind.Memory)
+        {
+            _memories[row.Log.Key] = _memories.GetValueOrDefault(row.Log.Key) + 1;
+        }
+    }
+
+    private void RemoveFirst()
+    {
+        var row = _rows.First!.Value;
+        _rows.RemoveFirst();
+        _bytes -= row.Size;
+        if (row.Kind != MutationKind.Memory)
+        {
+            return;
+        }
+
+        if (_memories[row.Log.Key]-- == 1)
+        {
+            _memories.Remove(row.Log.Key);
+        }
+    }
+
+    private void Clear()
+    {
+        _rows.Clear();
+        _memories.Clear();
+        _bytes = 0;
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private sealed class Row(LogRow log, MutationKind kind, Func<byte[]> encode, int size)
     {
+        private Func<byte[]> _encode = encode;
         private Mutation? _mutation;
 
         public LogRow Log => log;
 
+        public MutationKind Kind { get; private set; } = kind;
+
         public int Size => size;
+
+        public void Bury(Tombstone tombstone)
+        {
+            Kind = MutationKind.MemoryDelete;
+            _encode = () => MemoryCodec.Encode(tombstone);
+            _mutation = null;
+        }
 
         /// <summary>Encoded once, for all peers.</summary>
         public Mutation Mutation(LogId id) =>
-            _mutation ??= new(new(id, log.Sequence), new(log.Clock, id), log.Epoch, kind, log.Key, encode(), log.IdempotencyKey);
+            _mutation ??= new(new(id, log.Sequence), new(log.Clock, id), log.Epoch, Kind, log.Key, _encode(), log.IdempotencyKey);
     }
 }

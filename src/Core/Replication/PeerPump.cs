@@ -51,6 +51,7 @@ public sealed class PeerPump(
     private string? _problem = "not heard of yet";
     private long _oldestUnheldSince;
     private string? _refusal;
+    private volatile bool _getsOn;
 
     /// <summary>Why the peer must never count; null when it may.</summary>
     public string? Refusal => Volatile.Read(ref _refusal);
@@ -61,8 +62,8 @@ public sealed class PeerPump(
         {
             lock (_gate)
             {
-                var head = feed.Head.Sequence;
-                var behind = Math.Max(0, head - _held.Count);
+                var head = feed.Head;
+                var behind = Math.Max(0, head.Sequence - (head.Log == _heldLog ? _held.Count : 0));
                 var seconds = behind == 0 || _oldestUnheldSince == 0 ? 0 : time.GetElapsedTime(_oldestUnheldSince).TotalSeconds;
                 return new(link.Address, _hello?.Log.Node, _problem is null, _problem, behind, seconds, _lastHeardAt, _hello);
             }
@@ -88,7 +89,6 @@ public sealed class PeerPump(
             try
             {
                 await GreetAsync(stop);
-                pause = FirstPause;
                 await ShipAsync(stop);
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -108,16 +108,17 @@ public sealed class PeerPump(
                 Lose(exception.Message, exception is LinkException { IsDown: true });
             }
 
+            // A peer that greets and takes nothing, as one with a full disk, is asked ever less often.
+            pause = _getsOn ? FirstPause : pause;
+            _getsOn = false;
             try
             {
-                var knock = session.Knock;
-                using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                await await Task.WhenAny(Task.Delay(pause * (0.5 + random.NextDouble()), time, waiting.Token), knock);
-                await waiting.CancelAsync();
+                using var waiting = CancellationTokenSource.CreateLinkedTokenSource(stop, session.Knock);
+                await Task.Delay(pause * (0.5 + random.NextDouble()), time, waiting.Token);
             }
             catch (OperationCanceledException)
             {
-                return;
+                // Told to stop, or the peer has knocked.
             }
 
             pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
@@ -169,7 +170,7 @@ public sealed class PeerPump(
         }
         finally
         {
-            await ended.CancelAsync();
+            ended.Cancel();
             foreach (var lane in lanes)
             {
                 try
@@ -263,6 +264,7 @@ public sealed class PeerPump(
                 throw new LinkException($"{link.Address} stopped answering", isDown: false);
             }
 
+            _getsOn = true;
             await session.HeardAsync(link.Address, hello, time.GetElapsedTime(sent));
             lock (_gate)
             {
@@ -307,6 +309,11 @@ public sealed class PeerPump(
             }
         }
 
+        Faults.Replace(
+            Fault.FanOutEndsAtQuorum,
+            ref batch,
+            quorum.WaitAsync(batch[0].Position.Log, batch[0].Position.Sequence, batch[^1].Position.Sequence, (quorum.Nodes / 2) + 1, TimeSpan.Zero)
+                is { IsCompletedSuccessfully: true, Result.IsMet: true } ? [] : batch);
         try
         {
             outcomes = await link.ApplyAsync(batch, both.Token);
@@ -321,6 +328,9 @@ public sealed class PeerPump(
             throw new LinkException($"{link.Address} answered for {outcomes.Count} of {batch.Count} rows", isDown: false);
         }
 
+        _getsOn = true;
+
+        Faults.Replace(Fault.RefusedRowCounts, ref outcomes, [.. outcomes.Select(static outcome => outcome == ApplyOutcome.RefusedDeleted ? ApplyOutcome.Applied : outcome)]);
         await BuryAsync(batch.Where((_, index) => outcomes[index] == ApplyOutcome.RefusedDeleted), both.Token);
 
         // Runs of rows that count are told as ranges.
@@ -357,7 +367,7 @@ public sealed class PeerPump(
         var keys = overruled.Select(static mutation => new RowKey(MutationKind.Memory, mutation.Key)).Distinct().ToList();
         if (keys.Count > 0)
         {
-            await replica.JoinAsync(await link.ReadRowsAsync(keys, cancellation));
+            await replica.BuryAsync(await link.ReadRowsAsync(keys, cancellation));
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace OrleansMemory.Core.Replication;
 
 /// <summary>What a replica set knows of its own store, for its greetings.</summary>
@@ -12,23 +14,35 @@ public interface IReplicaCondition
     /// <summary>The first number that the own log still brings.</summary>
     long LogStart { get; }
 
+    /// <summary>This store is behind the floor: what it applies it may let go of again, until it has rejoined.</summary>
+    bool IsStale { get; }
+
+    /// <summary>A peer greets, and may ship right after.</summary>
+    void Greeted(PeerHello greeting);
+
+    /// <summary>A peer holds what this store has lost: the store is an older copy of what this node once was.</summary>
+    void FoundOlder();
+
     void Heard(string address, PeerHello hello);
 }
 
 /// <summary>What a node says of itself to its peers, and what it makes of what they say.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "A source without timers and wait handles holds nothing to dispose; a late greeting may still cancel it.")]
 public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, ClockComparison clock, TimeProvider time, IReplicaCondition condition)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, PeerHello> _hellos = new(StringComparer.Ordinal);
     private readonly HashSet<string> _lost = new(StringComparer.Ordinal);
-    private TaskCompletionSource _knock = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly HashSet<string> _reached = new(StringComparer.Ordinal);
+    private CancellationTokenSource _knock = new();
     private readonly TaskCompletionSource _compared = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _everybodyHeard = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Ends when a node greets this one: a pump that pauses before it tries again need pause no longer.</summary>
-    public Task Knock => Volatile.Read(ref _knock).Task;
+    /// <summary>Cancelled when a node greets this one: a pump that pauses before it tries again need pause no longer.</summary>
+    public CancellationToken Knock => Volatile.Read(ref _knock).Token;
 
-    /// <summary>Ends with the first comparison of clocks with a peer.</summary>
-    public Task Compared => _compared.Task;
+    /// <summary>Ends when every peer was heard since this node started.</summary>
+    public Task EverybodyHeard => _everybodyHeard.Task;
 
     /// <summary>How far this node's clock is ahead of its peers'; negative when it is behind.</summary>
     public TimeSpan Ahead => clock.Ahead;
@@ -92,6 +106,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
     /// <summary>Answers a greeting.</summary>
     public Task<PeerHello> AnswerAsync(PeerHello greeting)
     {
+        condition.Greeted(greeting);
         bool isNews;
         lock (_gate)
         {
@@ -100,7 +115,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
 
         if (isNews)
         {
-            Interlocked.Exchange(ref _knock, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+            Interlocked.Exchange(ref _knock, new()).Cancel();
         }
 
         return HelloAsync();
@@ -143,14 +158,25 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
         }
 
         clock.Heard(address, hello.UnixMilliseconds, roundTrip);
-        condition.Heard(address, hello);
         if (hello.Vector.TryGetValue(store.Log, out var held) && Highest(held) > (await store.ReadHeadAsync()).Sequence)
         {
             // The store is an older copy of what this node once was: its numbers would name other rows than they did.
+            condition.FoundOlder();
             await writer.RenewLogAsync();
         }
 
+        condition.Heard(address, hello);
         _compared.TrySetResult();
+        lock (_gate)
+        {
+            _reached.Add(address);
+            var needed = settings.Peers;
+            Faults.Replace(Fault.OnePeerCompared, ref needed, 1);
+            if (_reached.Count >= needed)
+            {
+                _everybodyHeard.TrySetResult();
+            }
+        }
     }
 
     private static long Highest(AppliedSet held) => held.Above.Count > 0 ? held.Above[^1].Last : held.Through;

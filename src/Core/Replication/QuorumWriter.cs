@@ -177,7 +177,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
 
         try
         {
-            return await waiter.Outcome.Task.WaitAsync(timeout, time);
+            return await waiter.Outcome.Task.OnOwnScheduler().WaitAsync(timeout, time);
         }
         catch (TimeoutException)
         {
@@ -223,6 +223,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
             }
         }
 
+        Faults.Replace(Fault.QuorumOneShort, ref got, got + 1);
         return got;
     }
 

@@ -90,6 +90,24 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
         return joined;
     }, HintsOf(rows.Select(static row => (row.Key.Kind, row.Key.Key, row.Body))));
 
+    /// <summary>
+    /// Takes in deletes that overrule what this node wrote. One that is news here is logged here too: this node and others had
+    /// forgotten it, and those took the row.
+    /// </summary>
+    public Task<int> BuryAsync(IReadOnlyList<ReplicatedRow> rows) => writer.RunAsync(async session =>
+    {
+        foreach (var row in rows)
+        {
+            var isNews = row.Key.Kind == MutationKind.MemoryDelete && await session.FindTombstoneAsync(row.Key.Key) is null;
+            if (await session.JoinAsync(row.Key.Kind, row.Body, Horizon()) == ApplyOutcome.Applied && isNews)
+            {
+                session.Relog(row.Key.Kind, row.Key.Key);
+            }
+        }
+
+        return rows.Count;
+    });
+
     /// <summary>Says that everything a peer held at some instant is held here too.</summary>
     public Task<int> JoinVectorAsync(IReadOnlyDictionary<LogId, AppliedSet> vector) => writer.RunAsync(async session =>
     {
@@ -149,6 +167,8 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
             var outcome = mutation.Stamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await session.ApplyAsync(mutation);
             if (outcome is ApplyOutcome.RefusedFutureStamp or ApplyOutcome.RefusedMalformed)
             {
+                Faults.Run(Fault.VectorPastRefusedRow, () => _ = session.JoinAppliedAsync(
+                    mutation.Position.Log, AppliedSet.None.With(mutation.Position.Sequence, mutation.Position.Sequence)).AsTask());
                 session.Refuse(new(mutation, outcome, Attempts: 1, session.Now, session.Now.AddSeconds((long)RetryAfter.TotalSeconds)));
             }
 

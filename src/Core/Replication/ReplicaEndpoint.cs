@@ -9,7 +9,14 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
 
     public Task<PeerHello> GreetAsync(PeerHello greeting) => session.AnswerAsync(greeting);
 
-    public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch) => replica.ApplyAsync(batch);
+    public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch)
+    {
+        var isStale = condition.IsStale;
+        Faults.Replace(Fault.StaleNodeAcknowledges, ref isStale, false);
+        return isStale
+            ? throw new MemoryException(ErrorKind.NotYet, "this node is an old copy that rejoins; what it applied now would not stay")
+            : replica.ApplyAsync(batch);
+    }
 
     public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation)
     {

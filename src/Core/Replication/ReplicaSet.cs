@@ -21,6 +21,7 @@ public sealed record ReplicaSetStatus(
 public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 {
     private const int CollectedRows = 500;
+    private const int CollectedInRound = 10_000;
     private const int DroppedRows = 500;
     private const int TrimmedRows = 10_000;
 
@@ -44,14 +45,16 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly HashSet<string> _synchronised = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _complete = new(StringComparer.Ordinal);
-    private readonly bool _startedEmpty;
-    private readonly Task _compared;
+    private Task _compared;
     private readonly Task[] _running;
     private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Dictionary<LogId, AppliedSet> _vector;
     private Floors _floors;
     private LogPosition _logStart;
-    private bool _recovering;
+    private IReadOnlyList<Tombstone> _candidates = [];
+    private LogPosition _candidatesFoundAt;
+    private bool _comparing;
+    private bool _lostRows;
     private bool _readable;
     private bool _rejoining;
     private long _staleBelow;
@@ -76,8 +79,11 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _vector = new(vector);
         _floors = floors;
         _logStart = logStart;
-        _startedEmpty = vector.Count == 0;
-        _recovering = links.Count > 0;
+
+        // A store gets a floor when it has synchronised: one without it is new, or was stopped before it had.
+        _lostRows = floors.Own == 0;
+        Faults.Replace(Fault.RecoveryForgottenAtStart, ref _lostRows, vector.Count == 0);
+        _comparing = links.Count > 0;
         _readable = links.Count == 0;
         var clock = new ClockComparison(time);
         writer.Clock = clock.Now;
@@ -87,7 +93,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session, this);
         _compared = links.Count == 0 ? Task.CompletedTask : CompareAsync();
-        Writer = new(writer, _quorum, _session, settings, time, _compared);
+        Writer = new(writer, _quorum, _session, settings, time, CompareOnceAsync);
         var feed = new MutationFeed(store.Log, head.Sequence);
         writer.Committed = (log, changes) =>
         {
@@ -115,8 +121,20 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         {
             lock (_gate)
             {
-                return _recovering;
+                return Recovering;
             }
+        }
+    }
+
+    /// <summary>Under the gate.</summary>
+    private bool Recovering
+    {
+        get
+        {
+            var recovering = _links.Count > 0
+                && (_comparing || _staleBelow > 0 || (_lostRows && _synchronised.Count < Math.Min(_settings.QuorumReads, _links.Count)));
+            Faults.Replace(Fault.RecoveringReplicaCounts, ref recovering, false);
+            return recovering;
         }
     }
 
@@ -178,7 +196,19 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     }
 
     /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time. Writes wait for it by themselves.</summary>
-    public Task WaitForFirstComparisonAsync() => _compared;
+    public Task WaitForFirstComparisonAsync() => CompareOnceAsync();
+
+    /// <summary>True once this node may write to its log.</summary>
+    public bool MayWrite
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _compared.IsCompletedSuccessfully;
+            }
+        }
+    }
 
     /// <summary>Waits until this store holds what the token names.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/>: not within the time.</exception>
@@ -190,7 +220,9 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             Task advanced;
             lock (_gate)
             {
-                if (_vector.TryGetValue(token.Log, out var held) && held.Contains(token.Sequence))
+                var isHeld = _vector.TryGetValue(token.Log, out var held) && held.Contains(token.Sequence);
+                Faults.Replace(Fault.TokenNotAwaited, ref isHeld, true);
+                if (isHeld)
                 {
                     return;
                 }
@@ -201,7 +233,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             var left = _settings.Timeout - _time.GetElapsedTime(started);
             try
             {
-                await advanced.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellation);
+                await advanced.OnOwnScheduler().WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, cancellation);
             }
             catch (TimeoutException exception)
             {
@@ -214,11 +246,14 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     /// <exception cref="QuorumException">Too few answered.</exception>
     public async Task ReadThroughAsync(IReadOnlyList<RowKey> keys)
     {
-        var needed = _settings.QuorumReads - 1;
+        // This node counts, unless it may lack what it has answered for.
+        var counts = !IsRecovering;
+        Faults.Replace(Fault.RecoveringReaderCounts, ref counts, true);
+        var needed = _settings.QuorumReads - (counts ? 1 : 0);
         if (!_session.MembersAgree)
         {
             throw new QuorumException(
-                new(1, needed + 1, QuorumReasons.Unreachable), QuorumException.NotStored, "nodes disagree about who belongs to the set; finish the change of members first");
+                new(0, _settings.QuorumReads, QuorumReasons.Unreachable), QuorumException.NotStored, "nodes disagree about who belongs to the set; finish the change of members first");
         }
 
         var calls = _links.Where(link => _session.Hellos.TryGetValue(link.Address, out var hello) && !hello.Recovering)
@@ -234,7 +269,9 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         if (got < needed)
         {
             throw new QuorumException(
-                new(got + 1, needed + 1, QuorumReasons.Unreachable), QuorumException.NotStored, $"{got + 1} of {needed + 1} nodes answered a quorum read");
+                new(_settings.QuorumReads - needed + got, _settings.QuorumReads, QuorumReasons.Unreachable),
+                QuorumException.NotStored,
+                $"{_settings.QuorumReads - needed + got} of {_settings.QuorumReads} nodes answered a quorum read");
         }
     }
 
@@ -247,7 +284,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 _vector.GetValueOrDefault(_store.Log)?.Through ?? 0,
                 _settings.Nodes,
                 _settings.QuorumWrites,
-                _recovering,
+                Recovering,
                 _session.Ahead,
                 _floors,
                 new Dictionary<LogId, AppliedSet>(_vector),
@@ -275,7 +312,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stopping.CancelAsync();
+        _stopping.Cancel();
         await Task.WhenAll(_running);
         _stopping.Dispose();
     }
@@ -304,8 +341,17 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         using var deadline = new CancellationTokenSource(_settings.Timeout, _time);
         try
         {
-            await Replica.JoinAsync(await link.ReadRowsAsync(keys, deadline.Token));
-            return true;
+            var rows = await link.ReadRowsAsync(keys, deadline.Token);
+            var isTaken = await Replica.JoinAsync(rows) == rows.Count;
+            Faults.Replace(Fault.RefusedRowsAnswerReads, ref isTaken, true);
+            if (!isTaken)
+            {
+                // Stamped too far ahead of this node's clock: the answer would be older than what the peer holds.
+                return false;
+            }
+
+            // Asked after it was read: what was last heard of it may be from before it lost its disk.
+            return !(await link.GreetAsync(await _session.HelloAsync(), deadline.Token)).Recovering;
         }
         catch (Exception exception) when (exception is LinkException or MemoryException or OperationCanceledException)
         {
@@ -314,22 +360,61 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     }
 
     /// <summary>
-    /// Ends with the first comparison with a peer. A node that nobody answers begins a new log before it writes: this store may be
-    /// an older copy, and then the numbers that its log would go on with have named other rows.
+    /// Ends when this store was compared with what every peer holds. If one of them does not answer for long enough, a new log is begun before the
+    /// first write: this store may be an older copy, and then the numbers that its log would go on with have named other rows,
+    /// which that peer may hold.
     /// </summary>
     private async Task CompareAsync()
     {
         try
         {
-            await _session.Compared.WaitAsync(FirstComparison, _time, _stopping.Token);
+            if (!await EverybodyAnsweredAsync())
+            {
+                await RenewLogAsync();
+                _stopping.Token.ThrowIfCancellationRequested();
+            }
+
+            lock (_gate)
+            {
+                _comparing = false;
+            }
+        }
+        catch (OperationCanceledException exception)
+        {
+            // Whoever waits to write must not take this for the leave to.
+            throw new MemoryException(ErrorKind.Draining, "the node is shutting down; retry on another node", exception);
+        }
+    }
+
+    /// <summary>What failed, as on a full disk, is tried again by the next who asks.</summary>
+    private Task CompareOnceAsync()
+    {
+        lock (_gate)
+        {
+            return _compared.IsFaulted && !_stopping.IsCancellationRequested ? _compared = CompareAsync() : _compared;
+        }
+    }
+
+    private async Task<bool> EverybodyAnsweredAsync()
+    {
+        try
+        {
+            await _session.EverybodyHeard.OnOwnScheduler().WaitAsync(FirstComparison, _time, _stopping.Token);
+            return true;
         }
         catch (TimeoutException)
         {
-            await RenewLogAsync();
+            return false;
         }
-        catch (OperationCanceledException)
+    }
+
+    /// <summary>This store has lost rows that it may have answered for.</summary>
+    public void FoundOlder()
+    {
+        lock (_gate)
         {
-            // The node stops; its writer says so to whoever still asks.
+            _lostRows = true;
+            _synchronised.Clear();
         }
     }
 
@@ -345,9 +430,30 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             }
             catch (MemoryException exception) when (exception.Kind == ErrorKind.StoreFailed && !_writer.Fatal.IsCompleted)
             {
-                await Task.WhenAny(Task.Delay(PauseAfterFailure, _time, _stopping.Token));
+                await Task.Delay(PauseAfterFailure, _time, _stopping.Token);
             }
         }
+    }
+
+    public void Greeted(PeerHello greeting)
+    {
+        lock (_gate)
+        {
+            IsBehindFloor(greeting);
+        }
+    }
+
+    /// <summary>Every node, this one too, held everything below the common floor once: a store that does not is an older copy.</summary>
+    private bool IsBehindFloor(PeerHello hello)
+    {
+        if (hello.CommonFloor <= _floors.Own)
+        {
+            return false;
+        }
+
+        _staleBelow = Math.Max(_staleBelow, hello.CommonFloor);
+        _readable = false;
+        return true;
     }
 
     /// <summary>Takes in what a peer said of itself.</summary>
@@ -355,22 +461,20 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     {
         lock (_gate)
         {
-            if (hello.CommonFloor > _floors.Own)
+            if (IsBehindFloor(hello))
             {
-                // Every node, this one too, held everything below that floor once: this store is an older copy.
-                _staleBelow = Math.Max(_staleBelow, hello.CommonFloor);
-                _readable = false;
-                _recovering = true;
                 return;
             }
 
             if (_staleBelow == 0)
             {
                 _readable = true;
-                _recovering &= _startedEmpty && _synchronised.Count < Math.Min(_settings.QuorumReads, _links.Count);
             }
 
-            if ((_vector.GetValueOrDefault(hello.Log) ?? AppliedSet.None).Covers(1, hello.HeadSequence))
+            // Also of logs that were left for a new one: the floor is below every row that this store lacks.
+            var isComplete = (_vector.GetValueOrDefault(hello.Log) ?? AppliedSet.None).Covers(1, hello.HeadSequence) && !HoldsOrphans(hello);
+            Faults.Replace(Fault.FloorPastGap, ref isComplete, true);
+            if (isComplete)
             {
                 _complete[address] = hello.Clock;
             }
@@ -385,10 +489,10 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             try
             {
                 await Task.Delay(_settings.UpkeepInterval, _time, _stopping.Token);
+                await CompareOnceAsync();
                 await Replica.RetryAsync(_store);
                 await AdvanceFloorsAsync();
                 await CollectTombstonesAsync();
-                await TrimLogAsync();
             }
             catch (OperationCanceledException)
             {
@@ -421,6 +525,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
             own = _complete.Values.Append(own).Min();
             var common = peers.Values.Select(static hello => hello.Floor).Append(own).Min();
+            Faults.Replace(Fault.TombstoneCollectedOneWay, ref common, own);
             floors = new(Math.Max(own, _floors.Own), Math.Max(common, _floors.Common));
         }
 
@@ -436,20 +541,40 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Forgets deletes that every node knows. A row of the own log that such a delete overruled must not outlive it: sent later, it
+    /// would bring the memory back. So candidates wait until the log is trimmed beyond all that was written when they were found.
+    /// </summary>
     private async Task CollectTombstonesAsync()
     {
-        while (true)
+        if (_candidates.Count == 0)
         {
             var before = Timestamp.Now(_time).AddSeconds(-(long)_settings.TombstoneGrace.TotalSeconds);
-            var tombstones = await _store.ReadTombstonesAsync(Floors.Common, before, CollectedRows, _stopping.Token);
-            if (tombstones.Count == 0)
-            {
-                return;
-            }
+            var floor = Floors.Common;
+            Faults.Replace(Fault.TombstoneCollectedEarly, ref floor, long.MaxValue);
+            _candidates = await _store.ReadTombstonesAsync(floor, before, CollectedInRound, _stopping.Token);
+            _candidatesFoundAt = new(_store.Log, (await _store.ReadHeadAsync()).Sequence);
+        }
 
+        await TrimLogAsync();
+        if (_candidatesFoundAt.Log != _store.Log)
+        {
+            // What the old log held since the start was written to this one again.
+            _candidatesFoundAt = new(_store.Log, (await _store.ReadHeadAsync()).Sequence);
+        }
+
+        var isNamed = LogStart <= _candidatesFoundAt.Sequence;
+        Faults.Replace(Fault.TombstoneCollectedUnderLog, ref isNamed, false);
+        if (isNamed)
+        {
+            return;
+        }
+
+        foreach (var chunk in _candidates.Chunk(CollectedRows))
+        {
             await _writer.RunAsync(session =>
             {
-                foreach (var tombstone in tombstones)
+                foreach (var tombstone in chunk)
                 {
                     session.Collect(tombstone.Id);
                 }
@@ -457,6 +582,8 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 return ValueTask.FromResult(0);
             });
         }
+
+        _candidates = [];
     }
 
     private async Task TrimLogAsync()
@@ -485,12 +612,32 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     /// </summary>
     private async Task RejoinAsync(long floor)
     {
+        // Its log goes first: a row of the log must not outlive the row that it names, whenever the process dies. Then what it says
+        // that it holds: nobody may take its word for a row that is about to go.
+        await _writer.RunAsync(session =>
+        {
+            session.TrimLog(session.Position);
+            return ValueTask.FromResult(0);
+        });
+        await _writer.RenewLogAsync();
+        await _writer.RunAsync(session =>
+        {
+            session.ForgetVector();
+            return ValueTask.FromResult(0);
+        });
+        lock (_gate)
+        {
+            _vector = _vector.Where(pair => pair.Key == _store.Log).ToDictionary();
+            _complete.Clear();
+        }
+
         string? after = null;
         do
         {
             var page = await _store.ReadHashesAsync(null, after, DroppedRows, _stopping.Token);
             var rows = await _store.ReadRowsAsync([.. page.Rows.Select(static row => row.Key)], _stopping.Token);
             var old = rows.Where(row => NewestClock(row) < floor).Select(static row => row.Key).ToList();
+            Faults.Run(Fault.RejoinKeepsOldRows, old.Clear);
             await _writer.RunAsync(async session =>
             {
                 foreach (var key in old)
@@ -503,19 +650,6 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             after = page.Next;
         }
         while (after is not null);
-
-        await _writer.RunAsync(session =>
-        {
-            session.ForgetVector();
-            return ValueTask.FromResult(0);
-        });
-        lock (_gate)
-        {
-            _vector = _vector.Where(pair => pair.Key == _store.Log).ToDictionary();
-            _complete.Clear();
-        }
-
-        await _writer.RenewLogAsync();
     }
 
     private static long NewestClock(ReplicatedRow row) => row.Key.Kind switch
@@ -587,7 +721,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         }
     }
 
-    private bool IsStale
+    public bool IsStale
     {
         get
         {
@@ -672,7 +806,6 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         lock (_gate)
         {
             _synchronised.Add(address);
-            _recovering &= _staleBelow > 0 || _synchronised.Count < Math.Min(_settings.QuorumReads, _links.Count);
         }
     }
 }

@@ -7,7 +7,7 @@ namespace OrleansMemory.Core.Replication;
 /// says, and the answer says so.
 /// </summary>
 /// <param name="compared">Ends when writes may begin: a clock was compared with a peer's, or none answered for long enough.</param>
-public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, PeerSession session, ReplicaSetSettings settings, TimeProvider time, Task compared)
+public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, PeerSession session, ReplicaSetSettings settings, TimeProvider time, Func<Task> compared)
 {
     private static readonly TimeSpan LongestComparison = TimeSpan.FromSeconds(5);
 
@@ -103,7 +103,11 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
     {
         try
         {
-            await compared.WaitAsync(LongestComparison, time);
+            await compared().WaitAsync(LongestComparison, time);
+        }
+        catch (MemoryException exception) when (ReasonOf(exception.Kind) is { } reason)
+        {
+            throw Failed(new(0, wanted ?? settings.QuorumWrites, reason), QuorumException.NotStored, exception.Message, exception);
         }
         catch (TimeoutException exception)
         {

@@ -109,11 +109,22 @@ public sealed class WriteSession
         return slot.State;
     }
 
-    /// <summary>Writes a state that this node decided, as the next mutation of its log.</summary>
+    /// <summary>
+    /// Writes a state that this node decided, as the next mutation of its log. It is joined with what is held, as every other node
+    /// will join it: what only rises, as tier and update time, never falls here and stays elsewhere.
+    /// </summary>
     public async ValueTask<MemoryRow> PutAsync(MemoryState state, Stamp stamp, long epoch = 0, string? idempotencyKey = null)
     {
         WritesTo(state.Name.Value.Namespace);
         var slot = await SlotAsync(state.Id);
+        if (slot.Tombstone is not null)
+        {
+            throw new InvalidOperationException($"{state.Id} is deleted for good");
+        }
+
+        var decided = state;
+        state = slot.Row is { } held ? MemoryMerge.Merge(held.Own, state) : state;
+        Faults.Replace(Fault.PutNotJoined, ref state, decided);
         await SetAsync(slot, state, slot.Row?.Access ?? await AccessOfNewAsync(state.Id));
         Append(stamp, epoch, MutationKind.Memory, state.Id, idempotencyKey);
         return slot.Row!;
@@ -127,9 +138,10 @@ public sealed class WriteSession
         Append(tombstone.Stamp, epoch, MutationKind.MemoryDelete, tombstone.Id, idempotencyKey: null);
     }
 
+    /// <inheritdoc cref="PutAsync(MemoryState, Stamp, long, string?)"/>
     public async ValueTask PutAsync(EntryState entry, long epoch = 0)
     {
-        await SetAsync(entry);
+        await SetAsync(await FindEntryAsync(entry.Key) is { } held ? EntryState.Merge(held, entry) : entry);
         Append(entry.Stamp, epoch, entry.Key.Kind, entry.Key.Key, idempotencyKey: null);
     }
 
@@ -146,7 +158,9 @@ public sealed class WriteSession
         if (outcome is ApplyOutcome.Applied or ApplyOutcome.RefusedDeleted)
         {
             // A row that a tombstone overrules is held by that tombstone: the vector covers it, though it counts toward no quorum.
-            SetApplied(mutation.Position.Log, applied.With(mutation.Position.Sequence, mutation.Position.Sequence));
+            var first = mutation.Position.Sequence;
+            Faults.Replace(Fault.VectorPastGap, ref first, 1);
+            SetApplied(mutation.Position.Log, applied.With(first, mutation.Position.Sequence));
             Observe(mutation.Stamp);
         }
 
@@ -167,7 +181,12 @@ public sealed class WriteSession
     /// <summary>Logs a row again as it is, so that every peer answers for it once more.</summary>
     public void Relog(MutationKind kind, string key) => Append(NextStamp(), epoch: 0, kind, key, idempotencyKey: null);
 
-    internal void RequestRenewal() => RenewalRequested = true;
+    internal void RequestRenewal()
+    {
+        var isRequested = true;
+        Faults.Replace(Fault.SequenceReused, ref isRequested, false);
+        RenewalRequested = isRequested;
+    }
 
     /// <summary>Keeps a refused row where an operator sees it.</summary>
     public void Refuse(DeadLetter letter)
@@ -384,10 +403,20 @@ public sealed class WriteSession
     private async ValueTask<ApplyOutcome> JoinAsync(MemoryState incoming)
     {
         var slot = await SlotAsync(incoming.Id);
-        if (slot.Tombstone is not null)
+        var isDeleted = slot.Tombstone is not null;
+        Faults.Replace(Fault.DeleteNotFinal, ref isDeleted, false);
+        if (isDeleted)
         {
             return ApplyOutcome.RefusedDeleted;
         }
+
+        Faults.Run(Fault.TitleDecidedAtApply, () =>
+        {
+            if (slot.Row is null && GroupAsync(incoming.Name.Value).AsTask().Result.Count > 0)
+            {
+                incoming = incoming with { Name = new(incoming.Name.Value with { Title = $"{incoming.Name.Value.Title} (2)" }, incoming.Name.Stamp) };
+            }
+        });
 
         _joined = true;
         Observe(incoming.NewestStamp);
@@ -591,10 +620,9 @@ public sealed class WriteSession
 
     private void Observe(Stamp stamp)
     {
-        if (stamp.Clock > _head.Clock)
-        {
-            _head = _head with { Clock = stamp.Clock };
-        }
+        var clock = Math.Max(stamp.Clock, _head.Clock);
+        Faults.Replace(Fault.ClockNotMerged, ref clock, _head.Clock);
+        _head = _head with { Clock = clock };
     }
 
     private void Append(Stamp stamp, long epoch, MutationKind kind, string key, string? idempotencyKey)

@@ -1,0 +1,134 @@
+using System.Diagnostics;
+
+namespace OrleansMemory.Core;
+
+/// <summary>Bugs that can be put into the engines, to see that tests find them.</summary>
+internal enum Fault
+{
+    None,
+
+    /// <summary>A row that a quorum holds is sent to nobody any more.</summary>
+    FanOutEndsAtQuorum,
+
+    /// <summary>Callers are answered before their transaction is committed.</summary>
+    AckBeforeCommit,
+
+    /// <summary>A store answers before the fsync.</summary>
+    AckBeforeSync,
+
+    /// <summary>The vector covers a row that was refused.</summary>
+    VectorPastRefusedRow,
+
+    /// <summary>The vector covers rows that never came, below one that did.</summary>
+    VectorPastGap,
+
+    /// <summary>An exchange joins the peer's vector and not all of its rows.</summary>
+    VectorWithoutRows,
+
+    /// <summary>A delete is forgotten before every node has it.</summary>
+    TombstoneCollectedEarly,
+
+    /// <summary>A delete is forgotten when this node has everything, whatever the others have.</summary>
+    TombstoneCollectedOneWay,
+
+    /// <summary>A node that was away comes back with rows that were deleted and forgotten meanwhile.</summary>
+    RejoinKeepsOldRows,
+
+    /// <summary>Stamps of rows that come in do not move the clock.</summary>
+    ClockNotMerged,
+
+    /// <summary>An older copy of a store goes on with numbers that were used.</summary>
+    SequenceReused,
+
+    /// <summary>A replica that has lost rows counts for quorum reads.</summary>
+    RecoveringReplicaCounts,
+
+    /// <summary>Which of two ids keeps a title is decided when the second one comes.</summary>
+    TitleDecidedAtApply,
+
+    /// <summary>A row that a delete overrules counts as held.</summary>
+    RefusedRowCounts,
+
+    /// <summary>One node more is counted than holds a row.</summary>
+    QuorumOneShort,
+
+    /// <summary>Of two values the one that came last wins.</summary>
+    LastArrivalWins,
+
+    /// <summary>A put that comes after the delete of its id is taken.</summary>
+    DeleteNotFinal,
+
+    /// <summary>A floor rises past rows that this node lacks.</summary>
+    FloorPastGap,
+
+    /// <summary>A read with a token does not wait.</summary>
+    TokenNotAwaited,
+
+    /// <summary>A repeated request is taken for a new one.</summary>
+    RepetitionForgotten,
+
+    /// <summary>A pump passes over a row when several are waiting.</summary>
+    FeedSkipsRow,
+
+    // Bugs that these engines once had.
+
+    /// <summary>What a node decides replaces the row, also where the row is above it.</summary>
+    PutNotJoined,
+
+    /// <summary>A node writes once it has compared itself with one peer.</summary>
+    OnePeerCompared,
+
+    /// <summary>A node that has lost rows counts itself for quorum reads.</summary>
+    RecoveringReaderCounts,
+
+    /// <summary>A node that is stopped before it has recovered takes itself for whole when it starts again.</summary>
+    RecoveryForgottenAtStart,
+
+    /// <summary>A row that waits to be shipped goes out as it was, though it was deleted since.</summary>
+    FeedShipsDeletedRows,
+
+    /// <summary>A delete is forgotten while the log still names it.</summary>
+    TombstoneCollectedUnderLog,
+
+    /// <summary>An old copy of a node acknowledges rows that it lets go of when it rejoins.</summary>
+    StaleNodeAcknowledges,
+
+    /// <summary>A repetition that meets a delete is decided as if it were the first request.</summary>
+    RepetitionDecidedAnew,
+
+    /// <summary>A command is refused for what a command before it did in a transaction that failed.</summary>
+    RefusalOutlivesItsGround,
+
+    /// <summary>A quorum read counts a peer whose rows it could not take in.</summary>
+    RefusedRowsAnswerReads,
+}
+
+/// <summary>
+/// Where the engines break on purpose. Only a build with FAULT_INJECTION has any of it: in every other one the compiler leaves the
+/// calls out, arguments included.
+/// </summary>
+internal static class Faults
+{
+    public const string Symbol = "FAULT_INJECTION";
+
+    /// <summary>The one fault of this process, by name in OM_FAULT; tests set it too.</summary>
+    public static Fault Active { get; set; } = Enum.TryParse<Fault>(Environment.GetEnvironmentVariable("OM_FAULT"), out var fault) ? fault : Fault.None;
+
+    [Conditional(Symbol)]
+    public static void Replace<T>(Fault fault, ref T value, T faulty)
+    {
+        if (Active == fault)
+        {
+            value = faulty;
+        }
+    }
+
+    [Conditional(Symbol)]
+    public static void Run(Fault fault, Action act)
+    {
+        if (Active == fault)
+        {
+            act();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Simulation.Disks;
+
+/// <summary>The rows that a store shows: what the records of its disk, applied in order, give.</summary>
+internal sealed class Tables
+{
+    private long _lastRow;
+
+    public Dictionary<string, MemoryRow> Memories { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Ids of shown and shadowed memories.</summary>
+    public Dictionary<MemoryName, List<string>> Names { get; } = [];
+
+    public Dictionary<string, Tombstone> Tombstones { get; } = new(StringComparer.Ordinal);
+
+    public Dictionary<EntryKey, EntryState> Entries { get; } = [];
+
+    public Dictionary<string, List<EntryKey>> AccessOf { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Of the present log, without what was trimmed from its start.</summary>
+    public List<LogRow> Log { get; private set; } = [];
+
+    public Dictionary<LogId, AppliedSet> Vector { get; private set; } = [];
+
+    public Dictionary<DigestKey, Digest> Digests { get; } = [];
+
+    public Dictionary<LogPosition, DeadLetter> DeadLetters { get; } = [];
+
+    public Floors Floors { get; private set; }
+
+    public long Clock { get; private set; }
+
+    public LogId LogId { get; private set; }
+
+    /// <summary>Begins a new log.</summary>
+    public void Renew(LogId log)
+    {
+        LogId = log;
+        Log = [];
+    }
+
+    public void Apply(ChangeSet changes)
+    {
+        foreach (var change in changes.Memories)
+        {
+            Apply(change);
+        }
+
+        foreach (var tombstone in changes.Tombstones)
+        {
+            Tombstones[tombstone.Id] = tombstone;
+        }
+
+        foreach (var entry in changes.Entries)
+        {
+            if (entry.Key.Kind == MutationKind.Access && !Entries.ContainsKey(entry.Key))
+            {
+                Counters(entry.Owner).Add(entry.Key);
+            }
+
+            Entries[entry.Key] = entry;
+        }
+
+        Log.AddRange(changes.Log);
+        if (changes.LogTrimmedThrough is { } trimmed)
+        {
+            Log.RemoveRange(0, Log.TakeWhile(row => row.Sequence <= trimmed).Count());
+        }
+
+        if (changes.ForgetVector)
+        {
+            Vector = [];
+        }
+
+        foreach (var (log, applied) in changes.Vector)
+        {
+            Vector[log] = applied;
+        }
+
+        foreach (var (key, added) in changes.Digests)
+        {
+            Digests[key] = Digests.GetValueOrDefault(key) + added;
+        }
+
+        foreach (var letter in changes.DeadLetters)
+        {
+            DeadLetters[letter.Mutation.Position] = letter;
+        }
+
+        foreach (var position in changes.ResolvedDeadLetters)
+        {
+            DeadLetters.Remove(position);
+        }
+
+        foreach (var id in changes.CollectedTombstones)
+        {
+            Tombstones.Remove(id);
+        }
+
+        foreach (var entry in changes.DroppedEntries)
+        {
+            Entries.Remove(entry.Key);
+            if (entry.Key.Kind == MutationKind.Access)
+            {
+                Counters(entry.Owner).Remove(entry.Key);
+            }
+        }
+
+        Floors = changes.Floors ?? Floors;
+        Clock = changes.Head.Clock;
+    }
+
+    /// <summary>Access counters of a memory.</summary>
+    public List<EntryKey> Counters(string memoryId)
+    {
+        if (!AccessOf.TryGetValue(memoryId, out var keys))
+        {
+            AccessOf[memoryId] = keys = [];
+        }
+
+        return keys;
+    }
+
+    private void Apply(MemoryChange change)
+    {
+        if (change.Before is { } before)
+        {
+            // The row as it is stored: what the change was decided on had its number from here.
+            Memories.Remove(before.Own.Id);
+            if (before.Visibility != RowVisibility.Archived)
+            {
+                Names[before.Own.Name.Value].Remove(before.Own.Id);
+            }
+        }
+
+        if (change.After is { } after)
+        {
+            Memories[after.Own.Id] = after with { Row = change.Before?.Row ?? ++_lastRow };
+            if (after.Visibility != RowVisibility.Archived)
+            {
+                if (!Names.TryGetValue(after.Own.Name.Value, out var ids))
+                {
+                    Names[after.Own.Name.Value] = ids = [];
+                }
+
+                ids.Add(after.Own.Id);
+            }
+        }
+    }
+}

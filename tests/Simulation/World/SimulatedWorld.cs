@@ -1,0 +1,180 @@
+using System.Diagnostics;
+
+namespace OrleansMemory.Simulation.World;
+
+/// <summary>
+/// A world in one thread and in virtual time. It owns every continuation and every timer: what is ready runs in an order drawn from
+/// the seed, and time passes only when nothing is ready.
+/// </summary>
+public sealed class SimulatedWorld
+{
+    private static readonly Comparer<(long At, long Number)> Soonest = Comparer<(long At, long Number)>.Create(
+        static (a, b) => a.At != b.At ? a.At.CompareTo(b.At) : a.Number.CompareTo(b.Number));
+
+    private readonly PriorityQueue<WorldEvent, (long At, long Number)> _events = new(Soonest);
+    private readonly List<(SimulatedProcess Process, Task Task)> _ready = [];
+    private readonly int _thread = Environment.CurrentManagedThreadId;
+    private readonly int _window;
+    private TraceHash _trace = new();
+    private long _numbers;
+    private long _steps;
+
+    /// <param name="window">Of so many continuations that wait longest, a random one runs next; 1 keeps their order.</param>
+    public SimulatedWorld(Random random, int window)
+    {
+        Random = random;
+        _window = window;
+    }
+
+    /// <summary>The source of everything that happens by chance.</summary>
+    public Random Random { get; }
+
+    /// <summary>Since the beginning.</summary>
+    public TimeSpan Now { get; private set; }
+
+    /// <summary>Continuations run so far.</summary>
+    public long Steps => _steps;
+
+    public ulong Trace => _trace.Value;
+
+    /// <summary>What went wrong first; null while nothing did.</summary>
+    public string? Failure { get; private set; }
+
+    /// <summary>Lines for people, when they are wanted.</summary>
+    public Action<string>? Log { get; set; }
+
+    public void Fail(string what)
+    {
+        Failure ??= what;
+        Log?.Invoke($"{Now.TotalSeconds,10:F4} FAILED {what}");
+    }
+
+    public void Record(long word) => _trace.Add(word);
+
+    public void Record(ReadOnlySpan<byte> bytes) => _trace.Add(bytes);
+
+    public void Record(string text)
+    {
+        _trace.Add(text);
+        Log?.Invoke($"{Now.TotalSeconds,10:F4} {text}");
+    }
+
+    /// <summary>Calls back after a while, on nobody's account.</summary>
+    public void After(TimeSpan delay, Action act) => Schedule(delay, process: null, act);
+
+    /// <summary>True with the given probability.</summary>
+    public bool Chance(double probability) => probability > 0 && Random.NextDouble() < probability;
+
+    public TimeSpan Between(double leastMilliseconds, double mostMilliseconds) =>
+        TimeSpan.FromTicks((long)((leastMilliseconds + ((mostMilliseconds - leastMilliseconds) * Random.NextDouble())) * TimeSpan.TicksPerMillisecond));
+
+    /// <summary>Runs until the task ends, something failed, or nothing can happen any more.</summary>
+    /// <param name="mostSteps">More than any run needs: beyond it something goes round in circles.</param>
+    public void RunUntil(Task task, long mostSteps)
+    {
+        while (!task.IsCompleted && Failure is null)
+        {
+            if (_ready.Count > 0)
+            {
+                RunReady();
+            }
+            else if (!NextEvent())
+            {
+                Fail("nothing is left that could happen, and the run has not ended");
+            }
+            else if (_steps > mostSteps)
+            {
+                Fail($"the run has not ended after {mostSteps} steps");
+            }
+        }
+
+        if (task.IsFaulted)
+        {
+            Fail($"the run broke: {task.Exception.InnerException}");
+        }
+    }
+
+    internal WorldEvent Schedule(TimeSpan delay, SimulatedProcess? process, Action act)
+    {
+        RequireThread();
+        var happens = new WorldEvent(process, act);
+        _events.Enqueue(happens, ((Now + (delay > TimeSpan.Zero ? delay : TimeSpan.Zero)).Ticks, _numbers++));
+        return happens;
+    }
+
+    internal void Enqueue(SimulatedProcess process, Task task)
+    {
+        RequireThread(task);
+        _ready.Add((process, task));
+    }
+
+    private void RunReady()
+    {
+        var index = _window <= 1 || _ready.Count == 1 ? 0 : Random.Next(Math.Min(_window, _ready.Count));
+        var (process, task) = _ready[index];
+        _ready.RemoveAt(index);
+        if (process.IsDead)
+        {
+            return;
+        }
+
+        if (process.IsPaused)
+        {
+            process.Hold(task);
+            return;
+        }
+
+        _steps++;
+        _trace.Add((process.Number << 48) ^ Now.Ticks);
+        process.Run(task);
+    }
+
+    private bool NextEvent()
+    {
+        if (!_events.TryDequeue(out var happens, out var when))
+        {
+            return false;
+        }
+
+        Debug.Assert(when.At >= Now.Ticks, "time runs forward");
+        if (happens.IsCancelled || happens.Process is { IsDead: true })
+        {
+            return true;
+        }
+
+        Now = TimeSpan.FromTicks(when.At);
+        if (happens.Process is { IsPaused: true } paused)
+        {
+            paused.Hold(happens);
+            return true;
+        }
+
+        happens.Happen();
+        return true;
+    }
+
+    /// <summary>A continuation that comes from elsewhere has left the scheduler, and no run with it can be had again.</summary>
+    private void RequireThread(Task? task = null)
+    {
+        if (Environment.CurrentManagedThreadId != _thread)
+        {
+            Fail($"a continuation of {(task?.AsyncState as Delegate)?.Target} escaped the scheduler: {Environment.StackTrace}");
+        }
+    }
+}
+
+/// <summary>Something that will happen, unless it is cancelled or its process dies before.</summary>
+internal sealed class WorldEvent(SimulatedProcess? process, Action act)
+{
+    public SimulatedProcess? Process => process;
+
+    public bool IsCancelled { get; private set; }
+
+    public void Cancel() => IsCancelled = true;
+
+    public void Happen()
+    {
+        IsCancelled = true;
+        act();
+    }
+}
