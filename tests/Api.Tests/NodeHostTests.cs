@@ -1,11 +1,11 @@
-using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography;
+using System.Net;
 using System.Security.Cryptography.X509Certificates;
+using System.Security.Cryptography;
 using System.Text;
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
 using OrleansMemory.Core;
-using OrleansMemory.Peers;
 using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Api.Tests;

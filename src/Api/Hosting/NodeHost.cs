@@ -8,17 +8,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Console;
-using OrleansMemory.Api;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Replication;
 
-namespace OrleansMemory.Peers;
+namespace OrleansMemory.Api.Hosting;
 
 /// <summary>
-/// One node of named peers: the web server around an <see cref="IMemoryService"/>, its garbage collection, and its orderly end.
+/// A node's front end, in every host: the web server around an <see cref="IMemoryService"/>, its garbage collection, and its orderly end.
 /// Logs go to stderr.
 /// </summary>
 public sealed partial class NodeHost : IAsyncDisposable
@@ -56,16 +54,24 @@ public sealed partial class NodeHost : IAsyncDisposable
     /// <summary>Starts the node; it serves when the task completes. The host owns the service from now on, also when the start fails.</summary>
     /// <param name="output">Gets one line, <c>ai-memory listening on http://127.0.0.1:9077</c>, once the port is bound.</param>
     /// <param name="configureLogging">Replaces the log on stderr.</param>
+    /// <param name="configure">Adds what the host's own routes need.</param>
+    /// <param name="map">Adds the host's own routes.</param>
     /// <exception cref="InvalidOptionException">An option cannot be used, or the address is taken.</exception>
     public static async Task<NodeHost> StartAsync(
-        NodeOptions options, IMemoryService service, TimeProvider time, TextWriter? output = null, Action<ILoggingBuilder>? configureLogging = null)
+        NodeOptions options,
+        IMemoryService service,
+        TimeProvider time,
+        TextWriter? output = null,
+        Action<ILoggingBuilder>? configureLogging = null,
+        Action<WebApplicationBuilder>? configure = null,
+        Action<WebApplication>? map = null)
     {
         WebApplication? application = null;
         try
         {
             options.Validate();
             RaiseThreadFloor();
-            application = Build(options, service, time, configureLogging);
+            application = Build(options, service, time, configureLogging, configure, map);
             await application.StartAsync();
             var host = new NodeHost(application, service, options, time);
             await host.AnnounceAsync(output);
@@ -127,7 +133,13 @@ public sealed partial class NodeHost : IAsyncDisposable
 
     private Task<StoreFatalException> Fatal => _service is MemoryNode node ? node.Fatal : Never;
 
-    private static WebApplication Build(NodeOptions options, IMemoryService service, TimeProvider time, Action<ILoggingBuilder>? configureLogging)
+    private static WebApplication Build(
+        NodeOptions options,
+        IMemoryService service,
+        TimeProvider time,
+        Action<ILoggingBuilder>? configureLogging,
+        Action<WebApplicationBuilder>? configure,
+        Action<WebApplication>? map)
     {
         // An empty builder reads no files and no ASPNETCORE_ variables: only our own options count.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "OrleansMemory" });
@@ -136,22 +148,20 @@ public sealed partial class NodeHost : IAsyncDisposable
 
         // A logger here makes the server create an activity and a log scope for each request. The gate logs what goes wrong.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
-        (configureLogging ?? LogToStandardError)(builder.Logging);
+        (configureLogging ?? StandardErrorLog.Add)(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
         builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Warnings = options.ExposureWarnings() }, service);
         builder.Services.AddHostedService(services =>
             new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);
+        configure?.Invoke(builder);
         builder.WebHost.UseKestrelCore();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, options));
         var application = builder.Build();
         application.UseMemoryApi();
-        if (service is MemoryNode node)
-        {
-            ReplicaRoutes.Map(application, node.Endpoint);
-        }
+        map?.Invoke(application);
 
         return application;
     }
@@ -186,18 +196,6 @@ public sealed partial class NodeHost : IAsyncDisposable
             https.ServerCertificate = certificate;
             https.ServerCertificateChain = chain;
         });
-    }
-
-    private static void LogToStandardError(ILoggingBuilder logging)
-    {
-        logging.AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.UseUtcTimestamp = true;
-            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-            console.ColorBehavior = LoggerColorBehavior.Disabled;
-        });
-        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 
     private static void RaiseThreadFloor()

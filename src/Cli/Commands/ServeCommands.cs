@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Core.Replication;
 using OrleansMemory.Peers;
@@ -65,7 +66,7 @@ internal static class ServeCommands
 
             using var links = new PeerLinks(options, TimeProvider.System);
             await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), options.NodeId, links.Links);
-            await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System, session.Text);
+            await using var node = await PeerHost.StartAsync(options, local.HandOver(), TimeProvider.System, session.Text);
             await RunAsync(session, node, stop.Token);
             return 0;
         });
