@@ -34,11 +34,13 @@ public sealed partial class NodeHost : IAsyncDisposable
     private readonly NodeOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<NodeHost> _logger;
+    private readonly Func<Task>? _leave;
     private readonly Lock _gate = new();
     private Task? _stopping;
 
-    private NodeHost(WebApplication application, IMemoryService service, NodeOptions options, TimeProvider time)
+    private NodeHost(WebApplication application, IMemoryService service, NodeOptions options, TimeProvider time, Func<Task>? leave)
     {
+        _leave = leave;
         _application = application;
         _service = service;
         _options = options;
@@ -56,6 +58,7 @@ public sealed partial class NodeHost : IAsyncDisposable
     /// <param name="configureLogging">Replaces the log on stderr.</param>
     /// <param name="configure">Adds what the host's own routes need.</param>
     /// <param name="map">Adds the host's own routes.</param>
+    /// <param name="leave">Ends what stands between other nodes and the service, after the last request and before the service goes.</param>
     /// <exception cref="InvalidOptionException">An option cannot be used, or the address is taken.</exception>
     public static async Task<NodeHost> StartAsync(
         NodeOptions options,
@@ -64,7 +67,8 @@ public sealed partial class NodeHost : IAsyncDisposable
         TextWriter? output = null,
         Action<ILoggingBuilder>? configureLogging = null,
         Action<WebApplicationBuilder>? configure = null,
-        Action<WebApplication>? map = null)
+        Action<WebApplication>? map = null,
+        Func<Task>? leave = null)
     {
         WebApplication? application = null;
         try
@@ -73,7 +77,7 @@ public sealed partial class NodeHost : IAsyncDisposable
             RaiseThreadFloor();
             application = Build(options, service, time, configureLogging, configure, map);
             await application.StartAsync();
-            var host = new NodeHost(application, service, options, time);
+            var host = new NodeHost(application, service, options, time, leave);
             await host.AnnounceAsync(output);
             return host;
         }
@@ -253,7 +257,14 @@ public sealed partial class NodeHost : IAsyncDisposable
         }
         finally
         {
-            await DisposeAsync(_service);
+            try
+            {
+                await (_leave?.Invoke() ?? Task.CompletedTask);
+            }
+            finally
+            {
+                await DisposeAsync(_service);
+            }
         }
     }
 

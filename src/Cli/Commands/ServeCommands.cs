@@ -61,7 +61,7 @@ internal static class ServeCommands
             using var stop = new CancellationTokenSource();
             if (session.Value(withInput))
             {
-                StopWithInput(stop);
+                StandardInput.OnClose(stop.Cancel);
             }
 
             using var links = new PeerLinks(options, TimeProvider.System);
@@ -85,29 +85,5 @@ internal static class ServeCommands
             Failure.Write(session.Error, exception);
             Environment.Exit(1);
         }
-    }
-
-    /// <summary>The starter holds the other end of the pipe: it closes when the starter says so, or is no more.</summary>
-    private static void StopWithInput(CancellationTokenSource stop)
-    {
-        var waiting = new Thread(() =>
-        {
-            using var input = Console.OpenStandardInput();
-            Span<byte> ignored = stackalloc byte[64];
-            try
-            {
-                while (input.Read(ignored) > 0)
-                {
-                }
-
-                stop.Cancel();
-            }
-            catch (Exception exception) when (exception is IOException or ObjectDisposedException)
-            {
-                // An input that cannot be read tells nothing, and a node that stopped by itself needs no telling.
-            }
-        })
-        { IsBackground = true, Name = "standard input" };
-        waiting.Start();
     }
 }
