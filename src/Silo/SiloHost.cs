@@ -7,8 +7,8 @@ using OrleansMemory.Api.Hosting;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Grains;
+using OrleansMemory.Storage;
 using OrleansMemory.Storage.Clustering;
-using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Silo;
 
@@ -77,7 +77,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         var others = options.Cluster.Nodes.Where(node => node != options.NodeId).ToList();
         var settings = options.ToNodeSettings();
         settings = settings with { ReplicaSet = settings.ReplicaSet with { Peers = others.Count } };
-        var store = SqliteStore.Open(options.DatabasePath, options.NodeId);
+        var store = await StoreLocation.Parse(options.DatabasePath).OpenAsync(options.NodeId, time);
         MemoryNode node;
         try
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Npgsql;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Storage.Postgres;
 using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Storage.Clustering;
@@ -32,10 +33,15 @@ public abstract class ClusterDatabase
     /// <summary>One machine alone uses it, and whoever comes first may make it.</summary>
     public abstract bool IsLocal { get; }
 
-    /// <param name="text">An Npgsql connection string (it names a host), or a path, also after <c>sqlite://</c>.</param>
+    /// <param name="text">A <c>postgres://</c> URL, an Npgsql connection string (it has a =), or a path, also after <c>sqlite://</c>.</param>
     /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidQuery"/></exception>
     public static ClusterDatabase Parse(string text)
     {
+        if (PostgresUrl.IsOne(text))
+        {
+            return new PostgresClusterDatabase(PostgresUrl.Parse(text).ToConnection());
+        }
+
         if (!text.Contains('=', StringComparison.Ordinal))
         {
             return new SqliteClusterDatabase(Path.GetFullPath(text.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase) ? text[SqliteScheme.Length..] : text));
