@@ -1,7 +1,5 @@
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Orleans.Configuration;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Hosting;
 using OrleansMemory.Core;
@@ -139,7 +137,7 @@ public sealed partial class SiloHost : IAsyncDisposable
                     throw new InvalidOptionException("the cluster's database has no tables for Orleans yet: run om cluster init --connection with it");
                 }
 
-                silo = Build();
+                silo = OrleansSilo.Build(_options, _database, _node, _time, _configureLogging);
                 await silo.StartAsync(_leaving.Token);
                 _silo = silo;
                 _cluster.Open(silo.Services);
@@ -193,59 +191,5 @@ public sealed partial class SiloHost : IAsyncDisposable
         {
             LogLeaveFailed(exception);
         }
-    }
-
-    private IHost Build()
-    {
-        var builder = Host.CreateEmptyApplicationBuilder(new() { ApplicationName = "OrleansMemory", DisableDefaults = true });
-        builder.Logging.SetMinimumLevel(LogLevel.Information);
-        builder.Logging.AddFilter("Orleans", LogLevel.Warning);
-        builder.Logging.AddFilter("OrleansMemory", LogLevel.Information);
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
-        _configureLogging(builder.Logging);
-        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.Services.AddSingleton(_time);
-        builder.Services.AddSingleton(_node);
-        builder.Services.AddSingleton<IFatalErrorHandler, ProcessEnd>();
-        builder.UseOrleans(Configure);
-        return builder.Build();
-    }
-
-    private void Configure(ISiloBuilder silo)
-    {
-        var cluster = _options.Cluster;
-        silo.Configure<Orleans.Configuration.ClusterOptions>(options =>
-        {
-            options.ClusterId = cluster.Id;
-            options.ServiceId = cluster.Id;
-        });
-        silo.Configure<SiloOptions>(options => options.SiloName = _options.NodeId!);
-        silo.ConfigureEndpoints(cluster.ResolveAddress(_options), cluster.SiloPort, cluster.GatewayPort);
-        silo.UseAdoNetClustering(options =>
-        {
-            options.Invariant = _database.Invariant;
-            options.ConnectionString = _database.ConnectionString;
-        });
-        silo.AddAdoNetGrainStorageAsDefault(options =>
-        {
-            options.Invariant = _database.Invariant;
-            options.ConnectionString = _database.ConnectionString;
-        });
-        silo.UseAdoNetReminderService(options =>
-        {
-            options.Invariant = _database.Invariant;
-            options.ConnectionString = _database.ConnectionString;
-        });
-        silo.Configure<ClusterMembershipOptions>(MembershipSettings.Apply);
-        silo.Configure<ConnectionOptions>(options => options.OpenConnectionTimeout = MembershipSettings.ConnectTimeout);
-        silo.AddPlacementDirector<NodePlacement, NodePlacementDirector>();
-    }
-
-    /// <summary>Signals are the front end's.</summary>
-    private sealed class NoLifetime : IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }
