@@ -34,7 +34,8 @@ internal sealed partial class SiloCluster : IAsyncDisposable
 
     public static async Task<SiloCluster> StartAsync(bool onPostgres = false)
     {
-        var folder = Directory.CreateTempSubdirectory("om-silos-").FullName;
+        // Not a folder that only this user may enter: PostgreSQL refuses to run as root, and runs as another one.
+        var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"om-silos-{Guid.NewGuid():n}"[..24])).FullName;
         var cluster = new SiloCluster(folder, await ClusterProcess.StartAsync(new(folder, Count, Inherits: true, OnPostgres: onPostgres, Kind: ClusterKind.Silo)));
         try
         {
