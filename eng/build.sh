@@ -96,7 +96,7 @@ probe_orleans()
     elif "$dotnet" restore src/Silo/Silo.csproj -v q -nodeReuse:false >$log 2>&1 </dev/null 9>&-; then
         orleans=yes
     elif grep -q ' error ' $log && ! grep ' error ' $log | grep -q -v -E 'error NU110[123]:'; then
-        missing=$(grep -o -E 'error NU110[123]: Unable to find [a-z ]*package [^ ]+' $log | awk '{ print $NF }' | sort -u | paste -sd ' ' - | sed 's/ /, /g')
+        missing=$(grep -o -E 'error NU110[123]: Unable to find [a-z ]*package [^ ]+' $log | awk '{ sub(/\.$/, "", $NF); print $NF }' | sort -u | paste -sd ' ' - | sed 's/ /, /g')
         orleans="the package sources lack $missing"
         # What a restore that failed left behind speaks for nothing.
         rm -f src/{Silo,Grains}/obj/project.assets.json
