@@ -1,5 +1,7 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -11,16 +13,28 @@ namespace OrleansMemory.Grains;
 /// </summary>
 internal static class WireJson
 {
-    public static byte[] Encode(WriteCommand command) => JsonSerializer.SerializeToUtf8Bytes(command, WireContext.Default.WriteCommand);
+    /// <summary>By reflection: generated code would give init-only properties that are missing no default.</summary>
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        IgnoreReadOnlyProperties = true,
+        AllowOutOfOrderMetadataProperties = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
+        Converters = { new MetadataConverter(), new TimestampConverter(), new LogIdConverter() },
+    };
 
-    public static byte[] Encode(WriteAnswer answer) => JsonSerializer.SerializeToUtf8Bytes(answer, WireContext.Default.WriteAnswer);
+    public static byte[] Encode(WriteCommand command) => JsonSerializer.SerializeToUtf8Bytes(command, Options);
+
+    public static byte[] Encode(WriteAnswer answer) => JsonSerializer.SerializeToUtf8Bytes(answer, Options);
 
     /// <exception cref="MemoryException">A newer node sent what this one cannot do.</exception>
     public static WriteCommand DecodeCommand(byte[] bytes)
     {
         try
         {
-            return JsonSerializer.Deserialize(bytes, WireContext.Default.WriteCommand)!;
+            return JsonSerializer.Deserialize<WriteCommand>(bytes, Options)!;
         }
         catch (JsonException exception)
         {
@@ -29,18 +43,8 @@ internal static class WireJson
     }
 
     /// <exception cref="JsonException">Not an answer.</exception>
-    public static WriteAnswer DecodeAnswer(byte[] bytes) => JsonSerializer.Deserialize(bytes, WireContext.Default.WriteAnswer)!;
+    public static WriteAnswer DecodeAnswer(byte[] bytes) => JsonSerializer.Deserialize<WriteAnswer>(bytes, Options)!;
 }
-
-[JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    IgnoreReadOnlyProperties = true,
-    AllowOutOfOrderMetadataProperties = true,
-    Converters = [typeof(MetadataConverter), typeof(TimestampConverter), typeof(LogIdConverter)])]
-[JsonSerializable(typeof(WriteCommand))]
-[JsonSerializable(typeof(WriteAnswer))]
-internal sealed partial class WireContext : JsonSerializerContext;
 
 /// <summary>The canonical text, as one string: it is stored as it is.</summary>
 internal sealed class MetadataConverter : JsonConverter<Metadata>

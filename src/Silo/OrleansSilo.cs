@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans.Configuration;
+using Orleans.Dashboard;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Core;
 using OrleansMemory.Grains;
@@ -45,6 +46,12 @@ internal static class OrleansSilo
         silo.UseAdoNetReminderService(options => (options.Invariant, options.ConnectionString) = (database.Invariant, database.ConnectionString));
         silo.Configure<ClusterMembershipOptions>(MembershipSettings.Apply);
         silo.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = MembershipSettings.ConnectTimeout);
+        if (cluster.Dashboard)
+        {
+            silo.Services.AddRouting();
+            silo.AddDashboard(static options => options.HideTrace = true);
+        }
+
         silo.AddPlacementDirector<NodePlacement, NodePlacementDirector>();
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
@@ -101,7 +102,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         var silo = new SiloHost(options, database, time, cluster, store, node, configureLogging ?? StandardErrorLog.Add);
         try
         {
-            silo._front = await NodeHost.StartAsync(options, node, time, output, configureLogging, leave: silo.LeaveAsync);
+            silo._front = await NodeHost.StartAsync(options, node, time, output, configureLogging, silo.Map, silo.LeaveAsync);
         }
         catch
         {
@@ -122,6 +123,15 @@ public sealed partial class SiloHost : IAsyncDisposable
         await _store.DisposeAsync();
         _loggers.Dispose();
         _leaving.Dispose();
+    }
+
+    private void Map(WebApplication application)
+    {
+        if (_options.Cluster.Dashboard)
+        {
+            var dashboard = new DashboardGate(_options.ApiKey!, () => Services);
+            application.Use(next => context => dashboard.InvokeAsync(context, next));
+        }
     }
 
     /// <summary>Joins the cluster; what keeps it from joining may pass, so it tries until the node stops.</summary>

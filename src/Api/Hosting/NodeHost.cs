@@ -56,8 +56,7 @@ public sealed partial class NodeHost : IAsyncDisposable
     /// <summary>Starts the node; it serves when the task completes. The host owns the service from now on, also when the start fails.</summary>
     /// <param name="output">Gets one line, <c>ai-memory listening on http://127.0.0.1:9077</c>, once the port is bound.</param>
     /// <param name="configureLogging">Replaces the log on stderr.</param>
-    /// <param name="configure">Adds what the host's own routes need.</param>
-    /// <param name="map">Adds the host's own routes.</param>
+    /// <param name="map">Adds the host's own routes, and what stands before the API.</param>
     /// <param name="leave">Ends what stands between other nodes and the service, after the last request and before the service goes.</param>
     /// <exception cref="InvalidOptionException">An option cannot be used, or the address is taken.</exception>
     public static async Task<NodeHost> StartAsync(
@@ -66,7 +65,6 @@ public sealed partial class NodeHost : IAsyncDisposable
         TimeProvider time,
         TextWriter? output = null,
         Action<ILoggingBuilder>? configureLogging = null,
-        Action<WebApplicationBuilder>? configure = null,
         Action<WebApplication>? map = null,
         Func<Task>? leave = null)
     {
@@ -75,7 +73,7 @@ public sealed partial class NodeHost : IAsyncDisposable
         {
             options.Validate();
             RaiseThreadFloor();
-            application = Build(options, service, time, configureLogging, configure, map);
+            application = Build(options, service, time, configureLogging, map);
             await application.StartAsync();
             var host = new NodeHost(application, service, options, time, leave);
             await host.AnnounceAsync(output);
@@ -142,7 +140,6 @@ public sealed partial class NodeHost : IAsyncDisposable
         IMemoryService service,
         TimeProvider time,
         Action<ILoggingBuilder>? configureLogging,
-        Action<WebApplicationBuilder>? configure,
         Action<WebApplication>? map)
     {
         // An empty builder reads no files and no ASPNETCORE_ variables: only our own options count.
@@ -159,13 +156,12 @@ public sealed partial class NodeHost : IAsyncDisposable
         builder.Services.AddHostedService(services =>
             new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);
-        configure?.Invoke(builder);
         builder.WebHost.UseKestrelCore();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, options));
         var application = builder.Build();
-        application.UseMemoryApi();
         map?.Invoke(application);
+        application.UseMemoryApi();
 
         return application;
     }

@@ -8,7 +8,24 @@ namespace OrleansMemory.Storage.Clustering;
 
 /// <summary>One start of a silo, as the cluster's database holds it.</summary>
 /// <param name="Status">As Orleans counts: 3 is active, 6 dead.</param>
-public sealed record MemberRow(string Silo, string Address, int Port, int Generation, int Status, string StartedAt, string AliveAt);
+public sealed record MemberRow(string Silo, string Address, int Port, int Generation, int Status, string StartedAt, string AliveAt)
+{
+    private const int Dead = 6;
+
+    public string StatusName => Status switch
+    {
+        1 => "created",
+        2 => "joining",
+        3 => "active",
+        4 => "shutting down",
+        5 => "stopping",
+        Dead => "dead",
+        _ => "unknown",
+    };
+
+    /// <summary>The cluster still counts on it.</summary>
+    public bool IsMember => Status is > 0 and < Dead;
+}
 
 /// <summary>
 /// Where an Orleans cluster keeps its members, reminders and the state of its grains: a PostgreSQL database, or for one machine a
