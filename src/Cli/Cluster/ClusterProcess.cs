@@ -50,6 +50,12 @@ internal sealed class ClusterProcess : IAsyncDisposable
 
     public string Folder => _plan.Folder;
 
+    /// <summary>Of silos on PostgreSQL: the server of the cluster's own database.</summary>
+    public LocalPostgres ClusterServer => _servers[Count];
+
+    /// <summary>Of silos: where their members are.</summary>
+    public string ClusterDatabaseLocation => _clusterDatabase ?? throw new InvalidOperationException("peers have no such database");
+
     /// <summary>W.</summary>
     public int QuorumWrites => new ReplicaSetSettings(Count - 1, _plan.QuorumWrites, TimeSpan.Zero).QuorumWrites;
 
