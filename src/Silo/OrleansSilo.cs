@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -48,7 +49,9 @@ internal static class OrleansSilo
         silo.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = MembershipSettings.ConnectTimeout);
         if (cluster.Dashboard)
         {
+            // Its pages are routed within this container.
             silo.Services.AddRouting();
+            silo.Services.AddSingleton(new DiagnosticListener("OrleansMemory.Dashboard"));
             silo.AddDashboard(static options => options.HideTrace = true);
         }
 
