@@ -1,8 +1,9 @@
 namespace OrleansMemory.Grains;
 
 /// <summary>A question or an answer between replicas, in the bytes of <see cref="Core.Replication.LinkCodec"/>.</summary>
+/// <param name="Problem">Of an answer: why there is none.</param>
 [GenerateSerializer, Immutable, Alias("om.LinkMessage")]
-public sealed record LinkMessage([property: Id(0)] byte[] Bytes);
+public sealed record LinkMessage([property: Id(0)] byte[] Bytes, [property: Id(1)] string? Problem = null);
 
 /// <summary>A write of one namespace; <see cref="WireJson"/> gives the bytes.</summary>
 /// <param name="Epoch">The activation that it is decided for; null on the way to it.</param>

@@ -90,9 +90,9 @@ public sealed class GrainReplicaLink(ClusterConnection cluster, string node, Tim
 
         try
         {
-            var answer = decode((await ask(grains.GetGrain<IReplicaGrain>(node), message).WaitAsync(deadline, time, cancellation)).Bytes);
+            var answer = await ask(grains.GetGrain<IReplicaGrain>(node), message).WaitAsync(deadline, time, cancellation);
             _breaker.Succeeded();
-            return answer;
+            return answer.Problem is null ? decode(answer.Bytes) : throw new LinkException($"{Address}: {answer.Problem}", isDown: false);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
@@ -101,11 +101,9 @@ public sealed class GrainReplicaLink(ClusterConnection cluster, string node, Tim
         }
         catch (MemoryException exception)
         {
-            // It answered, and said no.
-            _breaker.Succeeded();
-            throw new LinkException($"{Address}: {exception.Message}", isDown: false, exception);
+            throw new LinkException($"{Address} gave an answer that cannot be read: {exception.Message}", isDown: false, exception);
         }
-        catch (Exception exception)
+        catch (Exception exception) when (exception is not LinkException)
         {
             _breaker.Failed();
             var isDown = exception is SiloUnavailableException && !cluster.MayBeUp(node);
