@@ -1,12 +1,16 @@
 # shellcheck shell=bash
 # Sourced by ./om and ./test with $root set: finds .NET, tells without MSBuild whether a build is out of date, and builds.
 #
-# A unit is what one call builds: `cli` is the command line, `all` the whole solution, tests included. .build/UNIT.built lists the
-# files, with time and size, of the last build that succeeded; .build/UNIT.tried those of the last one that ended at all.
+# A unit is what one call builds: `cli` is the command line and om-silo, `all` the whole solution, tests included. .build/UNIT.built
+# lists the files, with time and size, of the last build that succeeded; .build/UNIT.tried those of the last one that ended at all.
+#
+# Some package sources lack parts of Orleans. .build/orleans holds what was found when the host was restored last: a key of the pins
+# and sources it was found with, then `yes`, or why not. Without it everything else is built, by OrleansMemory.WithoutOrleans.slnf.
 
 : "${root:?}"
 framework=net10.0
 program=$root/src/Cli/bin/Release/$framework/om
+silo=$root/src/Silo/bin/Release/$framework/om-silo
 
 say()
 {
@@ -47,7 +51,7 @@ fingerprint()
 (
     cd -- "$root" || exit
     shopt -s nullglob nocaseglob # a pattern that matches nothing vanishes
-    paths=(src [s]amples Directory.*.{props,targets} nuget.confi[g] global.json .editorconfig)
+    paths=(src [s]amples [d]eploy Directory.*.{props,targets} nuget.confi[g] global.json .editorconfig)
     [[ $1 == all ]] && paths+=(tests *.sln *.slnf)
     case $OSTYPE in
         darwin* | *bsd*) format=(-f '%Fm|%z|%N') ;;
@@ -57,13 +61,91 @@ fingerprint()
     find "${paths[@]}" -type d \( -name bin -o -name obj \) -prune -o -type f -exec stat "${format[@]}" {} + 2>/dev/null | sort
 )
 
-# Prints "SUITE<tab>program" for each test project.
+# What an answer about Orleans hangs on.
+orleans_key()
+(
+    if [[ ${OM_WITHOUT_ORLEANS:-} == 1 ]]; then
+        echo without
+        exit
+    fi
+    cd -- "$root" || exit
+    {
+        echo "${NUGET_PACKAGES:-}"
+        cat Directory.Packages.props src/Grains/*.csproj src/Silo/*.csproj
+        cat [Nn]u[Gg]et.[Cc]onfig ~/.nuget/NuGet/NuGet.Config ~/.config/NuGet/NuGet.Config ~/.nuget/config/* ~/.config/NuGet/config/* /etc/opt/NuGet/Config/*
+    } 2>/dev/null | cksum
+)
+
+# Sets $orleans to `yes`, or to why the host cannot be built here; empty while nobody tried.
+read_orleans()
+{
+    local key
+    orleans=
+    if [[ -f $root/.build/orleans ]]; then
+        { read -r key && read -r orleans; } <"$root/.build/orleans" || true
+        [[ $key == "$(orleans_key)" ]] || orleans=
+    fi
+}
+
+# Finds out by restoring the host. A source that lacks a package is an answer; one that cannot be reached is an error.
+probe_orleans()
+{
+    local log=.build/restore.log missing
+    if [[ ${OM_WITHOUT_ORLEANS:-} == 1 ]]; then
+        orleans='OM_WITHOUT_ORLEANS is set'
+    elif "$dotnet" restore src/Silo/Silo.csproj -v q -nodeReuse:false >$log 2>&1 </dev/null 9>&-; then
+        orleans=yes
+    elif grep -q ' error ' $log && ! grep ' error ' $log | grep -q -v -E 'error NU110[123]:'; then
+        missing=$(grep -o -E 'error NU110[123]: Unable to find [a-z ]*package [^ ]+' $log | awk '{ sub(/\.$/, "", $NF); print $NF }' | sort -u | paste -sd ' ' - | sed 's/ /, /g')
+        orleans="the package sources lack $missing"
+        # What a restore that failed left behind speaks for nothing.
+        rm -f src/{Silo,Grains}/obj/project.assets.json
+    else
+        grep ' error ' $log | sort -u >&2 || cat $log >&2
+        say "the packages of src/Silo could not be restored; .build/restore.log has all of it"
+        return 1
+    fi
+    [[ $orleans == yes ]] || say "$orleans: building OrleansMemory.WithoutOrleans.slnf"
+    printf '%s\n' "$(orleans_key)" "$orleans" >.build/orleans.next
+    mv .build/orleans.next .build/orleans
+}
+
+# Sets $orleans, by a restore if need be.
+find_orleans()
+{
+    read_orleans
+    [[ -n $orleans ]] && return
+    (
+        cd -- "$root" || exit 1
+        mkdir -p .build
+        exec 9>>.build/lock
+        lock || exit 1
+        require_sdk
+        read_orleans
+        [[ -n $orleans ]] || probe_orleans
+    ) || return
+    read_orleans
+}
+
+# What is built here; after find_orleans.
+solution()
+{
+    [[ $orleans == yes ]] && echo OrleansMemory.sln || echo OrleansMemory.WithoutOrleans.slnf
+}
+
+is_in_solution()
+{
+    [[ $orleans == yes ]] || grep -q -F "\\$1.csproj" "$root/OrleansMemory.WithoutOrleans.slnf"
+}
+
+# Prints "SUITE<tab>program" for each test project that is built here.
 test_programs()
 {
     local project suite
     for project in "$root"/tests/*.Tests/*.csproj; do
         suite=${project##*/}
         suite=${suite%.csproj}
+        is_in_solution "$suite" || continue
         printf '%s\t%s\n' "$suite" "${project%/*}/bin/Release/$framework/OrleansMemory.$suite"
     done
 }
@@ -72,6 +154,9 @@ is_current()
 {
     local unit=$1 file
     [[ -x $program && -f $root/.build/$unit.built ]] || return 1
+    read_orleans
+    [[ -n $orleans ]] || return 1
+    [[ $orleans != yes || -x $silo ]] || return 1
     if [[ $unit == all ]]; then
         while IFS=$'\t' read -r _ file; do
             [[ -x $file ]] || return 1
@@ -111,13 +196,6 @@ lock()
 build()
 (
     unit=$1
-    target=src/Cli/Cli.csproj
-    units=(cli)
-    if [[ $unit == all ]]; then
-        target=OrleansMemory.sln
-        units=(cli all)
-    fi
-
     cd -- "$root" || exit 1
     if ! { mkdir -p .build && : >>.build/lock; } 2>/dev/null; then
         say "$root is out of date and cannot be written to"
@@ -127,6 +205,16 @@ build()
     lock || exit 1
     is_current "$unit" && exit 0
     require_sdk
+    read_orleans
+    [[ -n $orleans ]] || probe_orleans || exit 1
+    if [[ $unit == all ]]; then
+        targets=("$(solution)")
+        units=(cli all)
+    else
+        targets=(src/Cli/Cli.csproj)
+        [[ $orleans != yes ]] || targets+=(src/Silo/Silo.csproj)
+        units=(cli)
+    fi
 
     flags=(-c Release -v q --nologo -clp:NoSummary -nodeReuse:false)
     is_hidden_from_msbuild "$unit" && flags+=(--no-incremental)
@@ -135,11 +223,14 @@ build()
         rm -f ".build/$each.built" ".build/$each.tried"
     done
 
-    say "building $target"
+    say "building ${targets[*]}"
     export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
     code=0
     trap 'exit 130' INT
-    "$dotnet" build "$target" "${flags[@]}" >.build/build.log 2>&1 </dev/null 9>&- || code=$?
+    : >.build/build.log
+    for target in "${targets[@]}"; do
+        "$dotnet" build "$target" "${flags[@]}" >>.build/build.log 2>&1 </dev/null 9>&- || { code=$?; break; }
+    done
     for each in "${units[@]}"; do
         cp ".build/$each.next" ".build/$each.tried"
         if ((code == 0)); then

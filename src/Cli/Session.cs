@@ -80,6 +80,8 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
 
     public T? Value<T>(Option<T> option) => parse.GetValue(option);
 
+    public T? Value<T>(Argument<T> argument) => parse.GetValue(argument);
+
     public T Required<T>(Option<T> option) => parse.GetRequiredValue(option);
 
     public T Required<T>(Argument<T> argument) => parse.GetRequiredValue(argument);

@@ -19,13 +19,16 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     private readonly CommandWriter _writer;
     private readonly ReplicaSet _replicas;
     private readonly AccessRecorder _accesses;
+    private readonly INamespaceDirectory? _directory;
     private readonly NodeSettings _settings;
     private readonly TimeProvider _time;
     private bool _draining;
     private int _disposed;
 
-    private MemoryNode(IMemoryStore store, CommandWriter writer, ReplicaSet replicas, NodeSettings settings, TimeProvider time, TaskScheduler scheduler)
+    private MemoryNode(
+        IMemoryStore store, CommandWriter writer, ReplicaSet replicas, NodeSettings settings, TimeProvider time, TaskScheduler scheduler, INamespaceDirectory? directory)
     {
+        _directory = directory;
         _store = store;
         _writer = writer;
         _settings = settings;
@@ -47,13 +50,20 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
 
     /// <param name="links">One for each peer.</param>
     /// <param name="scheduler">Exclusive, for the writer; null takes a new exclusive one over the thread pool.</param>
+    /// <param name="directory">Where each namespace is decided; null: here, whatever other nodes decide.</param>
     public static async Task<MemoryNode> StartAsync(
-        IMemoryStore store, NodeSettings settings, TimeProvider time, Random random, IReadOnlyList<IReplicaLink>? links = null, TaskScheduler? scheduler = null)
+        IMemoryStore store,
+        NodeSettings settings,
+        TimeProvider time,
+        Random random,
+        IReadOnlyList<IReplicaLink>? links = null,
+        TaskScheduler? scheduler = null,
+        INamespaceDirectory? directory = null)
     {
         scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
-        return new(store, writer, replicas, settings, time, scheduler);
+        return new(store, writer, replicas, settings, time, scheduler, directory);
     }
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
@@ -112,19 +122,19 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     public async Task<WriteReceipt> UpdateAsync(string idOrPrefix, MemoryPatch patch, WriteContext context)
     {
         var clean = MemoryRules.Check(patch);
-        var row = await ResolveAsync(idOrPrefix, CancellationToken.None);
+        var row = await ResolveForWriteAsync(idOrPrefix);
         return await Engine(clean.Namespace ?? row.View.Namespace).UpdateAsync(row.View.Id, clean, context);
     }
 
     public async Task<WriteReceipt> DeleteAsync(string idOrPrefix, WriteContext context)
     {
-        var row = await ResolveAsync(idOrPrefix, CancellationToken.None);
+        var row = await ResolveForWriteAsync(idOrPrefix);
         return await Engine(row.View.Namespace).DeleteAsync(row.View.Id, context);
     }
 
     public async Task<WriteReceipt> PromoteAsync(string idOrPrefix, WriteContext context)
     {
-        var row = await ResolveAsync(idOrPrefix, CancellationToken.None);
+        var row = await ResolveForWriteAsync(idOrPrefix);
         return await Engine(row.View.Namespace).PromoteAsync(row.View.Id, context);
     }
 
@@ -184,7 +194,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
                 return collected;
             }
 
-            var expired = await Engine(ClosedSets.DefaultNamespace).ExpireAsync(ids);
+            var expired = await new NamespaceEngine(ClosedSets.DefaultNamespace, _replicas.Writer, _settings).ExpireAsync(ids);
             collected += expired;
             if (expired == 0)
             {
@@ -294,8 +304,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     public ServiceHealth Health() =>
         _writer.Fatal.IsCompleted ? new(false, "the store failed; the node is stopping")
         : Volatile.Read(ref _draining) ? new(false, "draining")
-        : _store.Problem is { } failing ? new(false, failing)
-        : _replicas.Problem is { } problem ? new(false, problem)
+        : (_store.Problem ?? _replicas.Problem ?? _directory?.Problem) is { } problem ? new(false, problem)
         : new(true, null);
 
     public Task WaitForAsync(LogPosition token, CancellationToken cancellation = default) => _replicas.WaitForAsync(token, cancellation);
@@ -362,6 +371,13 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         return await _store.ListChangesAsync(after, limit, cancellation);
     }
 
+    /// <summary>Makes this node the one that decides for a namespace.</summary>
+    /// <exception cref="QuorumException">Too few replicas answered in time; nothing was decided.</exception>
+    public Task<NamespaceEpoch> TakeEpochAsync(string @namespace) => _replicas.TakeEpochAsync(@namespace);
+
+    /// <summary>Decides on this node, for the activation of this epoch.</summary>
+    public INamespaceEngine Engine(NamespaceEpoch epoch) => new CaughtUpEngine(new(epoch.Namespace, _replicas.Writer, _settings, epoch), _replicas);
+
     /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time.</summary>
     public Task WaitForFirstComparisonAsync() => _replicas.WaitForFirstComparisonAsync();
 
@@ -395,39 +411,25 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             throw new MemoryException(ErrorKind.SelfLink, "cannot link a memory to itself");
         }
 
-        var (receipt, outcome) = await _replicas.Writer.RunAsync(async session =>
-        {
-            session.WritesTo((await RequireLiveAsync(session, sourceId, "source")).Namespace);
-            await RequireLiveAsync(session, targetId, "target");
-            var key = EntryBodies.LinkKey(sourceId, relation, targetId);
-            if (await session.FindEntryAsync(key) is { Live: true } held)
-            {
-                if (_replicas.Writer.Settings.Nodes > 1)
-                {
-                    // Logged once more as it is, so that the answer rests on what the peers hold now.
-                    session.Relog(key.Kind, key.Key);
-                }
-
-                return new LinkReceipt(EntryBodies.Link(held), Linked: false, session.Position, held.Stamp);
-            }
-
-            var created = createdAt ?? session.Now;
-            var entry = new EntryState(key, sourceId, targetId, Live: true, session.NextStamp(), EntryBodies.Encode(new LinkBody(created.Nanoseconds)));
-            await session.PutAsync(entry);
-            return new LinkReceipt(EntryBodies.Link(entry), Linked: true, session.Position, entry.Stamp);
-        }, _replicas.Writer.Parse(context.Quorum), new([sourceId, targetId], [], [EntryBodies.LinkKey(sourceId, relation, targetId)]));
-        return _replicas.Writer.Settings.Nodes == 1 ? receipt : receipt with { Quorum = outcome, Durability = _replicas.Writer.DurabilityOf(outcome) };
+        return await Engine(await NamespaceOfAsync(sourceId)).LinkAsync(sourceId, targetId, relation, createdAt, context);
     }
 
-    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end)
+    /// <summary>Where the writes to an exact id are decided; without a directory every place is as good.</summary>
+    private async ValueTask<string> NamespaceOfAsync(string id) =>
+        _directory is null ? ClosedSets.DefaultNamespace
+        : await FindAnywhereAsync(id) is { } row ? row.View.Namespace
+        : throw new MemoryException(ErrorKind.NotFound, $"source memory not found: {id}");
+
+    /// <summary>The live memory of an exact id: of this node, or on a miss of others.</summary>
+    private async ValueTask<MemoryRow?> FindAnywhereAsync(string id)
     {
-        var row = await session.FindAsync(id);
-        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now))
+        if (await FindLiveAsync(id, CancellationToken.None) is { } held)
         {
-            throw new MemoryException(ErrorKind.NotFound, $"{end} memory not found: {id}");
+            return held;
         }
 
-        return row.View;
+        await _replicas.ReadThroughAsync([new(MutationKind.Memory, id), new(MutationKind.MemoryDelete, id)]);
+        return await FindLiveAsync(id, CancellationToken.None);
     }
 
     private async Task CollectLinksAsync(List<Link> links, string id, bool byTarget, CancellationToken cancellation)
@@ -477,6 +479,21 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         return row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(Now()) ? null : row;
     }
 
+    /// <summary>A write may come to another node than the one that decided what it is about.</summary>
+    private async ValueTask<MemoryRow> ResolveForWriteAsync(string idOrPrefix)
+    {
+        if (_directory is not null)
+        {
+            MemoryRules.Id(idOrPrefix);
+            if ((await _store.FindIdsAsync(idOrPrefix, 1)).Count == 0)
+            {
+                await FindAnywhereAsync(idOrPrefix);
+            }
+        }
+
+        return await ResolveAsync(idOrPrefix, CancellationToken.None);
+    }
+
     private async ValueTask<MemoryRow> ResolveAsync(string idOrPrefix, CancellationToken cancellation)
     {
         MemoryRules.Id(idOrPrefix);
@@ -505,7 +522,24 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         return found.Count == 1 ? found.Values.First() : throw NamespaceEngine.NotFound();
     }
 
-    private async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) => await Engine(ClosedSets.DefaultNamespace).ForgetAsync(ids, context);
+    private async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context)
+    {
+        if (_directory is null)
+        {
+            return await Engine(ClosedSets.DefaultNamespace).ForgetAsync(ids, context);
+        }
+
+        var byNamespace = new Dictionary<string, List<string>>(StringComparer.Ordinal);
+        foreach (var id in ids)
+        {
+            if (await FindLiveAsync(id, CancellationToken.None) is { } row)
+            {
+                (byNamespace.TryGetValue(row.View.Namespace, out var known) ? known : byNamespace[row.View.Namespace] = []).Add(id);
+            }
+        }
+
+        return (await Task.WhenAll(byNamespace.Select(pair => Engine(pair.Key).ForgetAsync(pair.Value, context)))).Sum();
+    }
 
     private static async Task<IReadOnlyList<RowOutcome>> OutcomesAsync<T>(IReadOnlyList<T> rows, Func<T, int, Task<WriteReceipt?>> write)
     {
@@ -584,7 +618,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             : throw Cursors.Invalid();
     }
 
-    private NamespaceEngine Engine(string @namespace) => new(@namespace, _replicas.Writer, _settings);
+    private INamespaceEngine Engine(string @namespace) => _directory?.Find(@namespace) ?? new NamespaceEngine(@namespace, _replicas.Writer, _settings);
 
     private Timestamp Now() => Timestamp.Now(_time);
 }

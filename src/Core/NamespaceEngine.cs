@@ -9,15 +9,14 @@ namespace OrleansMemory.Core;
 /// Decides the writes of one namespace: limits, identity, conflicts. Each decision runs inside a transaction of its node's
 /// writer, on the state that it commits with.
 /// </summary>
-public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, NodeSettings settings)
+/// <param name="epoch">The activation that it decides for, in a cluster in which a namespace has one.</param>
+public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, NodeSettings settings, NamespaceEpoch? epoch = null) : INamespaceEngine
 {
     /// <summary>How often a write that met a delete is decided again.</summary>
     private const int DecidedAgain = 2;
 
     public string Namespace { get; } = @namespace;
 
-    /// <summary>Creates the memory, or merges the draft into the live one of its name.</summary>
-    /// <param name="draft">Checked.</param>
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
     {
         // A repetition that meets a delete stays one.
@@ -38,16 +37,11 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             HintsOf(draft, context));
     }
 
-    /// <summary>Takes a complete memory: new under its own id, or merged into the live one of its id or name.</summary>
-    /// <param name="memory">Checked.</param>
     public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync((session, _) => DecideImportAsync(session, memory), context, HintsOf(memory));
 
-    /// <summary>Takes a memory of a system without stamps: the newer update time wins.</summary>
-    /// <param name="memory">Checked.</param>
     public async Task<SyncOutcome> SyncAsync(Memory memory, WriteContext context) =>
-        (await writer.RunAsync(session => DecideSyncAsync(session, memory), writer.Parse(context.Quorum), HintsOf(memory))).Value;
+        (await writer.RunAsync(session => DecideSyncAsync(session, memory), writer.Parse(context.Quorum), HintsOf(memory), epoch)).Value;
 
-    /// <param name="patch">Checked.</param>
     public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
         UpdateOnceAsync(id, patch, context);
 
@@ -56,15 +50,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     public Task<WriteReceipt> PromoteAsync(string id, WriteContext context) =>
         UpdateOnceAsync(id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context);
 
-    /// <summary>Archives those of the given memories that are still live.</summary>
     public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
-        (await writer.RunAsync(session => DecideForgetAsync(session, ids), writer.Parse(context.Quorum), new(ids, [], []))).Value;
+        (await writer.RunAsync(session => DecideForgetAsync(session, ids), writer.Parse(context.Quorum), new(ids, [], []), epoch)).Value;
 
     /// <summary>Archives those of the given memories that are still expired.</summary>
     public async Task<long> ExpireAsync(IReadOnlyList<string> ids) => (await writer.RunAsync(session => DecideExpireAsync(session, ids), wanted: 1, new(ids, [], []))).Value;
 
-    /// <summary>Says how many nodes must hold a write of this namespace and of those below it.</summary>
-    /// <param name="writes">1 to N; null: as the namespace above.</param>
     public async Task SetQuorumAsync(int? writes, WriteContext context)
     {
         if (writes is < 1 || writes > writer.Settings.Nodes)
@@ -81,7 +72,16 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
                 await session.PutAsync(new EntryState(key, Namespace, null, Live: true, session.NextStamp(), EntryBodies.Encode(held with { QuorumWrites = writes })));
                 return session.Position;
             },
-            writer.Parse(context.Quorum));
+            writer.Parse(context.Quorum),
+            epoch: epoch);
+    }
+
+    public async Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, Timestamp? createdAt, WriteContext context)
+    {
+        var key = EntryBodies.LinkKey(sourceId, relation, targetId);
+        var (receipt, outcome) = await writer.RunAsync(
+            session => DecideLinkAsync(session, key, sourceId, targetId, createdAt), writer.Parse(context.Quorum), new([sourceId, targetId], [], [key]), epoch);
+        return writer.Settings.Nodes == 1 ? receipt : receipt with { Quorum = outcome, Durability = writer.DurabilityOf(outcome) };
     }
 
     /// <summary>
@@ -111,7 +111,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             try
             {
                 var isAgain = attempt > 0;
-                var (receipt, outcome) = await writer.RunAsync(session => decide(session, isAgain), wanted, hints);
+                var (receipt, outcome) = await writer.RunAsync(session => decide(session, isAgain), wanted, hints, epoch);
                 return writer.Settings.Nodes == 1 ? receipt : receipt with
                 {
                     Quorum = outcome,
@@ -166,7 +166,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             var now = session.Now;
             var row = await session.PutAsync(
                 NewState(id, name, new(draft.Content, draft.Tags, draft.Source), draft.Metadata, draft.Priority, draft.Confidence, draft.Tier,
-                    settings.Lifetimes.ExpiryOf(draft, now), now, now, stamp),
+                    settings.Lifetimes.ExpiryOf(draft, now), now, now, stamp, session.Epoch),
                 stamp,
                 idempotencyKey: context.IdempotencyKey);
             receipt = ReceiptOf(session, row, created: true, stamp);
@@ -238,6 +238,38 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(memory, Created: false, session.Position, entry.Stamp, row is null ? "" : VersionOf(row.Own));
     }
 
+    private async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt)
+    {
+        session.WritesTo((await RequireLiveAsync(session, sourceId, "source")).Namespace);
+        await RequireLiveAsync(session, targetId, "target");
+        if (await session.FindEntryAsync(key) is { Live: true } held)
+        {
+            if (writer.Settings.Nodes > 1)
+            {
+                // Logged once more as it is, so that the answer rests on what the peers hold now.
+                session.Relog(key.Kind, key.Key);
+            }
+
+            return new(EntryBodies.Link(held), Linked: false, session.Position, held.Stamp);
+        }
+
+        var body = EntryBodies.Encode(new LinkBody((createdAt ?? session.Now).Nanoseconds));
+        var entry = new EntryState(key, sourceId, targetId, Live: true, session.NextStamp(), body);
+        await session.PutAsync(entry);
+        return new(EntryBodies.Link(entry), Linked: true, session.Position, entry.Stamp);
+    }
+
+    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end)
+    {
+        var row = await session.FindAsync(id);
+        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now))
+        {
+            throw new MemoryException(ErrorKind.NotFound, $"{end} memory not found: {id}");
+        }
+
+        return row.View;
+    }
+
     private async ValueTask<WriteReceipt> DecideImportAsync(WriteSession session, Memory memory)
     {
         var name = new MemoryName(memory.Namespace, memory.Title);
@@ -268,7 +300,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             var stamp = session.NextStamp();
             var row = await session.PutAsync(
                 NewState(id, name, new(memory.Content, memory.Tags, memory.Source), memory.Metadata, memory.Priority, memory.Confidence, memory.Tier,
-                    memory.ExpiresAt, memory.CreatedAt, memory.UpdatedAt, stamp),
+                    memory.ExpiresAt, memory.CreatedAt, memory.UpdatedAt, stamp, session.Epoch),
                 stamp);
             receipt = ReceiptOf(session, row, created: true, stamp);
         }
@@ -375,7 +407,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         var stamp = session.NextStamp();
         await session.PutAsync(
             NewState(id, new(memory.Namespace, memory.Title), new(memory.Content, memory.Tags, memory.Source), memory.Metadata, memory.Priority, memory.Confidence,
-                memory.Tier, memory.Tier == Tier.Long ? null : memory.ExpiresAt, memory.CreatedAt, memory.UpdatedAt, stamp),
+                memory.Tier, memory.Tier == Tier.Long ? null : memory.ExpiresAt, memory.CreatedAt, memory.UpdatedAt, stamp, session.Epoch),
             stamp);
         await RaiseAccessAsync(session, id, memory.AccessCount, memory.LastAccessedAt);
     }
@@ -597,7 +629,8 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         Timestamp? expiresAt,
         Timestamp createdAt,
         Timestamp updatedAt,
-        Stamp stamp) => new()
+        Stamp stamp,
+        long epoch) => new()
         {
             Id = id,
             Name = new(name, stamp),
@@ -609,6 +642,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             Expiry = new(expiresAt, stamp),
             CreatedAt = createdAt,
             UpdatedAt = updatedAt,
+            CreatedEpoch = epoch,
         };
 
     /// <summary>A store of a title that exists: text replaced, priority and confidence the larger, the tier never lower, a long memory without end.</summary>

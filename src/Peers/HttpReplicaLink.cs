@@ -26,29 +26,24 @@ public sealed class HttpReplicaLink(HttpClient client, Uri peer, TimeProvider ti
     /// <summary>A batch above <see cref="LinkCodec.BatchBytes"/> goes in several requests, one after the other.</summary>
     public async Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation)
     {
-        var first = TakeBatch(batch, 0);
-        if (first == batch.Count)
+        List<ApplyOutcome>? outcomes = null;
+        foreach (var part in LinkCodec.SplitBatch(batch))
         {
-            return await AskAsync("apply", LinkCodec.Encode(batch), LinkCodec.DecodeOutcomes, cancellation);
-        }
-
-        var outcomes = new List<ApplyOutcome>(batch.Count);
-        for (var start = 0; start < batch.Count;)
-        {
-            var end = TakeBatch(batch, start);
-            var part = batch.Skip(start).Take(end - start).ToList();
             var answer = await AskAsync("apply", LinkCodec.Encode(part), LinkCodec.DecodeOutcomes, cancellation);
-            outcomes.AddRange(answer);
+            if (ReferenceEquals(part, batch))
+            {
+                return answer;
+            }
+
+            (outcomes ??= []).AddRange(answer);
             if (answer.Count != part.Count)
             {
                 // The count tells the caller that the answer cannot be trusted.
                 break;
             }
-
-            start = end;
         }
 
-        return outcomes;
+        return outcomes ?? [];
     }
 
     public Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) =>
@@ -80,25 +75,6 @@ public sealed class HttpReplicaLink(HttpClient client, Uri peer, TimeProvider ti
         }
 
         return all;
-    }
-
-    /// <summary>Where the part that starts at <paramref name="start"/> ends: at least one row on.</summary>
-    private static int TakeBatch(IReadOnlyList<Mutation> batch, int start)
-    {
-        long size = 0;
-        var end = start;
-        while (end < batch.Count)
-        {
-            size += batch[end].Body.Length + batch[end].Key.Length + 512;
-            if (size > LinkCodec.BatchBytes && end > start)
-            {
-                break;
-            }
-
-            end++;
-        }
-
-        return end;
     }
 
     private async Task<T> AskAsync<T>(string what, PooledBytes question, Func<ReadOnlyMemory<byte>, T> decode, CancellationToken cancellation)

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Peers;

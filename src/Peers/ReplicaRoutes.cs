@@ -16,9 +16,6 @@ internal sealed class ReplicaRoutes(ReplicaEndpoint endpoint)
     public const string Root = "/internal/v1/replica";
     public const string ContentType = "application/octet-stream";
 
-    /// <summary>Rows that are read at once: the largest of them fit an answer.</summary>
-    private const int RowsAtOnce = 32;
-
     public static void Map(IEndpointRouteBuilder endpoints, ReplicaEndpoint endpoint)
     {
         var routes = new ReplicaRoutes(endpoint);
@@ -55,22 +52,7 @@ internal sealed class ReplicaRoutes(ReplicaEndpoint endpoint)
 
     private async Task RowsAsync(HttpContext context)
     {
-        var keys = LinkCodec.DecodeKeys(await ReadAsync(context));
-        var rows = new List<ReplicatedRow>();
-        var answered = 0;
-        long size = 0;
-        foreach (var chunk in keys.Chunk(RowsAtOnce))
-        {
-            var read = await endpoint.ReadRowsAsync(chunk, context.RequestAborted);
-            rows.AddRange(read);
-            answered += chunk.Length;
-            size += read.Sum(static row => (long)row.Body.Length);
-            if (size > LinkCodec.BatchBytes)
-            {
-                break;
-            }
-        }
-
+        var (rows, answered) = await endpoint.ReadSomeRowsAsync(LinkCodec.DecodeKeys(await ReadAsync(context)), context.RequestAborted);
         await AnswerAsync(context, LinkCodec.Encode(rows, answered));
     }
 

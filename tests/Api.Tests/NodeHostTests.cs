@@ -4,8 +4,8 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
 using OrleansMemory.Core;
-using OrleansMemory.Peers;
 using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Api.Tests;

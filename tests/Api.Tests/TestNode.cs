@@ -4,8 +4,8 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
 using OrleansMemory.Core;
-using OrleansMemory.Peers;
 using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Api.Tests;

@@ -21,7 +21,7 @@ public sealed partial class UpTests : IDisposable
     {
         var writes = Campaign.Count("smoke", reduced: 400, full: 2_000).ToString(CultureInfo.InvariantCulture);
         (string, string)[] environment = [("TMPDIR", _om.Folder)];
-        var outcome = await _om.RunWithAsync(environment, "up", "--smoke", "--json", "--writes", writes);
+        var outcome = await _om.RunWithAsync(environment, "up", "--cluster", "peers", "--smoke", "--json", "--writes", writes);
         Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
         var report = outcome.Json;
         var acknowledged = report.GetProperty("acked").GetInt64();
@@ -40,7 +40,7 @@ public sealed partial class UpTests : IDisposable
     public async Task Up_starts_three_nodes_that_share_what_they_know_and_stops_them_all()
     {
         List<string> urls;
-        using (var up = RunningUp.Start(_om.Start("up", "--port", "0", "--data", "try")))
+        using (var up = RunningUp.Start(_om.Start("up", "--cluster", "peers", "--port", "0", "--data", "try")))
         {
             urls = await up.UrlsAsync(3);
             Assert.Equal(3, NodeProcesses().Count);
@@ -56,7 +56,7 @@ public sealed partial class UpTests : IDisposable
         Assert.Empty(NodeProcesses());
 
         // Started again, it has its data and takes no second sample set.
-        using (var again = RunningUp.Start(_om.Start("up", "--port", "0", "--data", "try")))
+        using (var again = RunningUp.Start(_om.Start("up", "--cluster", "peers", "--port", "0", "--data", "try")))
         {
             urls = await again.UrlsAsync(3);
             Assert.DoesNotContain("sample memories loaded", again.Output, StringComparison.Ordinal);
@@ -70,7 +70,7 @@ public sealed partial class UpTests : IDisposable
     [Fact]
     public async Task A_node_that_dies_is_started_again()
     {
-        using var up = RunningUp.Start(_om.Start("up", "--port", "0", "--data", "try"));
+        using var up = RunningUp.Start(_om.Start("up", "--cluster", "peers", "--port", "0", "--data", "try"));
         var urls = await up.UrlsAsync(3);
         using (var victim = Process.GetProcessById(NodeProcesses("n2.db").Single()))
         {
@@ -87,7 +87,7 @@ public sealed partial class UpTests : IDisposable
     [Fact]
     public async Task Nodes_end_when_their_parent_is_killed()
     {
-        using var up = RunningUp.Start(_om.Start("up", "--port", "0", "--data", "try"));
+        using var up = RunningUp.Start(_om.Start("up", "--cluster", "peers", "--port", "0", "--data", "try"));
         await up.UrlsAsync(3);
         Assert.Equal(3, NodeProcesses().Count);
         up.Kill();

@@ -424,6 +424,80 @@ public abstract class LinkCompliance
         Assert.Equal(receipt.Memory.Id, (await set[2].GetAtQuorumAsync(receipt.Memory.Id)).Memory.Id);
     }
 
+    [Fact]
+    public async Task A_later_activation_fences_the_earlier_one()
+    {
+        await using var set = await SetAsync(3);
+        var first = await set[0].TakeEpochAsync("test");
+        var earlier = set[0].Engine(first);
+        var kept = await earlier.StoreAsync(Draft("kept"), Alice);
+
+        // The first node can write to the others, but does not hear of the activation that replaces its own.
+        set.Faults(1, 0).Hung = true;
+        set.Faults(2, 0).Hung = true;
+        var second = await set[1].TakeEpochAsync("test");
+        Assert.True(second is { IsComplete: true } && second.Number > first.Number);
+        var later = set[1].Engine(second);
+        Assert.Equal(kept.Memory.Id, (await later.StoreAsync(Draft("kept"), Alice)).Memory.Id);
+        var won = await later.StoreAsync(Draft("both, later first"), Alice);
+        foreach (var title in new[] { "both, later first", "both, earlier first" })
+        {
+            var fenced = await Assert.ThrowsAsync<QuorumException>(() => earlier.StoreAsync(Draft(title), Alice));
+            Assert.Equal((QuorumReasons.Fenced, QuorumException.StoredLocally), (fenced.Quorum.Reason, fenced.Outcome));
+        }
+
+        var joined = await later.StoreAsync(Draft("both, earlier first"), Alice);
+        set.Faults(1, 0).Hung = false;
+        set.Faults(2, 0).Hung = false;
+        await set.ConvergedAsync();
+        for (var node = 0; node < 3; node++)
+        {
+            Assert.Equal(
+                new SortedSet<string> { kept.Memory.Id, won.Memory.Id, joined.Memory.Id },
+                [.. (await set[node].ListAsync(new())).Memories.Select(memory => memory.Id)]);
+        }
+
+        // Now that it knows, it does not even store.
+        var refused = await Assert.ThrowsAsync<QuorumException>(() => earlier.StoreAsync(Draft("late"), Alice));
+        Assert.Equal((QuorumReasons.Fenced, QuorumException.NotStored), (refused.Quorum.Reason, refused.Outcome));
+        await later.StoreAsync(Draft("after"), Alice);
+    }
+
+    [Fact]
+    public async Task An_activation_holds_what_was_acknowledged_before_its_first_write()
+    {
+        await using var set = await SetAsync(3);
+        var first = set[0].Engine(await set[0].TakeEpochAsync("test"));
+        set.Faults(0, 2).Hung = true;
+        var kept = await first.StoreAsync(Draft("kept"), Alice);
+        var gone = await first.StoreAsync(Draft("gone"), Alice);
+        await first.DeleteAsync(gone.Memory.Id, Alice);
+        await Assert.ThrowsAsync<MemoryException>(() => set[2].GetAsync(kept.Memory.Id));
+        await set.StopAsync(0);
+        var second = set[2].Engine(await set[2].TakeEpochAsync("test"));
+        var again = await second.StoreAsync(Draft("kept"), Alice);
+        Assert.Equal((kept.Memory.Id, false), (again.Memory.Id, again.Created));
+        Assert.True((await second.StoreAsync(Draft("gone"), Alice)).Created);
+        await Assert.ThrowsAsync<MemoryException>(() => second.UpdateAsync(gone.Memory.Id, new() { Content = "back" }, Alice));
+
+        // Too few replicas: it decides nothing.
+        await set.StopAsync(1);
+        var alone = await Assert.ThrowsAsync<QuorumException>(() => set[2].TakeEpochAsync("test"));
+        Assert.Equal((QuorumReasons.Unreachable, QuorumException.NotStored), (alone.Quorum.Reason, alone.Outcome));
+        set.Faults(0, 2).Hung = false;
+    }
+
+    [Fact]
+    public async Task A_write_for_an_activation_finds_what_another_namespace_decided()
+    {
+        await using var set = await SetAsync(3);
+        set.Faults(0, 2).Hung = true;
+        var moved = await set[0].StoreAsync(Draft("moved") with { Namespace = "source" }, Alice);
+        await Assert.ThrowsAsync<MemoryException>(() => set[2].GetAsync(moved.Memory.Id));
+        var target = set[2].Engine(await set[2].TakeEpochAsync("target"));
+        Assert.Equal("target", (await target.UpdateAsync(moved.Memory.Id, new() { Namespace = "target" }, Alice)).Memory.Namespace);
+    }
+
     protected static MemoryDraft Draft(string title) => new() { Title = title, Content = $"content{title}", Namespace = "test" };
 
     private async Task<LinkedSet> SetAsync(int nodes, Func<ReplicaSetSettings, ReplicaSetSettings>? change = null)

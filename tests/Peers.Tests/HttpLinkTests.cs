@@ -45,7 +45,7 @@ public sealed class HttpLinkTests : LinkCompliance, IDisposable
             TimeProvider.System,
             new Random(),
             [.. outgoing.Links.Select((link, index) => links(targets[index], link))]);
-        var host = await NodeHost.StartAsync(options, node, TimeProvider.System, configureLogging: logging => logging.ClearProviders());
+        var host = await PeerHost.StartAsync(options, node, TimeProvider.System, configureLogging: logging => logging.ClearProviders());
         return new(node, async () =>
         {
             await host.DisposeAsync();

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Replication;
 using OrleansMemory.Storage.Sqlite;
@@ -153,7 +154,7 @@ public sealed class PeerLinksTests : IDisposable
             var store = SqliteStore.Open(path);
             var links = new PeerLinks(options, TimeProvider.System);
             var memories = await MemoryNode.StartAsync(store, options.ToNodeSettings(), TimeProvider.System, new Random(), links.Links);
-            var host = await NodeHost.StartAsync(options, memories, TimeProvider.System, configureLogging: static logging => logging.ClearProviders());
+            var host = await PeerHost.StartAsync(options, memories, TimeProvider.System, configureLogging: static logging => logging.ClearProviders());
             return new(memories, host, links, store);
         }
 

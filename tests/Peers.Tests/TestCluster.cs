@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
 using OrleansMemory.Compliance;
 using OrleansMemory.Core;
 using OrleansMemory.Storage.Sqlite;
@@ -92,7 +93,7 @@ internal sealed class TestCluster : IAsyncDisposable
             TimeProvider.System,
             new Random(),
             [.. links.Links.Select((link, index) => new FaultyLink(link, Faults(number, targets[index])))]);
-        var host = await NodeHost.StartAsync(options, node, TimeProvider.System, configureLogging: static logging => logging.ClearProviders());
+        var host = await PeerHost.StartAsync(options, node, TimeProvider.System, configureLogging: static logging => logging.ClearProviders());
         _nodes[number] = new(node, host, links, store);
     }
 

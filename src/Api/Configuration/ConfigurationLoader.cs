@@ -56,6 +56,16 @@ public static class ConfigurationLoader
                 MidExtensionSeconds = Ttl(settings, "mid_extend_secs") ?? lifetimes.MidExtensionSeconds,
             },
             Scoring = Weights(settings),
+            Cluster = new()
+            {
+                Id = settings.Text("OM_CLUSTER_ID", "cluster.id") ?? standard.Cluster.Id,
+                Database = settings.Text("OM_CLUSTER_DB", "cluster.db"),
+                Nodes = [.. settings.Texts("OM_CLUSTER_NODES", "cluster.nodes").SelectMany(static list => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))],
+                AdvertisedAddress = settings.Text("OM_ADVERTISE", "cluster.advertise"),
+                SiloPort = (int?)Clamped(settings.Integer("OM_SILO_PORT", "cluster.silo_port")) ?? standard.Cluster.SiloPort,
+                GatewayPort = (int?)Clamped(settings.Integer("OM_GATEWAY_PORT", "cluster.gateway_port")) ?? standard.Cluster.GatewayPort,
+                Dashboard = settings.Boolean("OM_DASHBOARD", "cluster.dashboard") ?? standard.Cluster.Dashboard,
+            },
         };
         return new(options, files, warnings);
     }

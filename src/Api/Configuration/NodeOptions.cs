@@ -77,6 +77,9 @@ public sealed record NodeOptions
 
     public Lifetimes Lifetimes { get; init; } = new();
 
+    /// <summary>Of a silo; a node of named peers reads none of it.</summary>
+    public ClusterOptions Cluster { get; init; } = new();
+
     /// <summary>How recall and search rank.</summary>
     public ScoringWeights Scoring { get; init; } = ScoringWeights.Default;
 

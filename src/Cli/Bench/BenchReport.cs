@@ -28,7 +28,8 @@ internal sealed record BenchPlan(
     int Nodes,
     int? QuorumWrites,
     long CatchUpRows,
-    bool OnPostgres);
+    bool OnPostgres,
+    ClusterKind ClusterKind);
 
 /// <summary>What a node used during the measurement.</summary>
 internal sealed record NodeUsage(string Name, ProcessUsage Before, ProcessUsage After)
@@ -63,6 +64,11 @@ internal sealed record BenchReport(
         writer.WriteStartObject();
         writer.WriteString("bench", Kind);
         writer.WriteString("store", Plan.OnPostgres ? "postgresql" : "sqlite");
+        if (Plan.Nodes > 1)
+        {
+            writer.WriteString("cluster", Plan.ClusterKind == ClusterKind.Silo ? "silo" : "peers");
+        }
+
         writer.WriteString("loop", Plan.Rate is null ? "closed" : "open");
         writer.WriteNumber("connections", Plan.Connections);
         if (Plan.Rate is { } rate)
@@ -184,7 +190,7 @@ internal sealed record BenchReport(
     }
 
     private string Cluster => (Plan.OnPostgres ? "PostgreSQL, " : "")
-        + (Plan.Nodes == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"{Plan.Nodes} nodes, quorum {Plan.QuorumWrites}, "));
+        + (Plan.Nodes == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"{Plan.Nodes} {(Plan.ClusterKind == ClusterKind.Silo ? "silos" : "nodes")}, quorum {Plan.QuorumWrites}, "));
 
     private void WriteConvergence(Utf8JsonWriter writer)
     {

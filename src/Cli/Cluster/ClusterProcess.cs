@@ -1,5 +1,6 @@
 using System.Globalization;
 using OrleansMemory.Core.Replication;
+using OrleansMemory.Storage.Clustering;
 using OrleansMemory.Storage.Postgres;
 
 namespace OrleansMemory.Cli.Cluster;
@@ -10,7 +11,8 @@ namespace OrleansMemory.Cli.Cluster;
 /// <param name="Ports">One for each node; null takes free ones.</param>
 /// <param name="Inherits">The nodes read the caller's variables and configuration, and keep logs beside their data.</param>
 /// <param name="OnPostgres">Each node has a private PostgreSQL server of its own, whose data is in the folder; else a file.</param>
-internal sealed record ClusterPlan(string Folder, int Nodes, int? QuorumWrites = null, IReadOnlyList<int>? Ports = null, bool Inherits = false, bool OnPostgres = false);
+/// <param name="Kind">Silos share a database for their members beside the nodes' own, in the folder too.</param>
+internal sealed record ClusterPlan(string Folder, int Nodes, int? QuorumWrites = null, IReadOnlyList<int>? Ports = null, bool Inherits = false, bool OnPostgres = false, ClusterKind Kind = ClusterKind.Peers);
 
 /// <summary>Nodes of one cluster as children of this process, named n1, n2 and so on. They all end when it does.</summary>
 internal sealed class ClusterProcess : IAsyncDisposable
@@ -19,16 +21,22 @@ internal sealed class ClusterProcess : IAsyncDisposable
 
     private readonly ClusterPlan _plan;
     private readonly NodePlan[] _nodePlans;
+    private readonly string? _clusterDatabase;
+    private readonly int[] _siloPorts;
     private readonly IReadOnlyList<LocalPostgres> _servers;
     private readonly NodeProcess?[] _nodes;
     private readonly Lock _gate = new();
     private bool _stopping;
 
-    private ClusterProcess(ClusterPlan plan, IReadOnlyList<LocalPostgres> servers, IReadOnlyList<string> databases)
+    private ClusterProcess(ClusterPlan plan, IReadOnlyList<LocalPostgres> servers, IReadOnlyList<string> databases, string? clusterDatabase)
     {
         _plan = plan;
         _servers = servers;
-        Ports = plan.Ports ?? FreePorts.Take(plan.Nodes);
+        var silos = plan.Kind == ClusterKind.Silo ? plan.Nodes : 0;
+        var free = FreePorts.Take((plan.Ports is null ? plan.Nodes : 0) + (2 * silos));
+        _siloPorts = free[^(2 * silos)..];
+        _clusterDatabase = clusterDatabase;
+        Ports = plan.Ports ?? free[..plan.Nodes];
         Addresses = [.. Ports.Select(static port => new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}")))];
         _nodes = new NodeProcess?[plan.Nodes];
         _nodePlans = [.. databases.Select((database, node) => PlanOf(node, database))];
@@ -41,6 +49,12 @@ internal sealed class ClusterProcess : IAsyncDisposable
     public IReadOnlyList<Uri> Addresses { get; }
 
     public string Folder => _plan.Folder;
+
+    /// <summary>Of silos on PostgreSQL: the server of the cluster's own database.</summary>
+    public LocalPostgres ClusterServer => _servers[Count];
+
+    /// <summary>Of silos: where their members are.</summary>
+    public string ClusterDatabaseLocation => _clusterDatabase ?? throw new InvalidOperationException("peers have no such database");
 
     /// <summary>W.</summary>
     public int QuorumWrites => new ReplicaSetSettings(Count - 1, _plan.QuorumWrites, TimeSpan.Zero).QuorumWrites;
@@ -73,7 +87,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
                 }
             }
 
-            return await StartAsync(plan, servers, databases);
+            return await StartAsync(plan, servers, databases, await ClusterDatabaseAsync(plan, servers));
         }
         catch
         {
@@ -86,11 +100,31 @@ internal sealed class ClusterProcess : IAsyncDisposable
         }
     }
 
-    private static async Task<ClusterProcess> StartAsync(ClusterPlan plan, List<LocalPostgres> servers, List<string> databases)
+    /// <summary>Where silos keep who is a member; null for peers.</summary>
+    private static async Task<string?> ClusterDatabaseAsync(ClusterPlan plan, List<LocalPostgres> servers)
+    {
+        if (plan.Kind == ClusterKind.Peers)
+        {
+            return null;
+        }
+
+        if (!plan.OnPostgres)
+        {
+            return Path.Combine(plan.Folder, "cluster.db");
+        }
+
+        var server = await LocalPostgres.StartAsync(Path.Combine(plan.Folder, "cluster.pg"));
+        servers.Add(server);
+        var database = await server.CreateDatabaseAsync("cluster");
+        await ClusterDatabase.Parse(database).InitializeAsync();
+        return database;
+    }
+
+    private static async Task<ClusterProcess> StartAsync(ClusterPlan plan, List<LocalPostgres> servers, List<string> databases, string? clusterDatabase)
     {
         for (var attempt = 1; ; attempt++)
         {
-            var cluster = new ClusterProcess(plan, servers, databases);
+            var cluster = new ClusterProcess(plan, servers, databases, clusterDatabase);
             try
             {
                 await Task.WhenAll(Enumerable.Range(0, cluster.Count).Select(cluster.StartAsync));
@@ -179,9 +213,22 @@ internal sealed class ClusterProcess : IAsyncDisposable
         if (Count > 1)
         {
             options.AddRange(["--quorum-writes", QuorumWrites.ToString(CultureInfo.InvariantCulture)]);
+        }
+
+        var log = _plan.Inherits ? Path.Combine(Folder, $"{NameOf(node)}.log") : null;
+        if (_clusterDatabase is { } members)
+        {
+            options.AddRange(["--cluster-nodes", string.Join(',', Enumerable.Range(0, Count).Select(NameOf))]);
+            options.AddRange(["--silo-port", _siloPorts[node].ToString(CultureInfo.InvariantCulture)]);
+            options.AddRange(["--gateway-port", _siloPorts[Count + node].ToString(CultureInfo.InvariantCulture)]);
+            return new(NameOf(node), Ports[node], database, options, _plan.Inherits, log) { Silo = SiloProgram.Require(), ClusterDatabase = members };
+        }
+
+        if (Count > 1)
+        {
             options.AddRange(["--quorum-peers", string.Join(',', Addresses.Where((_, other) => other != node).Select(static address => address.GetLeftPart(UriPartial.Authority)))]);
         }
 
-        return new(NameOf(node), Ports[node], database, options, _plan.Inherits, _plan.Inherits ? Path.Combine(Folder, $"{NameOf(node)}.log") : null);
+        return new(NameOf(node), Ports[node], database, options, _plan.Inherits, log);
     }
 }

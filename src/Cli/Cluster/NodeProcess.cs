@@ -15,13 +15,20 @@ internal sealed class NodeFailedException(string message) : IOException(message)
 /// <param name="Name">Its node id.</param>
 /// <param name="Port">0 takes a free one.</param>
 /// <param name="Database">A file, or the URL of a PostgreSQL database.</param>
-/// <param name="Options">Of <c>om serve</c>, beyond address and database.</param>
+/// <param name="Options">Of <c>om serve</c> or <c>om-silo</c>, beyond address and databases.</param>
 /// <param name="Inherits">The node reads the caller's variables and configuration; else it has its defaults.</param>
 /// <param name="LogPath">Where its log is added to; null: it goes nowhere.</param>
-internal sealed record NodePlan(string Name, int Port, string Database, IReadOnlyList<string> Options, bool Inherits = false, string? LogPath = null);
+internal sealed record NodePlan(string Name, int Port, string Database, IReadOnlyList<string> Options, bool Inherits = false, string? LogPath = null)
+{
+    /// <summary>The program of a silo; null: <c>om serve</c> of this one.</summary>
+    public string? Silo { get; init; }
+
+    /// <summary>Of a silo: a file, or the URL of a PostgreSQL database.</summary>
+    public string? ClusterDatabase { get; init; }
+}
 
 /// <summary>
-/// One <c>om serve</c> of this program as a child on the loopback address. It holds the reading end of a pipe as its standard
+/// One <c>om serve</c> of this program, or one silo, as a child on the loopback address. It holds the reading end of a pipe as its standard
 /// input and stops when that closes, so it ends when this process does, however that ends.
 /// </summary>
 internal sealed class NodeProcess : IAsyncDisposable
@@ -177,7 +184,7 @@ internal sealed class NodeProcess : IAsyncDisposable
 
     private static ProcessStartInfo Command(NodePlan plan)
     {
-        var self = Environment.ProcessPath ?? throw new NodeFailedException("cannot find this program");
+        var self = plan.Silo ?? Environment.ProcessPath ?? throw new NodeFailedException("cannot find this program");
         var start = new ProcessStartInfo(self) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
 
         // Started as `dotnet om.dll`, the program is the library.
@@ -188,7 +195,7 @@ internal sealed class NodeProcess : IAsyncDisposable
 
         // A URL may hold a password, and anybody can read the arguments of a process.
         var isUrl = PostgresUrl.IsOne(plan.Database);
-        string[] place = ["serve", "--exit-on-stdin-close", "--host", "127.0.0.1", "--port", plan.Port.ToString(CultureInfo.InvariantCulture)];
+        string[] place = [.. plan.Silo is null ? ["serve"] : Array.Empty<string>(), "--exit-on-stdin-close", "--host", "127.0.0.1", "--port", plan.Port.ToString(CultureInfo.InvariantCulture)];
         foreach (var argument in place.Concat(isUrl ? [] : ["--db", plan.Database]).Concat(["--node-id", plan.Name]).Concat(plan.Options))
         {
             start.ArgumentList.Add(argument);
@@ -208,6 +215,11 @@ internal sealed class NodeProcess : IAsyncDisposable
         if (isUrl)
         {
             start.Environment["OM_DB"] = plan.Database;
+        }
+
+        if (plan.ClusterDatabase is { } members)
+        {
+            start.Environment["OM_CLUSTER_DB"] = members;
         }
 
         return start;

@@ -25,12 +25,12 @@ internal sealed class ScratchCluster : IAsyncDisposable
     /// <param name="name">How its name begins.</param>
     /// <param name="onPostgres">Each node has a PostgreSQL server of its own.</param>
     /// <exception cref="NodeFailedException">A node did not start.</exception>
-    public static async Task<ScratchCluster> StartAsync(string parent, string name, int nodes, int? quorumWrites, bool onPostgres)
+    public static async Task<ScratchCluster> StartAsync(string parent, string name, int nodes, int? quorumWrites, bool onPostgres, ClusterKind kind)
     {
         var folder = Path.Combine(parent, $"{name}-{Guid.NewGuid():n}"[..(name.Length + 17)]);
         try
         {
-            return new(await ClusterProcess.StartAsync(new(folder, nodes, quorumWrites, OnPostgres: onPostgres)));
+            return new(await ClusterProcess.StartAsync(new(folder, nodes, quorumWrites, OnPostgres: onPostgres, Kind: kind)));
         }
         catch
         {

@@ -22,7 +22,7 @@ internal sealed class SmokeTest : IDisposable
     private const int ContentBytes = 400;
     private const int NamedIds = 5;
 
-    /// <summary>The node that is killed.</summary>
+    /// <summary>The node that is killed; of silos the one that decides for the namespace.</summary>
     private const int Victim = 1;
 
     private static readonly TimeSpan ConnectDeadline = TimeSpan.FromSeconds(20);
@@ -40,10 +40,12 @@ internal sealed class SmokeTest : IDisposable
     private readonly List<string> _problems = [];
     private readonly Lock _gate = new();
     private readonly int _writes;
+    private readonly ClusterKind _kind;
     private long _retries;
 
-    private SmokeTest(ScratchCluster scratch, int writes)
+    private SmokeTest(ScratchCluster scratch, int writes, ClusterKind kind)
     {
+        _kind = kind;
         _scratch = scratch;
         _writes = writes;
         _nodes = [.. scratch.Cluster.Addresses.Select(static address => new NodeClient(address, apiKey: null))];
@@ -53,11 +55,11 @@ internal sealed class SmokeTest : IDisposable
     /// <param name="nodes">3 or more.</param>
     /// <param name="writes">Memories that the agents store, beyond the sample set.</param>
     /// <param name="onPostgres">The nodes are on PostgreSQL.</param>
-    public static async Task<SmokeReport> RunAsync(int nodes, int writes, bool onPostgres)
+    public static async Task<SmokeReport> RunAsync(int nodes, int writes, bool onPostgres, ClusterKind kind)
     {
         var started = Stopwatch.GetTimestamp();
-        await using var scratch = await ScratchCluster.StartAsync(Path.GetTempPath(), "om-smoke", nodes, quorumWrites: null, onPostgres);
-        using var test = new SmokeTest(scratch, writes);
+        await using var scratch = await ScratchCluster.StartAsync(Path.GetTempPath(), "om-smoke", nodes, quorumWrites: null, onPostgres, kind);
+        using var test = new SmokeTest(scratch, writes, kind);
         return await test.RunAsync(started);
     }
 
@@ -142,11 +144,19 @@ internal sealed class SmokeTest : IDisposable
     private async Task KillAndRestartAsync(long killAt, long restartAt)
     {
         await _ledger.ReachAsync(killAt);
-        var victim = _scratch.Cluster[Victim];
+        var number = _kind == ClusterKind.Silo ? await DeciderAsync() : Victim;
+        var victim = _scratch.Cluster[number];
         victim.Kill();
         await victim.Ended;
         await _ledger.ReachAsync(restartAt);
-        await _scratch.Cluster.StartAsync(Victim);
+        await _scratch.Cluster.StartAsync(number);
+    }
+
+    /// <summary>All that is written stands in the log of the silo that decides it.</summary>
+    private async Task<int> DeciderAsync()
+    {
+        var heads = await Task.WhenAll(Enumerable.Range(0, _nodes.Length).Select(async node => (await _health.ReadAsync(node, withDigest: false, CancellationToken.None)).Head));
+        return Array.IndexOf(heads, heads.Max());
     }
 
     private async Task WriteAsync(int agent, string[] contents)

@@ -34,9 +34,10 @@ internal static class BenchCommand
         var quorum = OptionKinds.Number("Nodes that hold a write before it is answered [default: the majority]", 1, MostNodes, "--quorum");
         var catchUp = OptionKinds.Number("With convergence: memories that one node misses and then catches up with", 1L, 100_000_000L, "--catch-up");
         var postgres = OptionKinds.Flag("Nodes on PostgreSQL, each with a private server of its own", "--postgres");
+        var cluster = OptionKinds.Text("Host of several nodes: silo (Orleans) or peers [default: peers]", "--cluster");
         var command = new Command("bench", "Measure stores, recalls or convergence on fresh nodes")
         {
-            kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp, postgres,
+            kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp, postgres, cluster,
         };
         return new(command, async session =>
         {
@@ -60,7 +61,8 @@ internal static class BenchCommand
                 count,
                 session.Value(quorum) ?? ((count / 2) + 1),
                 session.Value(catchUp) ?? 0,
-                session.Value(postgres));
+                session.Value(postgres),
+                SiloProgram.Choose(session.Value(cluster) ?? "peers"));
             Check(command, plan, onOthersNode: session.Address is not null);
             var folder = Path.GetFullPath(session.Value(data) ?? Path.GetTempPath());
             BenchReport report;
@@ -70,7 +72,7 @@ internal static class BenchCommand
             }
             else
             {
-                await using var scratch = await ScratchCluster.StartAsync(folder, "om-bench", plan.Nodes, plan.QuorumWrites, plan.OnPostgres);
+                await using var scratch = await ScratchCluster.StartAsync(folder, "om-bench", plan.Nodes, plan.QuorumWrites, plan.OnPostgres, plan.ClusterKind);
                 await ConnectAsync(scratch.Cluster);
                 report = await RunAsync(session, plan, scratch.Cluster.Addresses, scratch.Cluster, null, scratch.Cluster.Folder);
             }
@@ -109,6 +111,11 @@ internal static class BenchCommand
         else if (plan.CatchUpRows > 0 && plan.QuorumWrites == plan.Nodes)
         {
             throw new UsageException(command, "the argument '--catch-up' stops a node: '--quorum' must be below '--nodes'");
+        }
+
+        if (plan.Nodes == 1 && plan.ClusterKind == ClusterKind.Silo)
+        {
+            throw new UsageException(command, "the argument '--cluster silo' needs '--nodes' of 2 or more");
         }
 
         if (onOthersNode && plan.OnPostgres)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Core.Replication;
 using OrleansMemory.Peers;
@@ -60,12 +61,12 @@ internal static class ServeCommands
             using var stop = new CancellationTokenSource();
             if (session.Value(withInput))
             {
-                StopWithInput(stop);
+                StandardInput.OnClose(stop.Cancel);
             }
 
             using var links = new PeerLinks(options, TimeProvider.System);
             await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), options.NodeId, links.Links);
-            await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System, session.Text);
+            await using var node = await PeerHost.StartAsync(options, local.HandOver(), TimeProvider.System, session.Text);
             await RunAsync(session, node, stop.Token);
             return 0;
         });
@@ -84,29 +85,5 @@ internal static class ServeCommands
             Failure.Write(session.Error, exception);
             Environment.Exit(1);
         }
-    }
-
-    /// <summary>The starter holds the other end of the pipe: it closes when the starter says so, or is no more.</summary>
-    private static void StopWithInput(CancellationTokenSource stop)
-    {
-        var waiting = new Thread(() =>
-        {
-            using var input = Console.OpenStandardInput();
-            Span<byte> ignored = stackalloc byte[64];
-            try
-            {
-                while (input.Read(ignored) > 0)
-                {
-                }
-
-                stop.Cancel();
-            }
-            catch (Exception exception) when (exception is IOException or ObjectDisposedException)
-            {
-                // An input that cannot be read tells nothing, and a node that stopped by itself needs no telling.
-            }
-        })
-        { IsBackground = true, Name = "standard input" };
-        waiting.Start();
     }
 }

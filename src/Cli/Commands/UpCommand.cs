@@ -26,10 +26,17 @@ internal static class UpCommand
         var smoke = OptionKinds.Flag("Test a fresh cluster instead, one node killed in the middle of the writes, and end", "--smoke");
         var writes = OptionKinds.Number($"Memories that --smoke writes [default: {DefaultSmokeWrites}]", 10, 1_000_000, "--writes");
         var postgres = OptionKinds.Flag("Keep the data in PostgreSQL, a private server for each node (needs PostgreSQL 15 or newer installed)", "--postgres");
-        var command = new Command("up", "Try it: a cluster on this machine with the sample set in it, until Ctrl-C") { nodes, port, data, smoke, writes, postgres };
+        var cluster = OptionKinds.Text("Host of the nodes: silo (Orleans) or peers [default: silo where om-silo is built]", "--cluster");
+        var command = new Command("up", "Try it: a cluster on this machine with the sample set in it, until Ctrl-C") { nodes, port, data, smoke, writes, postgres, cluster };
         return new(command, async session =>
         {
             var count = session.Value(nodes) ?? DefaultNodes;
+            if (count == 1 && session.Value(cluster) == "silo")
+            {
+                throw new UsageException(command, "the argument '--cluster silo' needs '--nodes' of 2 or more");
+            }
+
+            var kind = count == 1 ? ClusterKind.Peers : SiloProgram.Choose(session.Value(cluster));
             if (session.Value(smoke))
             {
                 if (session.Value(port) is not null || session.Value(data) is not null)
@@ -42,7 +49,7 @@ internal static class UpCommand
                     throw new UsageException(command, "the argument '--smoke' kills a node and needs '--nodes' of 3 or more");
                 }
 
-                return await SmokeAsync(session, count, session.Value(writes) ?? DefaultSmokeWrites, session.Value(postgres));
+                return await SmokeAsync(session, count, session.Value(writes) ?? DefaultSmokeWrites, session.Value(postgres), kind);
             }
 
             if (session.Value(writes) is not null)
@@ -54,7 +61,7 @@ internal static class UpCommand
             var first = session.Value(port) ?? session.Configuration.Port;
             return count == 1
                 ? await OneNodeAsync(session, first, folder, session.Value(postgres))
-                : await LocalCluster.RunAsync(session, new(folder, count, Ports: Ports(command, first, count), Inherits: true, OnPostgres: session.Value(postgres)));
+                : await LocalCluster.RunAsync(session, new(folder, count, Ports: Ports(command, first, count), Inherits: true, OnPostgres: session.Value(postgres), Kind: kind));
         });
     }
 
@@ -63,9 +70,9 @@ internal static class UpCommand
         : first + count - 1 <= ushort.MaxValue ? [.. Enumerable.Range(first, count)]
         : throw new UsageException(command, string.Create(CultureInfo.InvariantCulture, $"invalid value '{first}' for '--port': {count} ports follow each other up to {ushort.MaxValue}"));
 
-    private static async Task<int> SmokeAsync(Session session, int nodes, int writes, bool onPostgres)
+    private static async Task<int> SmokeAsync(Session session, int nodes, int writes, bool onPostgres, ClusterKind kind)
     {
-        var report = await SmokeTest.RunAsync(nodes, writes, onPostgres);
+        var report = await SmokeTest.RunAsync(nodes, writes, onPostgres, kind);
         foreach (var problem in report.Problems)
         {
             session.Error.WriteLine($"off: {problem}");
@@ -91,7 +98,7 @@ internal static class UpCommand
         var database = new DatabaseLocation(StoreLocation.Parse(place), InDataFolder: false);
         await using var local = await LocalService.OpenAsync(database, options.ToNodeSettings());
         var imported = (await local.Service.StatisticsAsync()).Total == 0 ? (await SampleSet.ImportAsync(local.Service)).Imported : (long?)null;
-        await using var node = await NodeHost.StartAsync(options, local.HandOver(), TimeProvider.System);
+        await using var node = await PeerHost.StartAsync(options, local.HandOver(), TimeProvider.System);
         var url = node.Addresses[0].GetLeftPart(UriPartial.Authority);
         session.Text.WriteLine($"listening on {url}");
         Introduction.Write(session.Text, folder, imported, url, url, place, options.ApiKey is not null);

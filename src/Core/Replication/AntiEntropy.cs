@@ -16,8 +16,34 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
     public async Task<long> PullAsync(IReplicaLink peer, long floor, CancellationToken cancellation)
     {
         var theirs = await peer.ReadDigestsAsync(floor, cancellation);
+        var (pulled, whole) = await PullAsync(peer, theirs, floor, static _ => true, cancellation);
+        if (whole)
+        {
+            await replica.JoinVectorAsync(theirs.Vector);
+        }
+
+        return pulled;
+    }
+
+    /// <summary>Brings in what bears on the decisions of one namespace, from a peer that holds a row of this node's log.</summary>
+    /// <returns>False when the peer does not hold the row yet, or what it holds cannot all be taken in.</returns>
+    /// <exception cref="LinkException">The peer stopped answering; what was brought in stays.</exception>
+    public async Task<bool> PullAsync(IReplicaLink peer, long floor, string @namespace, LogPosition held, CancellationToken cancellation)
+    {
+        var theirs = await peer.ReadDigestsAsync(floor, cancellation);
+        return theirs.Vector.TryGetValue(held.Log, out var rows) && rows.Contains(held.Sequence)
+            && (await PullAsync(peer, theirs, floor, key => Bears(key, @namespace), cancellation)).Whole;
+    }
+
+    /// <summary>Its memories, and all that belongs to no namespace but the counts of accesses.</summary>
+    private static bool Bears(DigestKey key, string @namespace) =>
+        key.Namespace == @namespace || (key.Namespace.StartsWith('@') && key.Namespace != DigestKey.Of(MutationKind.Access, "").Namespace);
+
+    private async Task<(long Pulled, bool Whole)> PullAsync(
+        IReplicaLink peer, DigestSnapshot theirs, long floor, Func<DigestKey, bool> wanted, CancellationToken cancellation)
+    {
         var mine = await store.ReadDigestSnapshotAsync(floor, cancellation);
-        var differing = theirs.Digests.Where(pair => mine.Digests.GetValueOrDefault(pair.Key) != pair.Value).Select(static pair => pair.Key).ToHashSet();
+        var differing = theirs.Digests.Where(pair => wanted(pair.Key) && mine.Digests.GetValueOrDefault(pair.Key) != pair.Value).Select(static pair => pair.Key).ToHashSet();
         Faults.Run(Fault.VectorWithoutRows, differing.Clear);
         long pulled = 0;
         var whole = true;
@@ -40,12 +66,7 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
             while (after is not null);
         }
 
-        if (whole)
-        {
-            await replica.JoinVectorAsync(theirs.Vector);
-        }
-
-        return pulled;
+        return (pulled, whole);
     }
 
     /// <summary>Those rows that this store holds otherwise or not at all.</summary>

@@ -71,6 +71,10 @@ public sealed record MessageReadBody(long ReadAt);
 /// <param name="RequestHash">SHA-256 of the request, hex: another request under the same key is refused.</param>
 public sealed record IdempotencyReceiptBody(string RequestHash, bool Created);
 
+/// <summary>Key and owner: namespace. The entry's stamp is the epoch; the newest one holds.</summary>
+/// <param name="Node">Where its writes are decided.</param>
+public sealed record EpochBody(string Node);
+
 /// <summary>The JSON bodies of <see cref="EntryState"/>, snake_case, nulls left out.</summary>
 public static class EntryBodies
 {
@@ -93,6 +97,8 @@ public static class EntryBodies
 
     public static EntryKey VoteKey(string pendingId, string voter) => new(MutationKind.Vote, string.Join(Separator, pendingId, voter));
 
+    public static EntryKey EpochKey(string @namespace) => new(MutationKind.NamespaceEpoch, @namespace);
+
     public static EntryKey PolicyKey(string @namespace) => new(MutationKind.Policy, @namespace);
 
     /// <summary>The link that an entry holds.</summary>
@@ -106,6 +112,8 @@ public static class EntryBodies
     public static byte[] Encode(LinkBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.LinkBody);
 
     public static PolicyBody Policy(ReadOnlyMemory<byte> body) => Decode(body, EntryJson.Default.PolicyBody);
+
+    public static byte[] Encode(EpochBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.EpochBody);
 
     public static byte[] Encode(PolicyBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.PolicyBody);
 
@@ -141,4 +149,5 @@ public static class EntryBodies
 [JsonSerializable(typeof(MessageBody))]
 [JsonSerializable(typeof(MessageReadBody))]
 [JsonSerializable(typeof(IdempotencyReceiptBody))]
+[JsonSerializable(typeof(EpochBody))]
 public sealed partial class EntryJson : JsonSerializerContext;

@@ -18,6 +18,7 @@ public enum MutationKind
     Message = 11,
     MessageRead = 12,
     IdempotencyReceipt = 13,
+    NamespaceEpoch = 14,
 }
 
 public readonly record struct EntryKey(MutationKind Kind, string Key);

@@ -86,6 +86,25 @@ public static class LinkCodec
             log, head, clock, unixMilliseconds, nodes, quorumWrites, members, (bits & RecoveringBit) != 0, (bits & ReadableBit) != 0, floor, commonFloor, vector, logStart);
     }
 
+    /// <summary>Parts that each fit <see cref="BatchBytes"/>, of at least one row; a batch that fits is the one part.</summary>
+    public static IEnumerable<IReadOnlyList<Mutation>> SplitBatch(IReadOnlyList<Mutation> batch)
+    {
+        var start = 0;
+        long size = 0;
+        for (var end = 0; end < batch.Count; end++)
+        {
+            var row = batch[end].Body.Length + batch[end].Key.Length + 512;
+            size += row;
+            if (size > BatchBytes && end > start)
+            {
+                yield return [.. batch.Skip(start).Take(end - start)];
+                (start, size) = (end, row);
+            }
+        }
+
+        yield return start == 0 ? batch : [.. batch.Skip(start)];
+    }
+
     /// <summary>Bodies are copied as they are.</summary>
     public static PooledBytes Encode(IReadOnlyList<Mutation> batch)
     {

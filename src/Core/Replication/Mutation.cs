@@ -4,7 +4,7 @@ namespace OrleansMemory.Core.Replication;
 /// One change in a log, as links carry it. The body is the replicated state of the row at the time of sending: the change itself
 /// joined with whatever came after it, so a log needs no copy of every text, and a row that changed often is sent once.
 /// </summary>
-/// <param name="Epoch">The epoch of the activation that decided it; 0 outside the Orleans host.</param>
+/// <param name="Epoch">The number of the epoch in which it was decided; 0 for none.</param>
 /// <param name="Key">The id of a memory, or the key of an entry.</param>
 /// <param name="Body">Canonical bytes: of a <see cref="MemoryState"/>, a <see cref="Tombstone"/> or an <see cref="EntryState"/>.</param>
 public sealed record Mutation(

@@ -102,6 +102,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
             }
 
             _peers[peer].Held = _peers[peer].Held.With(first, last);
+            _peers[peer].Counted = _peers[peer].Counted.With(first, last);
             Settle(last);
         }
     }
@@ -116,14 +117,14 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
                 return;
             }
 
-            if (outcome == ApplyOutcome.RefusedDeleted)
+            if (outcome is ApplyOutcome.RefusedDeleted or ApplyOutcome.Fenced)
             {
                 // Kept for those who come to wait a moment later.
-                var overruled = _peers[peer].Overruled;
-                overruled.Add(position.Sequence);
-                if (overruled.Count > OverruledRows)
+                var rows = outcome == ApplyOutcome.Fenced ? _peers[peer].Fenced : _peers[peer].Overruled;
+                rows.Add(position.Sequence);
+                if (rows.Count > OverruledRows)
                 {
-                    overruled.Remove(overruled.Min);
+                    rows.Remove(rows.Min);
                 }
 
                 Settle();
@@ -134,7 +135,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
             {
                 if (position.Sequence >= waiter.First && position.Sequence <= waiter.Last)
                 {
-                    waiter.Refusal = outcome == ApplyOutcome.Fenced ? QuorumReasons.Fenced : QuorumReasons.Refused;
+                    waiter.Refusal = QuorumReasons.Refused;
                 }
             }
         }
@@ -154,19 +155,25 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
             foreach (var peer in _peers.Values)
             {
                 peer.Held = AppliedSet.None;
+                peer.Counted = AppliedSet.None;
                 peer.Overruled.Clear();
+                peer.Fenced.Clear();
             }
         }
     }
 
     /// <summary>Waits until <paramref name="needed"/> nodes hold the rows from first to last, it can no longer happen, or the time is over.</summary>
     /// <param name="needed">Nodes, this one included; more than there are is cut to all.</param>
-    public async Task<QuorumOutcome> WaitAsync(LogId log, long first, long last, int needed, TimeSpan timeout)
+    /// <param name="inEpoch">
+    /// The rows were decided in an epoch: only a peer's answer to the rows themselves counts. That they are in its vector does not
+    /// say whether a later epoch was there before them.
+    /// </param>
+    public async Task<QuorumOutcome> WaitAsync(LogId log, long first, long last, int needed, TimeSpan timeout, bool inEpoch = false)
     {
         Waiter waiter;
         lock (_gate)
         {
-            waiter = new(log, first, last, Math.Min(needed, _peers.Count + 1), _numbers++);
+            waiter = new(log, first, last, Math.Min(needed, _peers.Count + 1), inEpoch, _numbers++);
             if (Judge(waiter) is { } known)
             {
                 return known;
@@ -217,7 +224,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         var got = 1;
         foreach (var peer in _peers.Values)
         {
-            if (waiter.Log == _log && peer.Held.Covers(waiter.First, waiter.Last))
+            if (waiter.Log == _log && waiter.IsHeldBy(peer))
             {
                 got++;
             }
@@ -249,15 +256,18 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         }
 
         var possible = got;
+        var isFenced = false;
         foreach (var peer in _peers.Values)
         {
-            if (peer.State != PeerState.Down && !peer.Held.Covers(waiter.First, waiter.Last))
+            if (!waiter.IsHeldBy(peer))
             {
-                possible++;
+                var fences = peer.Fenced.Count > 0 && peer.Fenced.GetViewBetween(waiter.First, waiter.Last).Count > 0;
+                isFenced |= fences;
+                possible += fences || peer.State == PeerState.Down ? 0 : 1;
             }
         }
 
-        return possible < waiter.Needed ? new(got, waiter.Needed, QuorumReasons.Unreachable) : null;
+        return possible < waiter.Needed ? new(got, waiter.Needed, isFenced ? QuorumReasons.Fenced : QuorumReasons.Unreachable) : null;
     }
 
     private enum PeerState
@@ -274,11 +284,17 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
 
         public AppliedSet Held { get; set; } = AppliedSet.None;
 
+        /// <summary>Rows that it answered for, since this node runs.</summary>
+        public AppliedSet Counted { get; set; } = AppliedSet.None;
+
         /// <summary>Rows that a delete there overrules.</summary>
         public SortedSet<long> Overruled { get; } = [];
+
+        /// <summary>Rows that a later epoch there fences.</summary>
+        public SortedSet<long> Fenced { get; } = [];
     }
 
-    private sealed class Waiter(LogId log, long first, long last, int needed, long number)
+    private sealed class Waiter(LogId log, long first, long last, int needed, bool inEpoch, long number)
     {
         public LogId Log => log;
 
@@ -291,6 +307,8 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         public long Number => number;
 
         public string? Refusal { get; set; }
+
+        public bool IsHeldBy(Peer peer) => (inEpoch ? peer.Counted : peer.Held).Covers(first, last);
 
         public TaskCompletionSource<QuorumOutcome> Outcome { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -7,6 +7,9 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
 {
     private const int HashRows = 5_000;
 
+    /// <summary>The largest of them fit an answer.</summary>
+    private const int RowsAtOnce = 32;
+
     public Task<PeerHello> GreetAsync(PeerHello greeting) => session.AnswerAsync(greeting);
 
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch)
@@ -34,6 +37,28 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
     {
         RequireReadable();
         return await store.ReadRowsAsync(keys, cancellation);
+    }
+
+    /// <summary>As <see cref="ReadRowsAsync"/>, for as many of the keys as give about <see cref="LinkCodec.BatchBytes"/>.</summary>
+    /// <returns>The rows, and how many of the keys they answer.</returns>
+    public async Task<(IReadOnlyList<ReplicatedRow> Rows, int Answered)> ReadSomeRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation)
+    {
+        var rows = new List<ReplicatedRow>();
+        var answered = 0;
+        long size = 0;
+        foreach (var chunk in keys.Chunk(RowsAtOnce))
+        {
+            var read = await ReadRowsAsync(chunk, cancellation);
+            rows.AddRange(read);
+            answered += chunk.Length;
+            size += read.Sum(static row => (long)row.Body.Length);
+            if (size > LinkCodec.BatchBytes)
+            {
+                break;
+            }
+        }
+
+        return (rows, answered);
     }
 
     /// <summary>Whoever asks may go by a greeting from before this node was replaced by an old copy of itself.</summary>

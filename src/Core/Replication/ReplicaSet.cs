@@ -30,6 +30,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     /// <summary>After so long without a new row, what a log still lacks is not on its way.</summary>
     private static readonly TimeSpan ArrivalPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CatchUpPause = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan FirstComparison = TimeSpan.FromSeconds(2);
 
     private readonly IMemoryStore _store;
@@ -250,12 +251,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         var counts = !IsRecovering;
         Faults.Replace(Fault.RecoveringReaderCounts, ref counts, true);
         var needed = _settings.QuorumReads - (counts ? 1 : 0);
-        if (!_session.MembersAgree)
-        {
-            throw new QuorumException(
-                new(0, _settings.QuorumReads, QuorumReasons.Unreachable), QuorumException.NotStored, "nodes disagree about who belongs to the set; finish the change of members first");
-        }
-
+        RequireAgreement();
         var calls = _links.Where(link => _session.Hellos.TryGetValue(link.Address, out var hello) && !hello.Recovering)
             .Select(link => ReadThroughAsync(link, keys)).ToList();
         var got = 0;
@@ -272,6 +268,52 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 new(_settings.QuorumReads - needed + got, _settings.QuorumReads, QuorumReasons.Unreachable),
                 QuorumException.NotStored,
                 $"{_settings.QuorumReads - needed + got} of {_settings.QuorumReads} nodes answered a quorum read");
+        }
+    }
+
+    /// <summary>
+    /// Makes this node the one that decides for a namespace: draws an epoch above all that it knows, records it at so many replicas
+    /// that every acknowledged write of the namespace is on one of them, and brings in what those hold after they recorded it.
+    /// From then on no write of an earlier epoch reaches its quorum.
+    /// </summary>
+    /// <exception cref="QuorumException">Too few replicas answered in time; nothing was decided.</exception>
+    public async Task<NamespaceEpoch> TakeEpochAsync(string @namespace)
+    {
+        using var deadline = new CancellationTokenSource(_settings.Timeout, _time);
+        while (true)
+        {
+            RequireAgreement();
+            var body = EntryBodies.Encode(new EpochBody(_store.Log.Node));
+            var ((epoch, position), _) = await Writer.RunAsync(
+                async session =>
+                {
+                    var stamp = session.NextStamp();
+                    await session.PutAsync(new EntryState(EntryBodies.EpochKey(@namespace), @namespace, null, Live: true, stamp, body));
+                    return (new NamespaceEpoch(@namespace, stamp), session.Position);
+                },
+                wanted: 1);
+
+            // A node that has not recovered itself may lack what it once acknowledged.
+            var needed = Math.Min(_settings.QuorumReads - (IsRecovering ? 0 : 1), _links.Count);
+            var got = await CatchUpAsync(@namespace, position, needed, deadline);
+            if (got < needed && _settings.QuorumWrites > 1)
+            {
+                throw new QuorumException(
+                    new(got + 1, needed + 1, QuorumReasons.Unreachable),
+                    QuorumException.NotStored,
+                    $"{got + 1} of {needed + 1} nodes recorded that this one decides for the namespace {@namespace}");
+            }
+
+            if (await _writer.RunAsync(session => session.FindEntryAsync(EntryBodies.EpochKey(@namespace))) is { } newest && newest.Stamp == epoch.Stamp)
+            {
+                return epoch with { IsComplete = got >= needed };
+            }
+
+            if (deadline.IsCancellationRequested)
+            {
+                throw new QuorumException(
+                    new(1, needed + 1, QuorumReasons.Fenced), QuorumException.NotStored, $"another node decides for the namespace {@namespace} now; retry");
+            }
         }
     }
 
@@ -333,6 +375,61 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
             _advanced.TrySetResult();
             _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    /// <returns>How many peers recorded the epoch and gave what they hold.</returns>
+    private async Task<int> CatchUpAsync(string @namespace, LogPosition recorded, int needed, CancellationTokenSource deadline)
+    {
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token);
+        var calls = _links.Select(link => CatchUpAsync(link, @namespace, recorded, enough.Token)).ToList();
+        var got = 0;
+        while (got < needed && calls.Count > 0)
+        {
+            var done = await Task.WhenAny(calls);
+            calls.Remove(done);
+            got += await done ? 1 : 0;
+        }
+
+        enough.Cancel();
+        await Task.WhenAll(calls);
+        return got;
+    }
+
+    private async Task<bool> CatchUpAsync(IReplicaLink link, string @namespace, LogPosition recorded, CancellationToken cancellation)
+    {
+        while (!cancellation.IsCancellationRequested)
+        {
+            try
+            {
+                if (_session.Hellos.TryGetValue(link.Address, out var hello) && !hello.Recovering
+                    && await _antiEntropy.PullAsync(link, Math.Max(Floors.Common, hello.CommonFloor), @namespace, recorded, cancellation))
+                {
+                    return true;
+                }
+
+                await Task.Delay(CatchUpPause, _time, cancellation);
+            }
+            catch (Exception exception) when (exception is LinkException or MemoryException)
+            {
+                // It may answer the next time.
+                await Task.WhenAny(Task.Delay(CatchUpPause, _time, cancellation));
+            }
+            catch (OperationCanceledException)
+            {
+                return false;
+            }
+        }
+
+        return false;
+    }
+
+    private void RequireAgreement()
+    {
+        if (!_session.MembersAgree)
+        {
+            throw new QuorumException(
+                new(0, _settings.QuorumReads, QuorumReasons.Unreachable), QuorumException.NotStored, "nodes disagree about who belongs to the set; finish the change of members first");
         }
     }
 

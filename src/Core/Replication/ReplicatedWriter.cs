@@ -16,9 +16,11 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
     /// <summary>Decides, commits, and waits for the replicas.</summary>
     /// <param name="wanted">Nodes that must hold the write; null: as the namespaces that it writes to ask.</param>
     /// <param name="hints">What the decision will most likely read.</param>
+    /// <param name="epoch">The activation that decides; one that a later one has replaced decides nothing.</param>
     /// <exception cref="QuorumException">Too few replicas answered; it says what became of the write.</exception>
     /// <exception cref="MemoryException">The decision was no; nothing was stored.</exception>
-    public async Task<(T Value, QuorumOutcome Outcome)> RunAsync<T>(Func<WriteSession, ValueTask<T>> decide, int? wanted, ReadHints? hints = null)
+    public async Task<(T Value, QuorumOutcome Outcome)> RunAsync<T>(
+        Func<WriteSession, ValueTask<T>> decide, int? wanted, ReadHints? hints = null, NamespaceEpoch? epoch = null)
     {
         await ComparedAsync(wanted);
         if (session.IsClockAhead)
@@ -33,6 +35,7 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
         var decided = await DecideAsync(
             async session =>
             {
+                await EnterAsync(session, epoch, wanted ?? standard);
                 var value = await decide(session);
 
                 // Read where it is decided, so that a write that follows a change of the policy waits for what the policy asks for.
@@ -40,14 +43,14 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
                 return value;
             },
             wanted ?? standard,
-            hints);
+            epoch is null ? hints : new(hints?.Ids ?? [], hints?.Names ?? [], [.. hints?.Entries ?? [], EntryBodies.EpochKey(epoch.Namespace)]));
         if (decided.Last < decided.First || settings.Nodes == 1)
         {
             return (decided.Value, new(1, 1, null));
         }
 
         var started = time.GetTimestamp();
-        var outcome = (await quorum.WaitAsync(decided.Log, decided.First, decided.Last, wanted ?? standard, settings.Timeout)) with { Standard = standard };
+        var outcome = (await quorum.WaitAsync(decided.Log, decided.First, decided.Last, wanted ?? standard, settings.Timeout, epoch is not null)) with { Standard = standard };
         Instruments.QuorumSeconds.Record(time.GetElapsedTime(started).TotalSeconds);
         return outcome.IsMet
             ? (decided.Value, outcome)
@@ -113,6 +116,23 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
         {
             throw Failed(new(0, wanted ?? settings.QuorumWrites, QuorumReasons.StoreFailed), QuorumException.NotStored, "the store has not answered since this node started", exception);
         }
+    }
+
+    /// <summary>Where it is decided, so that no later epoch comes between.</summary>
+    private static async ValueTask EnterAsync(WriteSession session, NamespaceEpoch? epoch, int needed)
+    {
+        if (epoch is null)
+        {
+            return;
+        }
+
+        if ((await session.FindEntryAsync(EntryBodies.EpochKey(epoch.Namespace)))?.Stamp != epoch.Stamp)
+        {
+            throw Failed(
+                new(0, needed, QuorumReasons.Fenced), QuorumException.NotStored, $"another activation decides for the namespace {epoch.Namespace} now; retry");
+        }
+
+        session.Epoch = epoch.Number;
     }
 
     /// <summary>What a receipt says of a write that reached a quorum.</summary>

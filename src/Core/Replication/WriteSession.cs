@@ -56,6 +56,9 @@ public sealed class WriteSession
     internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0 || _joined
         || _resolved.Count > 0 || _collected.Count > 0 || _floors is not null || _logTrimmedThrough is not null || _forgetVector;
 
+    /// <summary>Of the activation whose decision this is; 0 for none.</summary>
+    public long Epoch { get; internal set; }
+
     /// <summary>Says what the session cannot see: changed memories tell by themselves.</summary>
     public void WritesTo(string @namespace) => _namespaces.Add(@namespace);
 
@@ -113,7 +116,7 @@ public sealed class WriteSession
     /// Writes a state that this node decided, as the next mutation of its log. It is joined with what is held, as every other node
     /// will join it: what only rises, as tier and update time, never falls here and stays elsewhere.
     /// </summary>
-    public async ValueTask<MemoryRow> PutAsync(MemoryState state, Stamp stamp, long epoch = 0, string? idempotencyKey = null)
+    public async ValueTask<MemoryRow> PutAsync(MemoryState state, Stamp stamp, string? idempotencyKey = null)
     {
         WritesTo(state.Name.Value.Namespace);
         var slot = await SlotAsync(state.Id);
@@ -126,23 +129,23 @@ public sealed class WriteSession
         state = slot.Row is { } held ? MemoryMerge.Merge(held.Own, state) : state;
         Faults.Replace(Fault.PutNotJoined, ref state, decided);
         await SetAsync(slot, state, slot.Row?.Access ?? await AccessOfNewAsync(state.Id));
-        Append(stamp, epoch, MutationKind.Memory, state.Id, idempotencyKey);
+        Append(stamp, MutationKind.Memory, state.Id, idempotencyKey);
         return slot.Row!;
     }
 
-    public async ValueTask DeleteAsync(Tombstone tombstone, long epoch = 0)
+    public async ValueTask DeleteAsync(Tombstone tombstone)
     {
         WritesTo(tombstone.Namespace);
         var slot = await SlotAsync(tombstone.Id);
         await BuryAsync(slot, tombstone);
-        Append(tombstone.Stamp, epoch, MutationKind.MemoryDelete, tombstone.Id, idempotencyKey: null);
+        Append(tombstone.Stamp, MutationKind.MemoryDelete, tombstone.Id, idempotencyKey: null);
     }
 
-    /// <inheritdoc cref="PutAsync(MemoryState, Stamp, long, string?)"/>
-    public async ValueTask PutAsync(EntryState entry, long epoch = 0)
+    /// <inheritdoc cref="PutAsync(MemoryState, Stamp, string?)"/>
+    public async ValueTask PutAsync(EntryState entry)
     {
         await SetAsync(await FindEntryAsync(entry.Key) is { } held ? EntryState.Merge(held, entry) : entry);
-        Append(entry.Stamp, epoch, entry.Key.Kind, entry.Key.Key, idempotencyKey: null);
+        Append(entry.Stamp, entry.Key.Kind, entry.Key.Key, idempotencyKey: null);
     }
 
     /// <summary>Joins what another node decided into this store. Draws nothing and decides nothing.</summary>
@@ -151,7 +154,7 @@ public sealed class WriteSession
         var applied = await AppliedAsync(mutation.Position.Log);
         if (applied.Contains(mutation.Position.Sequence))
         {
-            return ApplyOutcome.Already;
+            return await IsFencedAsync(mutation) ? ApplyOutcome.Fenced : ApplyOutcome.Already;
         }
 
         var outcome = await JoinAsync(mutation.Kind, mutation.Body);
@@ -164,7 +167,24 @@ public sealed class WriteSession
             Observe(mutation.Stamp);
         }
 
-        return outcome;
+        return outcome == ApplyOutcome.Applied && await IsFencedAsync(mutation) ? ApplyOutcome.Fenced : outcome;
+    }
+
+    /// <summary>
+    /// An activation later than the one that decided is known here. Whether the row came before it or after is not: then a row that
+    /// is held counts for nobody, and the one who waits for it hears that it was fenced.
+    /// </summary>
+    private async ValueTask<bool> IsFencedAsync(Mutation mutation)
+    {
+        if (mutation.Epoch == 0)
+        {
+            return false;
+        }
+
+        var slot = mutation.Kind is MutationKind.Memory or MutationKind.MemoryDelete ? await SlotAsync(mutation.Key) : null;
+        return (slot?.Row?.Own.Name.Value.Namespace ?? slot?.Tombstone?.Namespace) is { } @namespace
+            && await FindEntryAsync(EntryBodies.EpochKey(@namespace)) is { } held
+            && NamespaceEpoch.IsLater(held.Stamp, mutation.Epoch, mutation.Position.Log.Node);
     }
 
     /// <summary>Adds to what is known to be held of another node's log.</summary>
@@ -179,7 +199,7 @@ public sealed class WriteSession
     }
 
     /// <summary>Logs a row again as it is, so that every peer answers for it once more.</summary>
-    public void Relog(MutationKind kind, string key) => Append(NextStamp(), epoch: 0, kind, key, idempotencyKey: null);
+    public void Relog(MutationKind kind, string key) => Append(NextStamp(), kind, key, idempotencyKey: null);
 
     internal void RequestRenewal()
     {
@@ -268,6 +288,7 @@ public sealed class WriteSession
     {
         _undo.Clear();
         _namespaces.Clear();
+        Epoch = 0;
         _now = new(_now.Nanoseconds + 1_000);
     }
 
@@ -625,11 +646,11 @@ public sealed class WriteSession
         _head = _head with { Clock = clock };
     }
 
-    private void Append(Stamp stamp, long epoch, MutationKind kind, string key, string? idempotencyKey)
+    private void Append(Stamp stamp, MutationKind kind, string key, string? idempotencyKey)
     {
         var before = _head.Sequence;
         _head = _head with { Sequence = before + 1 };
-        _logRows.Add(new(_head.Sequence, stamp.Clock, epoch, kind, key, idempotencyKey));
+        _logRows.Add(new(_head.Sequence, stamp.Clock, Epoch, kind, key, idempotencyKey));
         _undo.Push(() =>
         {
             _logRows.RemoveAt(_logRows.Count - 1);

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 
-namespace OrleansMemory.Peers;
+namespace OrleansMemory.Api.Hosting;
 
 public sealed partial class NodeHost
 {

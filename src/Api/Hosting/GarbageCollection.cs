@@ -2,7 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Core;
 
-namespace OrleansMemory.Peers;
+namespace OrleansMemory.Api.Hosting;
 
 /// <summary>Archives expired memories at a fixed interval for as long as the node runs. A failed sweep is logged; the next one comes.</summary>
 internal sealed partial class GarbageCollection(IMemoryService service, TimeSpan interval, TimeProvider time, ILogger<GarbageCollection> logger) : BackgroundService

@@ -8,17 +8,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Console;
-using OrleansMemory.Api;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Replication;
 
-namespace OrleansMemory.Peers;
+namespace OrleansMemory.Api.Hosting;
 
 /// <summary>
-/// One node of named peers: the web server around an <see cref="IMemoryService"/>, its garbage collection, and its orderly end.
+/// A node's front end, in every host: the web server around an <see cref="IMemoryService"/>, its garbage collection, and its orderly end.
 /// Logs go to stderr.
 /// </summary>
 public sealed partial class NodeHost : IAsyncDisposable
@@ -36,11 +34,13 @@ public sealed partial class NodeHost : IAsyncDisposable
     private readonly NodeOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<NodeHost> _logger;
+    private readonly Func<Task>? _leave;
     private readonly Lock _gate = new();
     private Task? _stopping;
 
-    private NodeHost(WebApplication application, IMemoryService service, NodeOptions options, TimeProvider time)
+    private NodeHost(WebApplication application, IMemoryService service, NodeOptions options, TimeProvider time, Func<Task>? leave)
     {
+        _leave = leave;
         _application = application;
         _service = service;
         _options = options;
@@ -56,18 +56,26 @@ public sealed partial class NodeHost : IAsyncDisposable
     /// <summary>Starts the node; it serves when the task completes. The host owns the service from now on, also when the start fails.</summary>
     /// <param name="output">Gets one line, <c>ai-memory listening on http://127.0.0.1:9077</c>, once the port is bound.</param>
     /// <param name="configureLogging">Replaces the log on stderr.</param>
+    /// <param name="map">Adds the host's own routes, and what stands before the API.</param>
+    /// <param name="leave">Ends what stands between other nodes and the service, after the last request and before the service goes.</param>
     /// <exception cref="InvalidOptionException">An option cannot be used, or the address is taken.</exception>
     public static async Task<NodeHost> StartAsync(
-        NodeOptions options, IMemoryService service, TimeProvider time, TextWriter? output = null, Action<ILoggingBuilder>? configureLogging = null)
+        NodeOptions options,
+        IMemoryService service,
+        TimeProvider time,
+        TextWriter? output = null,
+        Action<ILoggingBuilder>? configureLogging = null,
+        Action<WebApplication>? map = null,
+        Func<Task>? leave = null)
     {
         WebApplication? application = null;
         try
         {
             options.Validate();
             RaiseThreadFloor();
-            application = Build(options, service, time, configureLogging);
+            application = Build(options, service, time, configureLogging, map);
             await application.StartAsync();
-            var host = new NodeHost(application, service, options, time);
+            var host = new NodeHost(application, service, options, time, leave);
             await host.AnnounceAsync(output);
             return host;
         }
@@ -127,7 +135,12 @@ public sealed partial class NodeHost : IAsyncDisposable
 
     private Task<StoreFatalException> Fatal => _service is MemoryNode node ? node.Fatal : Never;
 
-    private static WebApplication Build(NodeOptions options, IMemoryService service, TimeProvider time, Action<ILoggingBuilder>? configureLogging)
+    private static WebApplication Build(
+        NodeOptions options,
+        IMemoryService service,
+        TimeProvider time,
+        Action<ILoggingBuilder>? configureLogging,
+        Action<WebApplication>? map)
     {
         // An empty builder reads no files and no ASPNETCORE_ variables: only our own options count.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "OrleansMemory" });
@@ -136,7 +149,7 @@ public sealed partial class NodeHost : IAsyncDisposable
 
         // A logger here makes the server create an activity and a log scope for each request. The gate logs what goes wrong.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
-        (configureLogging ?? LogToStandardError)(builder.Logging);
+        (configureLogging ?? StandardErrorLog.Add)(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
         builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Warnings = options.ExposureWarnings() }, service);
@@ -147,11 +160,8 @@ public sealed partial class NodeHost : IAsyncDisposable
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Configure(kestrel, options));
         var application = builder.Build();
+        map?.Invoke(application);
         application.UseMemoryApi();
-        if (service is MemoryNode node)
-        {
-            ReplicaRoutes.Map(application, node.Endpoint);
-        }
 
         return application;
     }
@@ -186,18 +196,6 @@ public sealed partial class NodeHost : IAsyncDisposable
             https.ServerCertificate = certificate;
             https.ServerCertificateChain = chain;
         });
-    }
-
-    private static void LogToStandardError(ILoggingBuilder logging)
-    {
-        logging.AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.UseUtcTimestamp = true;
-            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-            console.ColorBehavior = LoggerColorBehavior.Disabled;
-        });
-        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 
     private static void RaiseThreadFloor()
@@ -255,7 +253,14 @@ public sealed partial class NodeHost : IAsyncDisposable
         }
         finally
         {
-            await DisposeAsync(_service);
+            try
+            {
+                await (_leave?.Invoke() ?? Task.CompletedTask);
+            }
+            finally
+            {
+                await DisposeAsync(_service);
+            }
         }
     }
 

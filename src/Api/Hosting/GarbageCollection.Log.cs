@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace OrleansMemory.Peers;
+namespace OrleansMemory.Api.Hosting;
 
 internal sealed partial class GarbageCollection
 {

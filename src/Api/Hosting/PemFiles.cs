@@ -2,10 +2,10 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using OrleansMemory.Api.Configuration;
 
-namespace OrleansMemory.Peers;
+namespace OrleansMemory.Api.Hosting;
 
 /// <summary>Certificates with their private keys from PEM files.</summary>
-internal static class PemFiles
+public static class PemFiles
 {
     /// <param name="what">For the error, such as <c>TLS certificate</c>.</param>
     /// <param name="chain">Everything that the certificate's file holds.</param>

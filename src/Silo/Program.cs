@@ -1,0 +1,4 @@
+using OrleansMemory.Silo;
+
+// Signals are the front end's.
+return await SiloCommand.Create().Parse(args).InvokeAsync(new() { ProcessTerminationTimeout = null });

@@ -1,0 +1,205 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using OrleansMemory.Api.Configuration;
+using OrleansMemory.Api.Hosting;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Grains;
+using OrleansMemory.Storage;
+using OrleansMemory.Storage.Clustering;
+
+namespace OrleansMemory.Silo;
+
+/// <summary>
+/// One node of an Orleans cluster: its store and engines, the front end, and the silo that others reach them by. The front end
+/// answers first, not ready until the silo has joined; the engines outlive the silo, so that nothing that a grain began is cut off.
+/// </summary>
+public sealed partial class SiloHost : IAsyncDisposable
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+
+    private readonly NodeOptions _options;
+    private readonly ClusterDatabase _database;
+    private readonly TimeProvider _time;
+    private readonly ClusterConnection _cluster;
+    private readonly MemoryNode _node;
+    private readonly IAsyncDisposable _store;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly Action<ILoggingBuilder> _configureLogging;
+    private readonly CancellationTokenSource _leaving = new();
+    private NodeHost _front = null!;
+    private Task _joining = Task.CompletedTask;
+    private IHost? _silo;
+
+    private SiloHost(
+        NodeOptions options, ClusterDatabase database, TimeProvider time, ClusterConnection cluster, IAsyncDisposable store, MemoryNode node, Action<ILoggingBuilder> configureLogging)
+    {
+        _options = options;
+        _database = database;
+        _time = time;
+        _cluster = cluster;
+        _store = store;
+        _node = node;
+        _configureLogging = configureLogging;
+        _loggers = LoggerFactory.Create(logging => configureLogging(logging));
+        _logger = _loggers.CreateLogger<SiloHost>();
+    }
+
+    /// <summary>Where the API listens.</summary>
+    public IReadOnlyList<Uri> Addresses => _front.Addresses;
+
+    /// <summary>The node's engines.</summary>
+    public MemoryNode Node => _node;
+
+    /// <summary>The silo's services; null while it is not a member.</summary>
+    public IServiceProvider? Services => _cluster.Problem is null ? _silo?.Services : null;
+
+    /// <summary>Starts the node; its API answers when the task completes, and the silo joins in the background, for as long as it takes.</summary>
+    /// <param name="output">Gets one line, <c>ai-memory listening on http://127.0.0.1:9077</c>, once the port is bound.</param>
+    /// <exception cref="InvalidOptionException">An option cannot be used.</exception>
+    /// <exception cref="MemoryException">The store cannot be opened.</exception>
+    public static async Task<SiloHost> StartAsync(
+        NodeOptions options, TimeProvider time, TextWriter? output = null, Action<ILoggingBuilder>? configureLogging = null)
+    {
+        options.Validate();
+        options.Cluster.Validate(options);
+        var database = ClusterDatabase.Parse(options.Cluster.Database!);
+        if (database.IsLocal)
+        {
+            await database.InitializeAsync();
+        }
+
+        var cluster = new ClusterConnection();
+        var others = options.Cluster.Nodes.Where(node => node != options.NodeId).ToList();
+        var settings = options.ToNodeSettings();
+        settings = settings with { ReplicaSet = settings.ReplicaSet with { Peers = others.Count } };
+        var store = await StoreLocation.Parse(options.DatabasePath).OpenAsync(options.NodeId, time);
+        MemoryNode node;
+        try
+        {
+            if (store.Log.Node != options.NodeId)
+            {
+                throw new InvalidOptionException($"the database is that of the node {store.Log.Node}, not of {options.NodeId}: set --node-id or OM_NODE_ID to {store.Log.Node}, or name another database");
+            }
+
+            node = await MemoryNode.StartAsync(
+                store,
+                settings,
+                time,
+                new Random(),
+                [.. others.Select(other => new GrainReplicaLink(cluster, other, time))],
+                directory: new GrainNamespaces(cluster, settings.ReplicaSet, time));
+        }
+        catch
+        {
+            await store.DisposeAsync();
+            throw;
+        }
+
+        var silo = new SiloHost(options, database, time, cluster, store, node, configureLogging ?? StandardErrorLog.Add);
+        try
+        {
+            silo._front = await NodeHost.StartAsync(options, node, time, output, configureLogging, silo.Map, silo.LeaveAsync);
+        }
+        catch
+        {
+            await store.DisposeAsync();
+            throw;
+        }
+
+        silo._joining = silo.JoinAsync();
+        return silo;
+    }
+
+    /// <summary>As <see cref="NodeHost.RunAsync"/>: drains, then leaves the cluster.</summary>
+    public Task RunAsync(CancellationToken stop = default) => _front.RunAsync(stop);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _front.DisposeAsync();
+        await _store.DisposeAsync();
+        _loggers.Dispose();
+        _leaving.Dispose();
+    }
+
+    private void Map(WebApplication application)
+    {
+        if (_options.Cluster.Dashboard)
+        {
+            var dashboard = new DashboardGate(_options.ApiKey!, () => Services);
+            application.Use(next => context => dashboard.InvokeAsync(context, next));
+        }
+    }
+
+    /// <summary>Joins the cluster; what keeps it from joining may pass, so it tries until the node stops.</summary>
+    private async Task JoinAsync()
+    {
+        for (var pause = FirstPause; !_leaving.IsCancellationRequested; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        {
+            IHost? silo = null;
+            try
+            {
+                if (!await _database.IsInitializedAsync(_leaving.Token))
+                {
+                    throw new InvalidOptionException("the cluster's database has no tables for Orleans yet: run om cluster init --connection with it");
+                }
+
+                silo = OrleansSilo.Build(_options, _database, _node, _time, _configureLogging);
+                await silo.StartAsync(_leaving.Token);
+                _silo = silo;
+                _cluster.Open(silo.Services);
+                LogJoined(_options.NodeId!, _options.Cluster.Id);
+                return;
+            }
+            catch (Exception exception)
+            {
+                await DisposeAsync(silo);
+                if (_leaving.IsCancellationRequested)
+                {
+                    return;
+                }
+
+                _cluster.Close($"cannot join the cluster: {exception.Message}");
+                LogNotJoined(exception, _options.Cluster.Id);
+            }
+
+            await Task.WhenAny(Task.Delay(pause, _time, _leaving.Token));
+        }
+    }
+
+    private async Task LeaveAsync()
+    {
+        await _leaving.CancelAsync();
+        await _joining;
+        if (_silo is { } silo)
+        {
+            using var grace = new CancellationTokenSource(_options.ShutdownGrace, _time);
+            try
+            {
+                await silo.StopAsync(grace.Token);
+            }
+            catch (Exception exception)
+            {
+                LogLeaveFailed(exception);
+            }
+
+            _cluster.Close("the silo has left the cluster");
+            await DisposeAsync(silo);
+        }
+    }
+
+    private async Task DisposeAsync(IHost? silo)
+    {
+        try
+        {
+            await (silo is IAsyncDisposable disposable ? disposable.DisposeAsync() : default);
+        }
+        catch (Exception exception)
+        {
+            LogLeaveFailed(exception);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using OrleansMemory.Cli.Cluster;
+using OrleansMemory.Compliance;
+
+namespace OrleansMemory.Silo.Tests;
+
+/// <summary>Three silos as processes of their own, and clients that go to any of them.</summary>
+internal sealed partial class SiloCluster : IAsyncDisposable
+{
+    public const int Count = 3;
+    public const string Namespace = "silos";
+
+    private const int Stop = 19;
+    private const int Continue = 18;
+    private const int PageRows = 200;
+
+    private readonly string _folder;
+    private readonly HttpClient[] _http;
+
+    private SiloCluster(string folder, ClusterProcess processes)
+    {
+        _folder = folder;
+        Processes = processes;
+        _http = [.. processes.Addresses.Select(static address => new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = TimeSpan.FromSeconds(30) })];
+    }
+
+    public ClusterProcess Processes { get; }
+
+    public static async Task<SiloCluster> StartAsync(bool onPostgres = false)
+    {
+        // Not a folder that only this user may enter: PostgreSQL refuses to run as root, and runs as another one.
+        var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"om-silos-{Guid.NewGuid():n}"[..24])).FullName;
+        var cluster = new SiloCluster(folder, await ClusterProcess.StartAsync(new(folder, Count, Inherits: true, OnPostgres: onPostgres, Kind: ClusterKind.Silo)));
+        try
+        {
+            await cluster.ReadyAsync();
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Waits until every silo has joined and every node hears every other and has recovered.</summary>
+    public Task ReadyAsync() => Eventually.HoldsAsync("every silo has joined, and its node hears every other", async () =>
+    {
+        for (var node = 0; node < Count; node++)
+        {
+            if (Processes[node].Ended.IsCompleted)
+            {
+                // Declared dead, it ends by itself; a supervisor starts it again.
+                await Processes.StartAsync(node);
+            }
+
+            var (ready, _) = await SendAsync(node, HttpMethod.Get, "/readyz");
+            var (status, body) = await SendAsync(node, HttpMethod.Get, "/api/v1/cluster");
+            if (ready != HttpStatusCode.OK || status != HttpStatusCode.OK || body.GetProperty("recovering").GetBoolean()
+                || body.GetProperty("peers").EnumerateArray().Any(static peer => !peer.GetProperty("up").GetBoolean()))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    });
+
+    /// <summary>The node in whose log the writes stand: the one that decides for the only namespace.</summary>
+    public async Task<int> DeciderAsync(IReadOnlyList<long>? before = null)
+    {
+        var heads = await HeadsAsync();
+        var grown = heads.Select((head, node) => head - (before?[node] ?? 0)).ToList();
+        return grown.IndexOf(grown.Max());
+    }
+
+    public async Task<IReadOnlyList<long>> HeadsAsync() => await Task.WhenAll(Enumerable.Range(0, Count).Select(async node =>
+        (await SendAsync(node, HttpMethod.Get, "/api/v1/cluster")) is (HttpStatusCode.OK, var body) ? body.GetProperty("head").GetInt64() : 0));
+
+    public async Task KillAsync(int node)
+    {
+        Processes[node].Kill();
+        await Processes[node].Ended;
+    }
+
+    public void Suspend(int node) => Signal(Processes[node].ProcessId, Stop);
+
+    public void Resume(int node) => Signal(Processes[node].ProcessId, Continue);
+
+    /// <summary>An answer, or no status where there was none.</summary>
+    public async Task<(HttpStatusCode? Status, JsonElement Body)> SendAsync(int node, HttpMethod method, string path, object? body = null, params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.Add(name, value);
+        }
+
+        try
+        {
+            using var answer = await _http[node].SendAsync(request);
+            var text = await answer.Content.ReadAsStringAsync();
+            return (answer.StatusCode, text.Length == 0 ? default : JsonDocument.Parse(text).RootElement);
+        }
+        catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException)
+        {
+            return (null, default);
+        }
+    }
+
+    public Task<(HttpStatusCode? Status, JsonElement Body)> StoreAsync(int node, string title, string content, string? key = null, string @namespace = Namespace) =>
+        SendAsync(node, HttpMethod.Post, "/api/v1/memories", new { title, content, @namespace, tier = "long" }, key is null ? [] : [("Idempotency-Key", key)]);
+
+    /// <summary>Stores as a client does that knows all front ends: to the next one until it is acknowledged.</summary>
+    /// <returns>The id.</returns>
+    public async Task<string> InsistAsync(int first, string title, string content, string key)
+    {
+        string? id = null;
+        var node = first;
+        await Eventually.HoldsAsync($"{title} is acknowledged", async () =>
+        {
+            var (status, body) = await StoreAsync(node++ % Count, title, content, key);
+            Assert.True(status is null or HttpStatusCode.Created or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout, $"{status}: {body}");
+            id = status == HttpStatusCode.Created ? body.GetProperty("id").GetString() : null;
+            return id is not null;
+        });
+        return id!;
+    }
+
+    /// <summary>Content by id of all that a node lists of the namespace.</summary>
+    public async Task<IReadOnlyDictionary<string, (string Title, string Content)>> ListAsync(int node)
+    {
+        var found = new Dictionary<string, (string, string)>(StringComparer.Ordinal);
+        string? cursor = null;
+        do
+        {
+            var query = cursor is null ? "" : $"&cursor={Uri.EscapeDataString(cursor)}";
+            var (status, page) = await SendAsync(node, HttpMethod.Get, $"/api/v1/memories?namespace={Namespace}&limit={PageRows}{query}");
+            Assert.Equal(HttpStatusCode.OK, status);
+            foreach (var memory in page.GetProperty("memories").EnumerateArray())
+            {
+                found.Add(memory.GetProperty("id").GetString()!, (memory.GetProperty("title").GetString()!, memory.GetProperty("content").GetString()!));
+            }
+
+            cursor = page.TryGetProperty("next_cursor", out var next) ? next.GetString() : null;
+        }
+        while (cursor is not null);
+        return found;
+    }
+
+    /// <summary>Waits until all nodes hold the same rows.</summary>
+    public Task ConvergedAsync() => Eventually.HoldsAsync("all nodes have one digest", async () =>
+    {
+        var digests = new HashSet<string>();
+        for (var node = 0; node < Count; node++)
+        {
+            var (status, body) = await SendAsync(node, HttpMethod.Get, "/api/v1/cluster?digest=true");
+            digests.Add(status == HttpStatusCode.OK ? body.GetProperty("digest").GetString()! : $"{node}: {status}");
+        }
+
+        return digests.Count == 1;
+    });
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var http in _http)
+        {
+            http.Dispose();
+        }
+
+        await Processes.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    /// <summary>What the silos logged, for a test that failed.</summary>
+    public string Logs(string marker) => string.Join('\n', Directory.GetFiles(_folder, "*.log").SelectMany(File.ReadLines).Where(line => line.Contains(marker, StringComparison.Ordinal)));
+
+    private static void Signal(int process, int signal) => Assert.Equal(0, Kill(process, signal));
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Kill(int process, int signal);
+}
+
+/// <summary>Clients that write without a pause through every silo, and what was acknowledged to them.</summary>
+internal sealed class Agents : IAsyncDisposable
+{
+    private const int Number = 6;
+
+    private readonly SiloCluster _cluster;
+    private readonly string _name;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task[] _running;
+    private long _acknowledged;
+    private long _refused;
+
+    public Agents(SiloCluster cluster, string name)
+    {
+        _cluster = cluster;
+        _name = name;
+        _running = [.. Enumerable.Range(0, Number).Select(agent => Task.Run(() => WriteAsync(agent)))];
+    }
+
+    /// <summary>Content by id.</summary>
+    public ConcurrentDictionary<string, string> Ledger { get; } = new(StringComparer.Ordinal);
+
+    public long Acknowledged => Interlocked.Read(ref _acknowledged);
+
+    /// <summary>Attempts that were answered 503 or not at all.</summary>
+    public long Refused => Interlocked.Read(ref _refused);
+
+    /// <summary>From now until every agent had a write acknowledged that it sent after now.</summary>
+    public async Task<TimeSpan> ResumedAsync()
+    {
+        // Each agent has one write under way: of twice as many acknowledged ones, one from each was sent since.
+        var started = Stopwatch.StartNew();
+        var before = Acknowledged;
+        await Eventually.HoldsAsync("writes are acknowledged again", () => Task.FromResult(Acknowledged >= before + (2 * Number)));
+        return started.Elapsed;
+    }
+
+    /// <summary>Lets each agent finish its write.</summary>
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_running);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        try
+        {
+            await Task.WhenAll(_running);
+        }
+        finally
+        {
+            _stop.Dispose();
+        }
+    }
+
+    private async Task WriteAsync(int agent)
+    {
+        for (var write = 0; !_stop.IsCancellationRequested; write++)
+        {
+            var title = string.Create(CultureInfo.InvariantCulture, $"{_name}-{agent}-{write}");
+            var node = agent + write;
+            await Eventually.HoldsAsync($"{title} is acknowledged", async () =>
+            {
+                var (status, body) = await _cluster.StoreAsync(node++ % SiloCluster.Count, title, $"v-{title}", title);
+                if (status != HttpStatusCode.Created)
+                {
+                    Assert.True(status is null or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout, $"{status}: {body}");
+                    Interlocked.Increment(ref _refused);
+                    return false;
+                }
+
+                Ledger[body.GetProperty("id").GetString()!] = $"v-{title}";
+                Interlocked.Increment(ref _acknowledged);
+                return true;
+            });
+        }
+    }
+}

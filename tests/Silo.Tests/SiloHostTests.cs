@@ -1,0 +1,141 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using OrleansMemory.Api.Configuration;
+using OrleansMemory.Cli.Cluster;
+using OrleansMemory.Compliance;
+
+namespace OrleansMemory.Silo.Tests;
+
+/// <summary>One silo in this process, as far as it gets.</summary>
+public sealed class SiloHostTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("om-host-").FullName;
+    private readonly int[] _ports = FreePorts.Take(2);
+    private readonly HttpClient _http = new();
+
+    [Theory]
+    [InlineData("OM_CLUSTER_DB", "db")]
+    [InlineData("OM_NODE_ID", "id")]
+    [InlineData("OM_CLUSTER_NODES", "none")]
+    [InlineData("OM_CLUSTER_NODES", "others")]
+    [InlineData("OM_CLUSTER_NODES", "twice")]
+    [InlineData("OM_SILO_PORT", "silo-port")]
+    [InlineData("OM_GATEWAY_PORT", "gateway-port")]
+    [InlineData("OM_QUORUM_PEERS", "peers")]
+    [InlineData("OM_API_KEY", "dashboard")]
+    [InlineData("OM_ADVERTISE", "any")]
+    [InlineData("OM_ADVERTISE", "nowhere")]
+    public async Task Options_that_cannot_be_used_say_what_to_set(string named, string what)
+    {
+        var good = Options();
+        var bad = what switch
+        {
+            "db" => good with { Cluster = good.Cluster with { Database = null } },
+            "id" => good with { NodeId = null },
+            "none" => good with { Cluster = good.Cluster with { Nodes = [] } },
+            "others" => good with { Cluster = good.Cluster with { Nodes = ["n2"] } },
+            "twice" => good with { Cluster = good.Cluster with { Nodes = ["n1", "n1"] } },
+            "silo-port" => good with { Cluster = good.Cluster with { SiloPort = 0 } },
+            "gateway-port" => good with { Cluster = good.Cluster with { GatewayPort = 70_000 } },
+            "peers" => good with { QuorumPeers = [new("http://127.0.0.1:1")] },
+            "dashboard" => good with { Cluster = good.Cluster with { Dashboard = true } },
+            "any" => good with { Host = "0.0.0.0" },
+            _ => good with { Cluster = good.Cluster with { AdvertisedAddress = "nowhere.invalid" } },
+        };
+        Assert.Contains(named, (await Assert.ThrowsAsync<InvalidOptionException>(() => SiloHost.StartAsync(bad, TimeProvider.System))).Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(good.DatabasePath));
+    }
+
+    [Fact]
+    public async Task Without_the_clusters_database_it_lives_and_is_not_ready()
+    {
+        var options = Options();
+        await using var silo = await StartAsync(options with { Cluster = options.Cluster with { Database = "postgres://127.0.0.1:1/none?connect_timeout=1" } });
+        var root = silo.Addresses[0];
+        Assert.Equal(HttpStatusCode.OK, (await _http.GetAsync(new Uri(root, "/livez"))).StatusCode);
+        await Eventually.HoldsAsync("it says why it is not ready", async () =>
+        {
+            var ready = await _http.GetAsync(new Uri(root, "/readyz"));
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+            return (await ready.Content.ReadAsStringAsync()).Contains("cannot join the cluster", StringComparison.Ordinal);
+        });
+        var answer = await _http.PostAsync(new Uri(root, "/api/v1/memories"), new StringContent("""{"title":"t","content":"c"}""", Encoding.UTF8, "application/json"));
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        var body = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;
+        Assert.Equal(("quorum_not_met", "not_stored"), (body.GetProperty("error").GetString(), body.GetProperty("outcome").GetString()));
+        Assert.Equal(HttpStatusCode.OK, (await _http.GetAsync(new Uri(root, "/api/v1/memories"))).StatusCode);
+    }
+
+    [Fact]
+    public async Task The_dashboard_is_behind_the_key()
+    {
+        var options = Options() with { ApiKey = "the key", Cluster = Options().Cluster with { Dashboard = true } };
+        await using var silo = await StartAsync(options);
+        await Eventually.HoldsAsync("the silo has joined", () => Task.FromResult(silo.Services is not null));
+        var page = new Uri(silo.Addresses[0], "/dashboard/");
+        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync(page, null)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync(page, "x:wrong")).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync(page, "the key:")).StatusCode);
+        Assert.Contains("Basic", (await AskAsync(page, null)).Headers.WwwAuthenticate.ToString(), StringComparison.Ordinal);
+        var shown = await AskAsync(page, "anybody:the key");
+        Assert.Equal(HttpStatusCode.OK, shown.StatusCode);
+        Assert.Contains("<html", await shown.Content.ReadAsStringAsync(), StringComparison.OrdinalIgnoreCase);
+        await Eventually.HoldsAsync("it counts the silo", async () =>
+        {
+            var counters = await AskAsync(new(page, "DashboardCounters"), "anybody:the key");
+            return counters.StatusCode == HttpStatusCode.OK && (await counters.Content.ReadAsStringAsync()).Contains("n1", StringComparison.Ordinal);
+        });
+        Assert.NotEqual(HttpStatusCode.OK, (await AskAsync(new(page, "Trace"), "anybody:the key")).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync(new(page, "/api/v1/memories"), "anybody:the key")).StatusCode);
+    }
+
+    [Fact]
+    public async Task Without_being_asked_for_there_is_no_dashboard()
+    {
+        await using var silo = await StartAsync(Options());
+        Assert.Equal(HttpStatusCode.NotFound, (await AskAsync(new(silo.Addresses[0], "/dashboard/"), null)).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_silo_alone_serves_and_leaves()
+    {
+        await using (var silo = await StartAsync(Options()))
+        {
+            await Eventually.HoldsAsync("it is ready", async () => (await _http.GetAsync(new Uri(silo.Addresses[0], "/readyz"))).StatusCode == HttpStatusCode.OK);
+            var answer = await _http.PostAsync(new Uri(silo.Addresses[0], "/api/v1/memories"), new StringContent("""{"title":"t","content":"c"}""", Encoding.UTF8, "application/json"));
+            Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        }
+
+        // Again on the same file, name and ports, at once.
+        await using var again = await StartAsync(Options());
+        await Eventually.HoldsAsync("it is ready", async () => (await _http.GetAsync(new Uri(again.Addresses[0], "/readyz"))).StatusCode == HttpStatusCode.OK);
+        Assert.Equal(1, (await again.Node.StatisticsAsync()).Total);
+    }
+
+    public void Dispose()
+    {
+        _http.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static Task<SiloHost> StartAsync(NodeOptions options) => SiloHost.StartAsync(options, TimeProvider.System, configureLogging: static logging => logging.ClearProviders());
+
+    private async Task<HttpResponseMessage> AskAsync(Uri uri, string? login)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, uri);
+        request.Headers.Authorization = login is null ? null : new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(login)));
+        return await _http.SendAsync(request);
+    }
+
+    private NodeOptions Options() => new()
+    {
+        Port = 0,
+        NodeId = "n1",
+        DatabasePath = Path.Combine(_folder, "n1.db"),
+        ShutdownGrace = TimeSpan.FromSeconds(10),
+        Cluster = new() { Database = Path.Combine(_folder, "cluster.db"), Nodes = ["n1"], SiloPort = _ports[0], GatewayPort = _ports[1] },
+    };
+}
