@@ -10,16 +10,15 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
     private const int HashRows = 5_000;
     private const int FetchRows = 500;
 
-    /// <returns>How many rows were brought in.</returns>
+    /// <returns>True when this store holds all that the peer held; false when it could not take some of it in.</returns>
     /// <exception cref="LinkException">The peer stopped answering; what was brought in stays.</exception>
     /// <param name="floor">The higher of both sides' common floors: tombstones below it may be gone on either.</param>
-    public async Task<long> PullAsync(IReplicaLink peer, long floor, CancellationToken cancellation)
+    public async Task<bool> PullAsync(IReplicaLink peer, long floor, CancellationToken cancellation)
     {
         var theirs = await peer.ReadDigestsAsync(floor, cancellation);
         var mine = await store.ReadDigestSnapshotAsync(floor, cancellation);
         var differing = theirs.Digests.Where(pair => mine.Digests.GetValueOrDefault(pair.Key) != pair.Value).Select(static pair => pair.Key).ToHashSet();
         Faults.Run(Fault.VectorWithoutRows, differing.Clear);
-        long pulled = 0;
         var whole = true;
         if (differing.Count > 0)
         {
@@ -32,7 +31,6 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
                     var rows = await peer.ReadRowsAsync(keys, cancellation);
                     var joined = await replica.JoinAsync(rows);
                     whole &= joined == rows.Count;
-                    pulled += joined;
                 }
 
                 after = page.Next;
@@ -45,7 +43,7 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
             await replica.JoinVectorAsync(theirs.Vector);
         }
 
-        return pulled;
+        return whole;
     }
 
     /// <summary>Those rows that this store holds otherwise or not at all.</summary>
