@@ -22,7 +22,9 @@ public sealed class SeedTests(ITestOutputHelper output)
 
     /// <summary>Seeds in which something was wrong once, in the engines or in the simulation.</summary>
     [Theory]
+    [InlineData(572)]
     [InlineData(624)]
+    [InlineData(631)]
     [InlineData(774)]
     [InlineData(919)]
     [InlineData(1074)]

@@ -10,19 +10,19 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
     private const int HashRows = 5_000;
     private const int FetchRows = 500;
 
-    /// <returns>How many rows were brought in.</returns>
+    /// <returns>True when this store holds all that the peer held; false when it could not take some of it in.</returns>
     /// <exception cref="LinkException">The peer stopped answering; what was brought in stays.</exception>
     /// <param name="floor">The higher of both sides' common floors: tombstones below it may be gone on either.</param>
-    public async Task<long> PullAsync(IReplicaLink peer, long floor, CancellationToken cancellation)
+    public async Task<bool> PullAsync(IReplicaLink peer, long floor, CancellationToken cancellation)
     {
         var theirs = await peer.ReadDigestsAsync(floor, cancellation);
-        var (pulled, whole) = await PullAsync(peer, theirs, floor, static _ => true, cancellation);
-        if (whole)
+        if (!await PullAsync(peer, theirs, floor, static _ => true, cancellation))
         {
-            await replica.JoinVectorAsync(theirs.Vector);
+            return false;
         }
 
-        return pulled;
+        await replica.JoinVectorAsync(theirs.Vector);
+        return true;
     }
 
     /// <summary>Brings in what bears on the decisions of one namespace, from a peer that holds a row of this node's log.</summary>
@@ -32,20 +32,19 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
     {
         var theirs = await peer.ReadDigestsAsync(floor, cancellation);
         return theirs.Vector.TryGetValue(held.Log, out var rows) && rows.Contains(held.Sequence)
-            && (await PullAsync(peer, theirs, floor, key => Bears(key, @namespace), cancellation)).Whole;
+            && await PullAsync(peer, theirs, floor, key => Bears(key, @namespace), cancellation);
     }
 
     /// <summary>Its memories, and all that belongs to no namespace but the counts of accesses.</summary>
     private static bool Bears(DigestKey key, string @namespace) =>
         key.Namespace == @namespace || (key.Namespace.StartsWith('@') && key.Namespace != DigestKey.Of(MutationKind.Access, "").Namespace);
 
-    private async Task<(long Pulled, bool Whole)> PullAsync(
+    private async Task<bool> PullAsync(
         IReplicaLink peer, DigestSnapshot theirs, long floor, Func<DigestKey, bool> wanted, CancellationToken cancellation)
     {
         var mine = await store.ReadDigestSnapshotAsync(floor, cancellation);
         var differing = theirs.Digests.Where(pair => wanted(pair.Key) && mine.Digests.GetValueOrDefault(pair.Key) != pair.Value).Select(static pair => pair.Key).ToHashSet();
         Faults.Run(Fault.VectorWithoutRows, differing.Clear);
-        long pulled = 0;
         var whole = true;
         if (differing.Count > 0)
         {
@@ -58,7 +57,6 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
                     var rows = await peer.ReadRowsAsync(keys, cancellation);
                     var joined = await replica.JoinAsync(rows);
                     whole &= joined == rows.Count;
-                    pulled += joined;
                 }
 
                 after = page.Next;
@@ -66,7 +64,7 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
             while (after is not null);
         }
 
-        return (pulled, whole);
+        return whole;
     }
 
     /// <summary>Those rows that this store holds otherwise or not at all.</summary>

@@ -850,7 +850,12 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 await RejoinAsync(stale);
             }
 
-            await _antiEntropy.PullAsync(link, Math.Max(Floors.Common, hello.CommonFloor), _stopping.Token);
+            if (!await _antiEntropy.PullAsync(link, Math.Max(Floors.Common, hello.CommonFloor), _stopping.Token))
+            {
+                // Rows stamped too far ahead of this node's clock: it is tried again when time has passed.
+                return;
+            }
+
             if (stale > 0)
             {
                 await RejoinedAsync(stale);
