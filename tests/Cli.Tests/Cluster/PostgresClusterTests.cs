@@ -67,6 +67,18 @@ public sealed class PostgresClusterTests(PostgresDatabases databases)
     }
 
     [Fact]
+    public async Task A_smoke_test_of_nodes_with_servers_of_their_own_loses_nothing()
+    {
+        Assert.SkipWhen(LocalPostgres.FindBinaries() is null, LocalPostgres.HowToInstall);
+        using var om = new Om();
+        var outcome = await om.RunWithAsync([], "up", "--smoke", "--postgres", "--json", "--writes", "200");
+        Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Error);
+        var acknowledged = outcome.Json.GetProperty("acked").GetInt64();
+        Assert.Equal([acknowledged, acknowledged, acknowledged], outcome.Json.GetProperty("present").EnumerateArray().Select(static present => present.GetInt64()));
+        Assert.Equal(0, outcome.Json.GetProperty("lost").GetInt64());
+    }
+
+    [Fact]
     public async Task A_password_is_shown_nowhere()
     {
         var name = $"secret{Guid.NewGuid():n}";
