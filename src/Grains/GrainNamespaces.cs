@@ -8,8 +8,11 @@ namespace OrleansMemory.Grains;
 /// <param name="settings">Of the cluster; the time that a quorum may take bounds how long a write waits for its grain.</param>
 public sealed class GrainNamespaces(ClusterConnection cluster, ReplicaSetSettings settings, TimeProvider time) : INamespaceDirectory
 {
-    /// <summary>Beyond the time for the quorum: an activation may have to be made first.</summary>
-    private static readonly TimeSpan CallSlack = TimeSpan.FromSeconds(1);
+    /// <summary>
+    /// Beyond the time for the quorum: an activation may have to be made first, on a machine that is busy. A silo that dies is declared
+    /// dead sooner, and the call ends with that.
+    /// </summary>
+    private static readonly TimeSpan CallSlack = TimeSpan.FromSeconds(6);
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(20);
 

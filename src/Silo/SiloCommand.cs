@@ -48,7 +48,7 @@ internal static class SiloCommand
                     {
                         Id = line.GetValue(clusterId) ?? configured.Cluster.Id,
                         Database = line.GetValue(clusterDatabase) ?? configured.Cluster.Database,
-                        Nodes = line.GetValue(nodes)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? configured.Cluster.Nodes,
+                        Nodes = line.GetValue(nodes) is { } list ? ClusterOptions.ParseNodes([list]) : configured.Cluster.Nodes,
                         AdvertisedAddress = line.GetValue(advertise) ?? configured.Cluster.AdvertisedAddress,
                         SiloPort = line.GetValue(siloPort) ?? configured.Cluster.SiloPort,
                         GatewayPort = line.GetValue(gatewayPort) ?? configured.Cluster.GatewayPort,

@@ -10,7 +10,7 @@ public sealed class ApiKeyTests
     public async Task Only_health_is_open_without_the_key()
     {
         await using var node = await TestNode.StartAsync(new() { Port = 0, ApiKey = Key });
-        foreach (var path in (string[])["/api/v1/health", "/livez", "/readyz"])
+        foreach (var path in (string[])["/api/v1/health", "/livez", "/readyz", "/startupz"])
         {
             (await node.GetAsync(path)).ShouldSucceed();
         }

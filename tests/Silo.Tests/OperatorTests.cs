@@ -8,6 +8,7 @@ using OrleansMemory.Storage.Postgres;
 namespace OrleansMemory.Silo.Tests;
 
 /// <summary>What an operator does to a cluster, and what happens to its database.</summary>
+[Collection("processes")]
 public sealed class OperatorTests
 {
     [Fact]

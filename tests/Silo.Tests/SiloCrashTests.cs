@@ -6,6 +6,7 @@ using OrleansMemory.Compliance;
 namespace OrleansMemory.Silo.Tests;
 
 /// <summary>Silos as processes that are killed, paused and restarted while clients write through all of them.</summary>
+[Collection("processes")]
 public sealed class SiloCrashTests
 {
     [Fact]

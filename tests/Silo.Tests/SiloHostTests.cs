@@ -56,6 +56,7 @@ public sealed class SiloHostTests : IDisposable
         await using var silo = await StartAsync(options with { Cluster = options.Cluster with { Database = "postgres://127.0.0.1:1/none?connect_timeout=1" } });
         var root = silo.Addresses[0];
         Assert.Equal(HttpStatusCode.OK, (await _http.GetAsync(new Uri(root, "/livez"))).StatusCode);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await _http.GetAsync(new Uri(root, "/startupz"))).StatusCode);
         await Eventually.HoldsAsync("it says why it is not ready", async () =>
         {
             var ready = await _http.GetAsync(new Uri(root, "/readyz"));
@@ -105,6 +106,7 @@ public sealed class SiloHostTests : IDisposable
         await using (var silo = await StartAsync(Options()))
         {
             await Eventually.HoldsAsync("it is ready", async () => (await _http.GetAsync(new Uri(silo.Addresses[0], "/readyz"))).StatusCode == HttpStatusCode.OK);
+            Assert.Equal(HttpStatusCode.OK, (await _http.GetAsync(new Uri(silo.Addresses[0], "/startupz"))).StatusCode);
             var answer = await _http.PostAsync(new Uri(silo.Addresses[0], "/api/v1/memories"), new StringContent("""{"title":"t","content":"c"}""", Encoding.UTF8, "application/json"));
             Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         }

@@ -30,6 +30,10 @@ public sealed record ClusterOptions
     /// <summary>Serve Orleans' own dashboard under <c>/dashboard</c>, behind the API key.</summary>
     public bool Dashboard { get; init; }
 
+    /// <summary>Node ids from comma lists.</summary>
+    public static IReadOnlyList<string> ParseNodes(IEnumerable<string> lists) =>
+        [.. lists.SelectMany(static list => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))];
+
     /// <exception cref="InvalidOptionException"/>
     public void Validate(NodeOptions node)
     {

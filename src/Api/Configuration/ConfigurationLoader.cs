@@ -60,7 +60,7 @@ public static class ConfigurationLoader
             {
                 Id = settings.Text("OM_CLUSTER_ID", "cluster.id") ?? standard.Cluster.Id,
                 Database = settings.Text("OM_CLUSTER_DB", "cluster.db"),
-                Nodes = [.. settings.Texts("OM_CLUSTER_NODES", "cluster.nodes").SelectMany(static list => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))],
+                Nodes = settings.Texts("OM_CLUSTER_NODES", "cluster.nodes") is { Count: > 0 } nodes ? ClusterOptions.ParseNodes(nodes) : standard.Cluster.Nodes,
                 AdvertisedAddress = settings.Text("OM_ADVERTISE", "cluster.advertise"),
                 SiloPort = (int?)Clamped(settings.Integer("OM_SILO_PORT", "cluster.silo_port")) ?? standard.Cluster.SiloPort,
                 GatewayPort = (int?)Clamped(settings.Integer("OM_GATEWAY_PORT", "cluster.gateway_port")) ?? standard.Cluster.GatewayPort,

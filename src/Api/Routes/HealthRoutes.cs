@@ -9,6 +9,8 @@ namespace OrleansMemory.Api.Routes;
 /// <summary>Served without a key.</summary>
 internal sealed class HealthRoutes(IMemoryService service, ServingState state, ApiOptions options)
 {
+    private volatile bool _started;
+
     public static void Map(IEndpointRouteBuilder endpoints)
     {
         var routes = ActivatorUtilities.CreateInstance<HealthRoutes>(endpoints.ServiceProvider);
@@ -19,6 +21,10 @@ internal sealed class HealthRoutes(IMemoryService service, ServingState state, A
         endpoints.MapRead("/livez", LiveAsync, new("livez", "Health", "The process answers")
         {
             Answers = [new(200, "Status", "Always.")],
+        }, open: true);
+        endpoints.MapRead("/startupz", routes.StartedAsync, new("startupz", "Health", "Whether the node was ready once since it was started")
+        {
+            Answers = [new(200, "Status", "It was; whether it still is tells /readyz."), new(503, "Status", "Not yet; the reason is told.")],
         }, open: true);
         endpoints.MapRead("/readyz", routes.ReadyAsync, new("readyz", "Health", "Whether requests should be sent here")
         {
@@ -55,6 +61,13 @@ internal sealed class HealthRoutes(IMemoryService service, ServingState state, A
     {
         var health = state.IsDraining ? new(false, "draining") : service.Health();
         return health.Ready ? WriteStatusAsync(context, 200, "ready", null) : WriteStatusAsync(context, 503, "not_ready", health.Reason);
+    }
+
+    private Task StartedAsync(HttpContext context)
+    {
+        var reason = _started ? null : service.Health().Reason;
+        _started |= reason is null;
+        return _started ? WriteStatusAsync(context, 200, "started", null) : WriteStatusAsync(context, 503, "not_started", reason);
     }
 
     private static Task WriteStatusAsync(HttpContext context, int status, string word, string? reason) =>

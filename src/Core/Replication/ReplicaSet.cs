@@ -295,6 +295,9 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
             // A node that has not recovered itself may lack what it once acknowledged.
             var needed = Math.Min(_settings.QuorumReads - (IsRecovering ? 0 : 1), _links.Count);
+
+            // The pumps bring it there; only then is there anything to ask for.
+            await _quorum.WaitAsync(position.Log, position.Sequence, position.Sequence, needed + 1, _settings.Timeout);
             var got = await CatchUpAsync(@namespace, position, needed, deadline);
             if (got < needed && _settings.QuorumWrites > 1)
             {
