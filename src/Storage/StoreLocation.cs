@@ -22,6 +22,9 @@ public sealed class StoreLocation
     /// <summary>Null for a file.</summary>
     public PostgresUrl? Server { get; }
 
+    /// <summary>A URL of a store, and not a path alone.</summary>
+    public static bool IsUrl(string location) => PostgresUrl.IsOne(location) || location.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase);
+
     /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidQuery"/>: a URL that cannot be used.</exception>
     public static StoreLocation Parse(string location) =>
         PostgresUrl.IsOne(location) ? new(null, PostgresUrl.Parse(location))

@@ -13,8 +13,6 @@ namespace OrleansMemory.Cli.Commands;
 /// <summary>From one store to another, and from a database of the peer system.</summary>
 internal static class MigrateCommand
 {
-    private const string SqliteScheme = "sqlite://";
-
     public static CliCommand Create()
     {
         var from = OptionKinds.Text("Source: sqlite:///path, an ai-memory 0.6.0 database among them, or postgres://host/name", "--from");
@@ -68,7 +66,7 @@ internal static class MigrateCommand
     }
 
     private static StoreLocation Location(string url) =>
-        url.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase) || url.StartsWith("postgres://", StringComparison.OrdinalIgnoreCase) || url.StartsWith("postgresql://", StringComparison.OrdinalIgnoreCase)
+        StoreLocation.IsUrl(url)
             ? StoreLocation.Parse(url)
             : throw new MemoryException(ErrorKind.MalformedRequest, "unrecognised store URL: use sqlite:///path, sqlite://./path or postgres://host/name");
 

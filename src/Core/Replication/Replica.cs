@@ -148,7 +148,7 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
         return new(ids, names, entries);
     }
 
-    /// <summary>Sets what a store knows of floors that took over another's rows.</summary>
+    /// <summary>Sets what this store knows of floors; ends when it is on stable storage.</summary>
     public Task<int> SetFloorsAsync(Floors floors) => writer.RunAsync(session =>
     {
         session.SetFloors(floors);

@@ -630,11 +630,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         }
 
         // On disk before it is told: a node must never know less of its own floor than its peers do.
-        await _writer.RunAsync(session =>
-        {
-            session.SetFloors(floors);
-            return ValueTask.FromResult(0);
-        });
+        await Replica.SetFloorsAsync(floors);
         lock (_gate)
         {
             _floors = floors;
@@ -879,11 +875,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private async Task RejoinedAsync(long floor)
     {
         var floors = new Floors(Math.Max(Floors.Own, floor), Math.Max(Floors.Common, floor));
-        await _writer.RunAsync(session =>
-        {
-            session.SetFloors(floors);
-            return ValueTask.FromResult(0);
-        });
+        await Replica.SetFloorsAsync(floors);
         lock (_gate)
         {
             _floors = floors;
