@@ -14,6 +14,8 @@ public sealed class StoreMigration(IRowSource source, MemoryNode target, Migrati
 {
     private const int ReportedErrors = 100;
 
+    /// <summary>Guards the errors: the source reports while rows are written.</summary>
+    private readonly Lock _gate = new();
     private readonly List<string> _errors = [];
     private long _unreported;
 
@@ -23,20 +25,27 @@ public sealed class StoreMigration(IRowSource source, MemoryNode target, Migrati
         var started = time.GetTimestamp();
         var total = progress is null ? 0 : await source.CountAsync();
         long batches = 0, rowsRead = 0, rowsWritten = 0, memoriesRead = 0, memoriesWritten = 0;
-        await foreach (var batch in ReadAsync(Report))
+        var written = Task.CompletedTask;
+        try
         {
-            var lacking = await LackingAsync(batch);
-            batches++;
-            rowsRead += batch.Count;
-            memoriesRead += batch.LongCount(IsMemory);
-            if (!options.DryRun && lacking.Count > 0 && await target.Replica.JoinAsync(lacking) is var joined && joined < lacking.Count)
+            await foreach (var batch in ReadAsync(Report))
             {
-                Report($"{lacking.Count - joined} of {lacking.Count} rows were refused: stamped in the future, or not of a form that this version reads; the first of them is {lacking[0].Key.Key} or comes after it");
-            }
+                var lacking = await LackingAsync(batch);
+                batches++;
+                rowsRead += batch.Count;
+                memoriesRead += batch.LongCount(IsMemory);
+                rowsWritten += lacking.Count;
+                memoriesWritten += lacking.LongCount(IsMemory);
 
-            rowsWritten += lacking.Count;
-            memoriesWritten += lacking.LongCount(IsMemory);
-            progress?.Invoke(new("copy", rowsRead, total));
+                // Batches share no key: what the next one lacks is found while this one is written.
+                await written;
+                written = options.DryRun || lacking.Count == 0 ? Task.CompletedTask : WriteAsync(lacking);
+                progress?.Invoke(new("copy", rowsRead, total));
+            }
+        }
+        finally
+        {
+            await written;
         }
 
         var counts = new SortedDictionary<string, KindCount>(StringComparer.Ordinal);
@@ -88,15 +97,26 @@ public sealed class StoreMigration(IRowSource source, MemoryNode target, Migrati
         };
     }
 
+    private async Task WriteAsync(IReadOnlyList<ReplicatedRow> rows)
+    {
+        if (await target.Replica.JoinAsync(rows) is var joined && joined < rows.Count)
+        {
+            Report($"{rows.Count - joined} of {rows.Count} rows were refused: stamped in the future, or not of a form that this version reads; the first of them is {rows[0].Key.Key} or comes after it");
+        }
+    }
+
     private void Report(string error)
     {
-        if (_errors.Count < ReportedErrors)
+        lock (_gate)
         {
-            _errors.Add(error);
-        }
-        else
-        {
-            _unreported++;
+            if (_errors.Count < ReportedErrors)
+            {
+                _errors.Add(error);
+            }
+            else
+            {
+                _unreported++;
+            }
         }
     }
 
