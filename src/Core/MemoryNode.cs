@@ -342,7 +342,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     public ReplicaSetStatus Cluster() => _replicas.Status();
 
     public async Task<Digest> DigestAsync(CancellationToken cancellation = default) =>
-        (await _store.ReadDigestsAsync(cancellation)).Values.Aggregate(default(Digest), static (sum, digest) => sum + digest);
+        Digest.Sum((await _store.ReadDigestsAsync(cancellation)).Values);
 
     public async Task<DeadLetters> DeadLettersAsync(int limit, CancellationToken cancellation = default) =>
         new(await _store.CountDeadLettersAsync(cancellation), await _store.ReadDeadLettersAsync(limit, cancellation));

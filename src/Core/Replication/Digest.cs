@@ -15,6 +15,8 @@ public readonly record struct Digest(long Rows, UInt128 Hash)
 
     public static Digest operator +(Digest left, Digest right) => new(left.Rows + right.Rows, left.Hash ^ right.Hash);
 
+    public static Digest Sum(IEnumerable<Digest> digests) => digests.Aggregate(default(Digest), static (sum, digest) => sum + digest);
+
     /// <summary>FNV-1a over the UTF-16 code units, folded to a byte.</summary>
     public static int BucketOf(string key)
     {

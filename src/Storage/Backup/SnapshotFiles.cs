@@ -16,7 +16,10 @@ internal static class SnapshotFiles
 
     private const string Instant = "yyyy-MM-ddTHHmmssZ";
 
-    public static string Name(string stem, DateTimeOffset at) => $"{stem}-{at.UtcDateTime.ToString(Instant, CultureInfo.InvariantCulture)}.db";
+    public static string Name(string stem, DateTimeOffset at) => $"{stem}-{FormatInstant(at)}.db";
+
+    /// <summary>As a file's name tells it, to the second.</summary>
+    public static string FormatInstant(DateTimeOffset at) => at.UtcDateTime.ToString(Instant, CultureInfo.InvariantCulture);
 
     public static string ManifestOf(string snapshot) => Path.ChangeExtension(snapshot, ".manifest.json");
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
@@ -227,11 +226,10 @@ public static class Snapshots
             }
         }
 
-        var log = new LogId(
-            database.QueryText("select value from meta where key = 'node_id'")!,
-            ulong.Parse(database.QueryText("select value from meta where key = 'incarnation'")!, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+        var log = StoredLog.Parse(
+            database.QueryText("select value from meta where key = 'node_id'")!, database.QueryText("select value from meta where key = 'incarnation'")!);
         using var head = database.Prepare("select applied from vector where node = ?1 and incarnation = ?2");
-        head.Bind(1, log.Node).Bind(2, SqliteWriter.FormatIncarnation(log));
+        head.Bind(1, log.Node).Bind(2, StoredLog.FormatIncarnation(log));
         return new()
         {
             Snapshot = "",
@@ -313,7 +311,7 @@ public static class Snapshots
                 throw Broken(snapshot, $"rows disagree: {differences[0]}{(differences.Count > 1 ? $", and {differences.Count - 1} more" : "")}");
             }
 
-            var digest = digests.Values.Aggregate(default(Digest), static (sum, one) => sum + one).ToString();
+            var digest = Digest.Sum(digests.Values).ToString();
             if (manifest is not null && digest != manifest.Digest)
             {
                 throw Broken(snapshot, $"its digest is {digest}, its manifest says {manifest.Digest}");
@@ -340,7 +338,7 @@ public static class Snapshots
     private static string SetAside(string databasePath, DateTimeOffset now)
     {
         var stem = Path.Combine(Path.GetDirectoryName(databasePath)!, Path.GetFileNameWithoutExtension(databasePath));
-        var aside = $"{stem}.pre-restore-{now.UtcDateTime:yyyy-MM-ddTHHmmssZ}.db";
+        var aside = $"{stem}.pre-restore-{SnapshotFiles.FormatInstant(now)}.db";
         if (File.Exists(aside))
         {
             throw new MemoryException(ErrorKind.AlreadyExists, $"{aside} is there already; try again in a second");

@@ -62,7 +62,7 @@ internal sealed class PostgresCommit
         commit.AddLog(log, changes.Log);
         if (changes.LogTrimmedThrough is { } through)
         {
-            commit.Add($"delete from {Schema}.mutation_log where set_id = 0 and incarnation = $1 and seq <= $2", Value(PostgresRows.FormatIncarnation(log)), Value(through));
+            commit.Add($"delete from {Schema}.mutation_log where set_id = 0 and incarnation = $1 and seq <= $2", Value(StoredLog.FormatIncarnation(log)), Value(through));
         }
 
         commit.AddVector(changes);
@@ -221,7 +221,7 @@ internal sealed class PostgresCommit
                 insert into {Schema}.mutation_log (set_id, incarnation, seq, clock, epoch, kind, key, idempotency_key)
                 select 0, $1, u.* from unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::integer[], $6::text[], $7::text[]) as u
                 """,
-                Value(PostgresRows.FormatIncarnation(log)),
+                Value(StoredLog.FormatIncarnation(log)),
                 Column(rows, static row => row.Sequence),
                 Column(rows, static row => row.Clock),
                 Column(rows, static row => row.Epoch),
@@ -245,7 +245,7 @@ internal sealed class PostgresCommit
                 PutVector,
                 Column(put, static _ => ReplicaSet),
                 Text(put, static row => row.Key.Node),
-                Column(put, static row => PostgresRows.FormatIncarnation(row.Key)),
+                Column(put, static row => StoredLog.FormatIncarnation(row.Key)),
                 Column(put, static row => row.Value.Through),
                 Column(put, static row => row.Value.FormatAbove()));
         }
@@ -282,7 +282,7 @@ internal sealed class PostgresCommit
                 PutLetters,
                 Column(put, static _ => ReplicaSet),
                 Text(put, static letter => letter.Mutation.Position.Log.Node),
-                Column(put, static letter => PostgresRows.FormatIncarnation(letter.Mutation.Position.Log)),
+                Column(put, static letter => StoredLog.FormatIncarnation(letter.Mutation.Position.Log)),
                 Column(put, static letter => letter.Mutation.Position.Sequence),
                 Column(put, static letter => letter.Mutation.Stamp.Clock),
                 Column(put, static letter => (int)letter.Mutation.Kind),
@@ -302,7 +302,7 @@ internal sealed class PostgresCommit
                 where d.set_id = 0 and d.node = u.node and d.incarnation = u.incarnation and d.seq = u.seq
                 """,
                 Text(resolved, static position => position.Log.Node),
-                Column(resolved, static position => PostgresRows.FormatIncarnation(position.Log)),
+                Column(resolved, static position => StoredLog.FormatIncarnation(position.Log)),
                 Column(resolved, static position => position.Sequence));
         }
     }

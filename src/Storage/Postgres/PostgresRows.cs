@@ -133,12 +133,6 @@ internal static class PostgresRows
         return unchecked((long)hash);
     }
 
-    public static string FormatIncarnation(LogId log) => log.Incarnation.ToString("x16", CultureInfo.InvariantCulture);
-
-    public static LogId ParseLog(string node, string incarnation) => LogId.TryParse($"{node}~{incarnation}", out var log)
-        ? log
-        : throw new MemoryException(ErrorKind.StoreFailed, $"the store names a log that is none: {node}~{incarnation}");
-
     public static IReadOnlyList<string> ParseTags(string json)
     {
         var tags = MemoryRows.ParseTags(json);

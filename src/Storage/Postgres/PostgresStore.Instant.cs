@@ -92,7 +92,7 @@ public sealed partial class PostgresStore
             Log = log;
             Vector = vector;
             Floors = floors;
-            Digest = digests.Values.Aggregate(default(Digest), static (sum, digest) => sum + digest);
+            Digest = Digest.Sum(digests.Values);
         }
 
         public LogId Log { get; }

@@ -21,7 +21,7 @@ public sealed partial class PostgresStore
         await using var command = Command(
             connection,
             $"select h.clock, coalesce((select v.applied from {Schema}.vector v where v.set_id = 0 and v.node = $1 and v.incarnation = $2), 0) from {Schema}.head h where h.set_id = 0",
-            PostgresRows.Escaped(Log.Node), PostgresRows.FormatIncarnation(Log));
+            PostgresRows.Escaped(Log.Node), StoredLog.FormatIncarnation(Log));
         return await FirstAsync(command, static row => new StoreHead(row.GetInt64(1), row.GetInt64(0)), token);
     });
 
@@ -155,7 +155,7 @@ public sealed partial class PostgresStore
                 {PresentOf("l")}
                 where l.set_id = 0 and l.incarnation = $1 and l.seq > $2 order by l.seq limit $3
                 """,
-                PostgresRows.FormatIncarnation(log), afterSequence, (long)rows);
+                StoredLog.FormatIncarnation(log), afterSequence, (long)rows);
             await using var reader = await command.ExecuteReaderAsync(token);
             var mutations = new List<Mutation>();
             var size = 0;
@@ -219,7 +219,7 @@ public sealed partial class PostgresStore
         [(long)limit],
         static row =>
         {
-            var log = PostgresRows.ParseLog(PostgresRows.Text(row, 0), row.GetString(1));
+            var log = StoredLog.Parse(PostgresRows.Text(row, 0), row.GetString(1));
             var mutation = new Mutation(
                 new(log, row.GetInt64(2)), new(row.GetInt64(3), log), 0, (MutationKind)row.GetInt32(4), PostgresRows.Text(row, 5), PostgresRows.Bytes(row, 10));
             return new DeadLetter(mutation, Enum.Parse<ApplyOutcome>(row.GetString(6)), row.GetInt32(7), new(row.GetInt64(8)), new(row.GetInt64(9)));
@@ -281,7 +281,7 @@ public sealed partial class PostgresStore
 
     internal static async Task<Dictionary<LogId, AppliedSet>> ReadVectorAsync(NpgsqlDataReader reader) =>
         (await AllAsync(reader, static row => (
-            Log: PostgresRows.ParseLog(PostgresRows.Text(row, 0), row.GetString(1)),
+            Log: StoredLog.Parse(PostgresRows.Text(row, 0), row.GetString(1)),
             Applied: AppliedSet.Parse(row.GetInt64(2), row.GetString(3))))).ToDictionary(static row => row.Log, static row => row.Applied);
 
     /// <summary>Bytes of the tables with their indexes.</summary>

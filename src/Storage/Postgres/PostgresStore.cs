@@ -133,7 +133,7 @@ public sealed partial class PostgresStore : IMemoryStore
     internal static async Task<LogId> ReadLogIdAsync(NpgsqlConnection connection)
     {
         var meta = await ReadMetaAsync(connection);
-        return PostgresRows.ParseLog(meta["node_id"], meta["incarnation"]);
+        return StoredLog.Parse(meta["node_id"], meta["incarnation"]);
     }
 
     private static NpgsqlDataSource SourceOf(PostgresUrl url, bool writing)
@@ -168,7 +168,7 @@ public sealed partial class PostgresStore : IMemoryStore
         if (meta.TryGetValue("node_id", out var held))
         {
             return nodeId is null || held == nodeId
-                ? PostgresRows.ParseLog(held, meta["incarnation"])
+                ? StoredLog.Parse(held, meta["incarnation"])
                 : throw new MemoryException(ErrorKind.StoreNotOurs, $"{shown} belongs to node {held}; start with --node-id {held}, or give node {nodeId} a database of its own");
         }
 

@@ -126,8 +126,8 @@ internal sealed class PostgresWriter : IAsyncDisposable
                 {
                     BatchCommands =
                     {
-                        new($"update {PostgresSchema.Name}.meta set value = $1 where key = 'incarnation'") { Parameters = { new() { Value = PostgresRows.FormatIncarnation(log) } } },
-                        new($"delete from {PostgresSchema.Name}.mutation_log where set_id = 0 and incarnation <> $1") { Parameters = { new() { Value = PostgresRows.FormatIncarnation(log) } } },
+                        new($"update {PostgresSchema.Name}.meta set value = $1 where key = 'incarnation'") { Parameters = { new() { Value = StoredLog.FormatIncarnation(log) } } },
+                        new($"delete from {PostgresSchema.Name}.mutation_log where set_id = 0 and incarnation <> $1") { Parameters = { new() { Value = StoredLog.FormatIncarnation(log) } } },
                     },
                 };
                 return await batch.ExecuteNonQueryAsync();

@@ -169,7 +169,7 @@ public sealed partial class SqliteStore
                         select seq, clock, epoch, kind, key, idempotency_key from mutation_log
                         where set_id = 0 and incarnation = ?1 and seq > ?2 order by seq limit ?3
                         """)
-                    .Bind(1, SqliteWriter.FormatIncarnation(Log)).Bind(2, afterSequence).Bind(3, rows)
+                    .Bind(1, StoredLog.FormatIncarnation(Log)).Bind(2, afterSequence).Bind(3, rows)
                     .All(static row => new LogRow(
                         row.Integer(0), row.Integer(1), row.Integer(2), (MutationKind)row.Integer(3), row.Text(4), row.TextOrNull(5)));
                 var mutations = new List<Mutation>(log.Count);
@@ -254,7 +254,7 @@ public sealed partial class SqliteStore
                     from dead_letter where set_id = 0 order by refused_at limit ?1
                     """).Bind(1, limit).All(static row =>
                 {
-                    var log = ParseLog(row.Text(0), row.Text(1));
+                    var log = StoredLog.Parse(row.Text(0), row.Text(1));
                     var mutation = new Mutation(
                         new(log, row.Integer(2)), new(row.Integer(3), log), 0, (MutationKind)row.Integer(4), row.Text(5), row.Blob(10).ToArray());
                     return new DeadLetter(
@@ -371,13 +371,9 @@ public sealed partial class SqliteStore
             .All(static row => (Key: new DigestKey(row.Text(0), (int)row.Integer(1)), Digest: new Digest(row.Integer(2), MemoryRows.ParseHash(row.Blob(3)))))
             .ToDictionary(static pair => pair.Key, static pair => pair.Digest);
 
-    private static LogId ParseLog(string node, string incarnation) => LogId.TryParse($"{node}~{incarnation}", out var log)
-        ? log
-        : throw new MemoryException(ErrorKind.StoreFailed, $"the store names a log that is none: {node}~{incarnation}");
-
     private static Dictionary<LogId, AppliedSet> ReadVector(SqliteReader reader) =>
         reader.Statement("select node, incarnation, applied, ranges from vector where set_id = 0")
-            .All(static row => (Log: ParseLog(row.Text(0), row.Text(1)), Applied: AppliedSet.Parse(row.Integer(2), row.Text(3))))
+            .All(static row => (Log: StoredLog.Parse(row.Text(0), row.Text(1)), Applied: AppliedSet.Parse(row.Integer(2), row.Text(3))))
             .ToDictionary(static pair => pair.Log, static pair => pair.Applied);
 
     /// <summary>One table after the other, each in the order of its key; the place is the table's letter and the last key.</summary>

@@ -194,7 +194,6 @@ public sealed partial class SqliteStore : IMemoryStore
         }
 
         database.Execute("commit");
-        var incarnation = database.QueryText("select value from meta where key = 'incarnation'")!;
-        return new(held, ulong.Parse(incarnation, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+        return StoredLog.Parse(held, database.QueryText("select value from meta where key = 'incarnation'")!);
     }
 }

@@ -107,10 +107,10 @@ internal sealed class SqliteWriter
     {
         var log = new LogId(Log.Node, System.Buffers.Binary.BinaryPrimitives.ReadUInt64BigEndian(incarnation));
         using var update = _database.Prepare("update meta set value = ?1 where key = 'incarnation'");
-        update.Bind(1, FormatIncarnation(log)).Run();
+        update.Bind(1, StoredLog.FormatIncarnation(log)).Run();
         Log = log;
         using var forget = _database.Prepare("delete from mutation_log where set_id = ?1 and incarnation <> ?2");
-        forget.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(log)).Run();
+        forget.Bind(1, ReplicaSet).Bind(2, StoredLog.FormatIncarnation(log)).Run();
     }
 
     /// <exception cref="MemoryException">The store cannot be written now.</exception>
@@ -154,13 +154,13 @@ internal sealed class SqliteWriter
 
         foreach (var row in changes.Log)
         {
-            _appendLog.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(Log)).Bind(3, row.Sequence).Bind(4, row.Clock).Bind(5, row.Epoch)
+            _appendLog.Bind(1, ReplicaSet).Bind(2, StoredLog.FormatIncarnation(Log)).Bind(3, row.Sequence).Bind(4, row.Clock).Bind(5, row.Epoch)
                 .Bind(6, (long)row.Kind).Bind(7, row.Key).Bind(8, row.IdempotencyKey).Run();
         }
 
         if (changes.LogTrimmedThrough is { } through)
         {
-            _trimLog.Bind(1, ReplicaSet).Bind(2, FormatIncarnation(Log)).Bind(3, through).Run();
+            _trimLog.Bind(1, ReplicaSet).Bind(2, StoredLog.FormatIncarnation(Log)).Bind(3, through).Run();
         }
 
         if (changes.ForgetVector)
@@ -170,7 +170,7 @@ internal sealed class SqliteWriter
 
         foreach (var (log, applied) in changes.Vector)
         {
-            _putApplied.Bind(1, ReplicaSet).Bind(2, log.Node).Bind(3, FormatIncarnation(log)).Bind(4, applied.Through).Bind(5, applied.FormatAbove()).Run();
+            _putApplied.Bind(1, ReplicaSet).Bind(2, log.Node).Bind(3, StoredLog.FormatIncarnation(log)).Bind(4, applied.Through).Bind(5, applied.FormatAbove()).Run();
         }
 
         foreach (var (key, added) in changes.Digests)
@@ -188,7 +188,7 @@ internal sealed class SqliteWriter
 
         foreach (var position in changes.ResolvedDeadLetters)
         {
-            _resolveDeadLetter.Bind(1, ReplicaSet).Bind(2, position.Log.Node).Bind(3, FormatIncarnation(position.Log)).Bind(4, position.Sequence).Run();
+            _resolveDeadLetter.Bind(1, ReplicaSet).Bind(2, position.Log.Node).Bind(3, StoredLog.FormatIncarnation(position.Log)).Bind(4, position.Sequence).Run();
         }
 
         foreach (var id in changes.CollectedTombstones)
@@ -291,7 +291,7 @@ internal sealed class SqliteWriter
     private void Write(DeadLetter letter)
     {
         var mutation = letter.Mutation;
-        _putDeadLetter.Bind(1, ReplicaSet).Bind(2, mutation.Position.Log.Node).Bind(3, FormatIncarnation(mutation.Position.Log))
+        _putDeadLetter.Bind(1, ReplicaSet).Bind(2, mutation.Position.Log.Node).Bind(3, StoredLog.FormatIncarnation(mutation.Position.Log))
             .Bind(4, mutation.Position.Sequence).Bind(5, mutation.Stamp.Clock).Bind(6, (long)mutation.Kind).Bind(7, mutation.Key)
             .Bind(8, letter.Reason.ToString()).Bind(9, letter.Attempts).Bind(10, letter.RefusedAt.Nanoseconds)
             .Bind(11, letter.NextAttemptAt.Nanoseconds).Bind(12, mutation.Body.Span).Run();
@@ -317,7 +317,7 @@ internal sealed class SqliteWriter
 
     private AppliedSet FindApplied(LogId log)
     {
-        _findApplied.Bind(1, ReplicaSet).Bind(2, log.Node).Bind(3, FormatIncarnation(log));
+        _findApplied.Bind(1, ReplicaSet).Bind(2, log.Node).Bind(3, StoredLog.FormatIncarnation(log));
         var applied = _findApplied.Step() ? AppliedSet.Parse(_findApplied.Integer(0), _findApplied.Text(1)) : AppliedSet.None;
         _findApplied.Reset();
         return applied;
@@ -357,8 +357,6 @@ internal sealed class SqliteWriter
             throw SqliteStore.Failure(exception);
         }
     }
-
-    internal static string FormatIncarnation(LogId log) => log.Incarnation.ToString("x16", CultureInfo.InvariantCulture);
 
     private sealed class Transaction(SqliteWriter writer) : IStoreTransaction
     {
