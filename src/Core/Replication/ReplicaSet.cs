@@ -900,10 +900,11 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     /// <summary>The peer holds rows that no log brings: of a log that nobody who answers writes, or from before the start of its own.</summary>
     private bool HoldsOrphans(PeerHello hello)
     {
-        var written = _session.Hellos.Values.Select(static known => known.Log).Append(_store.Log).ToHashSet();
+        var others = _session.Hellos.Values;
         lock (_gate)
         {
-            return !Holds(hello.Log, hello.LogStart - 1) || hello.Vector.Any(pair => !written.Contains(pair.Key) && !Holds(pair.Key, pair.Value.Through));
+            return !Holds(hello.Log, hello.LogStart - 1)
+                || hello.Vector.Any(pair => !Holds(pair.Key, pair.Value.Through) && pair.Key != _store.Log && others.All(other => other.Log != pair.Key));
         }
 
         bool Holds(LogId log, long through) => (_vector.GetValueOrDefault(log) ?? AppliedSet.None).Covers(1, through);
