@@ -43,9 +43,17 @@ public sealed class ClockComparison(TimeProvider time)
                 return TimeSpan.Zero;
             }
 
-            var sorted = _heard.Values.Select(heard => now - heard.PeerNow - time.GetElapsedTime(heard.At)).Order().ToList();
-            var low = sorted[(sorted.Count - 1) / 2];
-            var high = sorted[sorted.Count / 2];
+            var passed = time.GetTimestamp();
+            var sorted = new TimeSpan[_heard.Count];
+            var count = 0;
+            foreach (var heard in _heard.Values)
+            {
+                sorted[count++] = now - heard.PeerNow - time.GetElapsedTime(heard.At, passed);
+            }
+
+            Array.Sort(sorted);
+            var low = sorted[(count - 1) / 2];
+            var high = sorted[count / 2];
             return low > TimeSpan.Zero ? low : high < TimeSpan.Zero ? high : TimeSpan.Zero;
         }
     }

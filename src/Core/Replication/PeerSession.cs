@@ -31,10 +31,12 @@ public interface IReplicaCondition
 public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, ClockComparison clock, TimeProvider time, IReplicaCondition condition)
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, PeerHello> _hellos = new(StringComparer.Ordinal);
     private readonly HashSet<string> _lost = new(StringComparer.Ordinal);
     private readonly HashSet<string> _reached = new(StringComparer.Ordinal);
     private CancellationTokenSource _knock = new();
+
+    /// <summary>Replaced as a whole, so that it can be read without the gate.</summary>
+    private volatile Dictionary<string, PeerHello> _hellos = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _compared = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _everybodyHeard = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -64,16 +66,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
     }
 
     /// <summary>Nodes that were heard, by address.</summary>
-    public IReadOnlyDictionary<string, PeerHello> Hellos
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return new Dictionary<string, PeerHello>(_hellos);
-            }
-        }
-    }
+    public IReadOnlyDictionary<string, PeerHello> Hellos => _hellos;
 
     public async Task<PeerHello> HelloAsync()
     {
@@ -153,7 +146,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
                 }
             }
 
-            _hellos[address] = hello;
+            _hellos = new(_hellos, StringComparer.Ordinal) { [address] = hello };
             _lost.Remove(hello.Log.Node);
         }
 

@@ -42,17 +42,27 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
     };
 
     /// <summary>Tries dead letters again whose time has come.</summary>
+    /// <param name="floor">
+    /// The clock below which deletes may be forgotten, read when it is decided. What an old copy had refused below it is let go of:
+    /// every node held it once, and whatever deleted it would not be met any more.
+    /// </param>
     /// <returns>How many were applied.</returns>
-    public async Task<int> RetryAsync(IMemoryStore store)
+    public async Task<int> RetryAsync(IMemoryStore store, Func<long> floor)
     {
         var now = clock.Now();
-        var due = (await store.ReadDeadLettersAsync(DeadLettersInRound)).Where(letter => letter.NextAttemptAt <= now).ToList();
+        var due = (await store.ReadDeadLettersAsync(DeadLettersInRound)).Where(letter => letter.NextAttemptAt <= now || IsOld(letter)).ToList();
         return due.Count == 0 ? 0 : await writer.RunAsync(async session =>
         {
             var applied = 0;
             var horizon = Horizon();
             foreach (var letter in due)
             {
+                if (IsOld(letter))
+                {
+                    session.Resolve(letter.Mutation.Position);
+                    continue;
+                }
+
                 var outcome = letter.Mutation.Stamp.UnixMilliseconds > horizon ? ApplyOutcome.RefusedFutureStamp : await session.ApplyAsync(letter.Mutation);
                 if (outcome is ApplyOutcome.RefusedFutureStamp or ApplyOutcome.RefusedMalformed)
                 {
@@ -68,6 +78,8 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
 
             return applied;
         });
+
+        bool IsOld(DeadLetter letter) => letter.Mutation.Stamp.Clock < floor();
     }
 
     /// <summary>

@@ -556,6 +556,15 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         return true;
     }
 
+    /// <summary>The clock below which any node may have forgotten deletes, as far as this one heard.</summary>
+    private long ForgottenBelow()
+    {
+        lock (_gate)
+        {
+            return Math.Max(_staleBelow, _floors.Common);
+        }
+    }
+
     /// <summary>Takes in what a peer said of itself.</summary>
     public void Heard(string address, PeerHello hello)
     {
@@ -590,7 +599,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             {
                 await Task.Delay(_settings.UpkeepInterval, _time, _stopping.Token);
                 await CompareOnceAsync();
-                await Replica.RetryAsync(_store);
+                await Replica.RetryAsync(_store, ForgottenBelow);
                 await AdvanceFloorsAsync();
                 await CollectTombstonesAsync();
             }
@@ -709,9 +718,11 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private async Task RejoinAsync(long floor)
     {
         // Its log goes first: a row of the log must not outlive the row that it names, whenever the process dies. Then what it says
-        // that it holds: nobody may take its word for a row that is about to go.
+        // that it holds: nobody may take its word for a row that is about to go. And its clock may be as old as the copy: what it
+        // decides from now on must be above the floor, where everybody looks for it.
         await _writer.RunAsync(session =>
         {
+            session.Observe(floor);
             session.TrimLog(session.Position);
             return ValueTask.FromResult(0);
         });
@@ -889,10 +900,11 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     /// <summary>The peer holds rows that no log brings: of a log that nobody who answers writes, or from before the start of its own.</summary>
     private bool HoldsOrphans(PeerHello hello)
     {
-        var written = _session.Hellos.Values.Select(static known => known.Log).Append(_store.Log).ToHashSet();
+        var others = _session.Hellos.Values;
         lock (_gate)
         {
-            return !Holds(hello.Log, hello.LogStart - 1) || hello.Vector.Any(pair => !written.Contains(pair.Key) && !Holds(pair.Key, pair.Value.Through));
+            return !Holds(hello.Log, hello.LogStart - 1)
+                || hello.Vector.Any(pair => !Holds(pair.Key, pair.Value.Through) && pair.Key != _store.Log && others.All(other => other.Log != pair.Key));
         }
 
         bool Holds(LogId log, long through) => (_vector.GetValueOrDefault(log) ?? AppliedSet.None).Covers(1, through);

@@ -283,6 +283,14 @@ public sealed class WriteSession
         _undo.Push(() => _forgetVector = before);
     }
 
+    /// <summary>Takes in a clock reading of another node: every later stamp is above it.</summary>
+    public void Observe(long clock)
+    {
+        var later = Math.Max(clock, _head.Clock);
+        Faults.Replace(Fault.ClockNotMerged, ref later, _head.Clock);
+        _head = _head with { Clock = later };
+    }
+
     /// <summary>Starts the next decision.</summary>
     internal void BeginDecision()
     {
@@ -639,12 +647,7 @@ public sealed class WriteSession
         });
     }
 
-    private void Observe(Stamp stamp)
-    {
-        var clock = Math.Max(stamp.Clock, _head.Clock);
-        Faults.Replace(Fault.ClockNotMerged, ref clock, _head.Clock);
-        _head = _head with { Clock = clock };
-    }
+    private void Observe(Stamp stamp) => Observe(stamp.Clock);
 
     private void Append(Stamp stamp, MutationKind kind, string key, string? idempotencyKey)
     {

@@ -68,17 +68,17 @@ internal sealed class SimulatedCluster
 
         var floor = _nodes.Max(static node => node.Disk.Tables.Floors.Common);
         var first = _nodes[0].Disk.Tables;
-        var digests = SimulatedStore.DigestsOf(first);
-        var tombstones = SimulatedStore.TombstonesOf(first, floor);
+        var digests = first.DigestsOfRows;
+        var tombstones = first.DigestOfTombstones(floor);
         foreach (var node in _nodes.Skip(1))
         {
-            var others = SimulatedStore.DigestsOf(node.Disk.Tables);
+            var others = node.Disk.Tables.DigestsOfRows;
             if (digests.Keys.Union(others.Keys).Where(key => digests.GetValueOrDefault(key) != others.GetValueOrDefault(key)).Select(static key => (DigestKey?)key).FirstOrDefault() is { } key)
             {
                 return $"n1 and {node.Name} differ in {key}: {digests.GetValueOrDefault(key)} and {others.GetValueOrDefault(key)}; {Rows(first, node.Disk.Tables)}";
             }
 
-            if (tombstones != SimulatedStore.TombstonesOf(node.Disk.Tables, floor))
+            if (tombstones != node.Disk.Tables.DigestOfTombstones(floor))
             {
                 return $"n1 and {node.Name} differ in tombstones above {floor}";
             }

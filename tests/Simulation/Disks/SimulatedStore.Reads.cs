@@ -76,7 +76,7 @@ public sealed partial class SimulatedStore
     public ValueTask<IReadOnlyList<NamespaceCount>> ReadNamespacesAsync(Timestamp now, CancellationToken cancellation = default) => Read(tables => Count(Live(tables, new(), now)));
 
     public ValueTask<IReadOnlyDictionary<DigestKey, Digest>> ReadDigestsAsync(CancellationToken cancellation = default) =>
-        Read<IReadOnlyDictionary<DigestKey, Digest>>(static tables => DigestsOf(tables));
+        Read(static tables => tables.DigestsOfRows);
 
     public ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default) => Read(static tables => Verification.Of(tables));
 
@@ -103,8 +103,7 @@ public sealed partial class SimulatedStore
 
     public ValueTask<DigestSnapshot> ReadDigestSnapshotAsync(long floor = 0, CancellationToken cancellation = default) => Read(tables =>
     {
-        var digests = DigestsOf(tables);
-        digests[DigestKey.Tombstones] = TombstonesOf(tables, floor);
+        var digests = new Dictionary<DigestKey, Digest>(tables.DigestsOfRows) { [DigestKey.Tombstones] = tables.DigestOfTombstones(floor) };
         return new DigestSnapshot(digests, new Dictionary<LogId, AppliedSet>(tables.Vector));
     });
 
@@ -177,12 +176,6 @@ public sealed partial class SimulatedStore
     public ValueTask<long> CountDeadLettersAsync(CancellationToken cancellation = default) => Read(static tables => (long)tables.DeadLetters.Count);
 
     public StoreGauges ReadGauges() => new(0, 0, 0, IndexComplete: true);
-
-    /// <summary>Of the tombstones stamped at or above the floor.</summary>
-    internal static Digest TombstonesOf(Tables tables, long floor) => tables.Tombstones.Values.Where(tombstone => tombstone.Stamp.Clock >= floor)
-        .Aggregate(default(Digest), static (digest, tombstone) => digest.With(MemoryCodec.Hash(MemoryCodec.Encode(tombstone))));
-
-    internal static Dictionary<DigestKey, Digest> DigestsOf(Tables tables) => tables.Digests.Where(static pair => pair.Value.Rows > 0).ToDictionary();
 
     internal ValueTask<T> Read<T>(Func<Tables, T> read)
     {

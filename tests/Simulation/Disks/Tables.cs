@@ -6,6 +6,8 @@ namespace OrleansMemory.Simulation.Disks;
 internal sealed class Tables
 {
     private long _lastRow;
+    private Dictionary<DigestKey, Digest>? _digestsOfRows;
+    private (long Floor, Digest Digest)? _digestOfTombstones;
 
     public Dictionary<string, MemoryRow> Memories { get; } = new(StringComparer.Ordinal);
 
@@ -25,6 +27,9 @@ internal sealed class Tables
 
     public Dictionary<DigestKey, Digest> Digests { get; } = [];
 
+    /// <summary>Those of them that have rows.</summary>
+    public IReadOnlyDictionary<DigestKey, Digest> DigestsOfRows => _digestsOfRows ??= Digests.Where(static pair => pair.Value.Rows > 0).ToDictionary();
+
     public Dictionary<LogPosition, DeadLetter> DeadLetters { get; } = [];
 
     public Floors Floors { get; private set; }
@@ -42,6 +47,11 @@ internal sealed class Tables
 
     public void Apply(ChangeSet changes)
     {
+        if (changes.Tombstones.Count + changes.CollectedTombstones.Count > 0)
+        {
+            _digestOfTombstones = null;
+        }
+
         foreach (var change in changes.Memories)
         {
             Apply(change);
@@ -81,6 +91,7 @@ internal sealed class Tables
         foreach (var (key, added) in changes.Digests)
         {
             Digests[key] = Digests.GetValueOrDefault(key) + added;
+            _digestsOfRows = null;
         }
 
         foreach (var letter in changes.DeadLetters)
@@ -109,6 +120,18 @@ internal sealed class Tables
 
         Floors = changes.Floors ?? Floors;
         Clock = changes.Head.Clock;
+    }
+
+    /// <summary>Over those stamped at or above the floor.</summary>
+    public Digest DigestOfTombstones(long floor)
+    {
+        if (_digestOfTombstones is not { } known || known.Floor != floor)
+        {
+            _digestOfTombstones = known = (floor, Tombstones.Values.Where(tombstone => tombstone.Stamp.Clock >= floor)
+                .Aggregate(default(Digest), static (digest, tombstone) => digest.With(MemoryCodec.Hash(MemoryCodec.Encode(tombstone)))));
+        }
+
+        return known.Digest;
     }
 
     /// <summary>Access counters of a memory.</summary>

@@ -3,15 +3,29 @@ using System.Text;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Simulation.Disks;
 
 /// <summary>A full-text index that reads every shown memory for each query.</summary>
 internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
 {
-    public async Task<ITextReader> ReadAsync(CancellationToken cancellation) => await store.Read(static tables => new Reader(tables));
+    /// <summary>Of memories that were looked at, by row.</summary>
+    private readonly Dictionary<long, (Memory Memory, string[] Tokens)> _tokens = [];
 
-    private static List<string> Tokens(string text)
+    public async Task<ITextReader> ReadAsync(CancellationToken cancellation) => await store.Read(tables => new Reader(tables, TokensOf));
+
+    private string[] TokensOf(MemoryRow row)
+    {
+        if (!_tokens.TryGetValue(row.Row, out var known) || known.Memory != row.View)
+        {
+            _tokens[row.Row] = known = (row.View, Tokens($"{row.View.Title} {row.View.Content} {string.Join(' ', row.View.Tags)}"));
+        }
+
+        return known.Tokens;
+    }
+
+    private static string[] Tokens(string text)
     {
         var tokens = new List<string>();
         var token = new StringBuilder();
@@ -33,14 +47,14 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
             tokens.Add(token.ToString());
         }
 
-        return tokens;
+        return [.. tokens];
     }
 
-    private sealed class Reader(Tables tables) : ITextReader
+    private sealed class Reader(Tables tables, Func<MemoryRow, string[]> tokens) : ITextReader
     {
-        private readonly List<(long Row, Memory Memory, List<string> Tokens)> _documents = [.. tables.Memories.Values
-            .Where(static row => row.Visibility == Core.Replication.RowVisibility.Shown)
-            .Select(static row => (row.Row, row.View, Tokens($"{row.View.Title} {row.View.Content} {string.Join(' ', row.View.Tags)}")))];
+        private readonly List<(long Row, Memory Memory, string[] Tokens)> _documents = [.. tables.Memories.Values
+            .Where(static row => row.Visibility == RowVisibility.Shown)
+            .Select(row => (row.Row, row.View, tokens(row)))];
 
         private readonly List<string> _namespaces = [];
 
@@ -48,14 +62,15 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
 
         public long Documents => _documents.Count;
 
-        public double AverageLength => _documents.Count == 0 ? 0 : _documents.Average(static document => document.Tokens.Count);
+        public double AverageLength => _documents.Count == 0 ? 0 : _documents.Average(static document => document.Tokens.Length);
 
         public Task<IReadOnlyList<long>> CountAsync(IReadOnlyList<string> words, CancellationToken cancellation) =>
-            Task.FromResult<IReadOnlyList<long>>([.. words.Select(word => _documents.LongCount(document => Frequency(document.Tokens, word) > 0))]);
+            Task.FromResult<IReadOnlyList<long>>([.. words.Select(Tokens).Select(parts => _documents.LongCount(document => Frequency(document.Tokens, parts) > 0))]);
 
         public Task ScanAsync(TextScan scan, ICandidates candidates, CancellationToken cancellation)
         {
-            IEnumerable<(long Row, Memory Memory, List<string> Tokens)> documents = scan.NewestFirst ? _documents.OrderByDescending(static document => document.Row) : _documents;
+            var parts = scan.Words.Select(Tokens).ToArray();
+            IEnumerable<(long Row, Memory Memory, string[] Tokens)> documents = scan.NewestFirst ? _documents.OrderByDescending(static document => document.Row) : _documents;
             foreach (var (row, memory, tokens) in documents)
             {
                 if (scan.Namespace is not null && memory.Namespace != scan.Namespace)
@@ -63,7 +78,7 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
                     continue;
                 }
 
-                var frequencies = scan.Words.Select(word => Frequency(tokens, word)).ToArray();
+                var frequencies = Array.ConvertAll(parts, word => Frequency(tokens, word));
                 var isMatch = scan.Required.Count > 0 ? scan.Required.Any(word => frequencies[word] > 0)
                     : scan.Mode == MatchMode.All ? Array.TrueForAll(frequencies, static frequency => frequency > 0)
                     : Array.Exists(frequencies, static frequency => frequency > 0);
@@ -72,7 +87,7 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
                     continue;
                 }
 
-                var inputs = Inputs(memory, tokens.Count);
+                var inputs = Inputs(memory, tokens.Length);
                 switch (candidates.Judge(row, inputs))
                 {
                     case Interest.Take:
@@ -88,16 +103,19 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
             return Task.CompletedTask;
         }
 
-        public Task<IReadOnlyList<long>> FindAsync(IReadOnlyList<string> words, string? @namespace, long afterRow, int limit, CancellationToken cancellation) =>
-            Task.FromResult<IReadOnlyList<long>>([.. _documents
-                .Where(document => document.Row > afterRow && (@namespace is null || document.Memory.Namespace == @namespace) && words.Any(word => Frequency(document.Tokens, word) > 0))
+        public Task<IReadOnlyList<long>> FindAsync(IReadOnlyList<string> words, string? @namespace, long afterRow, int limit, CancellationToken cancellation)
+        {
+            var parts = words.Select(Tokens).ToArray();
+            return Task.FromResult<IReadOnlyList<long>>([.. _documents
+                .Where(document => document.Row > afterRow && (@namespace is null || document.Memory.Namespace == @namespace) && Array.Exists(parts, word => Frequency(document.Tokens, word) > 0))
                 .Select(static document => document.Row).Order().Take(limit)]);
+        }
 
         public string NamespaceName(int number) => _namespaces[number];
 
         public Task<IReadOnlyList<Memory?>> FetchAsync(IReadOnlyList<long> rows, CancellationToken cancellation)
         {
-            var shown = tables.Memories.Values.Where(static row => row.Visibility == Core.Replication.RowVisibility.Shown).ToDictionary(static row => row.Row, static row => row.View);
+            var shown = tables.Memories.Values.Where(static row => row.Visibility == RowVisibility.Shown).ToDictionary(static row => row.Row, static row => row.View);
             return Task.FromResult<IReadOnlyList<Memory?>>([.. rows.Select(row => shown.GetValueOrDefault(row))]);
         }
 
@@ -106,13 +124,12 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
         }
 
         /// <summary>A word of several parts stands for them next to each other.</summary>
-        private static int Frequency(List<string> tokens, string word)
+        private static int Frequency(ReadOnlySpan<string> tokens, string[] parts)
         {
-            var parts = Tokens(word);
             var found = 0;
-            for (var start = 0; start + parts.Count <= tokens.Count; start++)
+            for (var start = 0; start + parts.Length <= tokens.Length; start++)
             {
-                if (parts.Count > 0 && tokens.Skip(start).Take(parts.Count).SequenceEqual(parts))
+                if (parts.Length > 0 && tokens.Slice(start, parts.Length).SequenceEqual(parts))
                 {
                     found++;
                 }

@@ -8,10 +8,7 @@ namespace OrleansMemory.Simulation.World;
 /// </summary>
 public sealed class SimulatedWorld
 {
-    private static readonly Comparer<(long At, long Number)> Soonest = Comparer<(long At, long Number)>.Create(
-        static (a, b) => a.At != b.At ? a.At.CompareTo(b.At) : a.Number.CompareTo(b.Number));
-
-    private readonly PriorityQueue<WorldEvent, (long At, long Number)> _events = new(Soonest);
+    private readonly PriorityQueue<WorldEvent, (long At, long Number)> _events = new();
     private readonly List<(SimulatedProcess Process, Task Task)> _ready = [];
     private readonly int _thread = Environment.CurrentManagedThreadId;
     private readonly int _window;
