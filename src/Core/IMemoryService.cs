@@ -88,8 +88,11 @@ public interface INodeService : IMemoryService
 
     Task<QuorumPolicy> QuorumAsync(string @namespace, CancellationToken cancellation = default);
 
+    /// <summary>How many nodes there are, and how many must hold a write.</summary>
+    ReplicaSetSettings Replication { get; }
+
     /// <summary>The node among its peers.</summary>
-    ReplicaSetStatus Cluster();
+    Task<ReplicaSetStatus> ClusterAsync(CancellationToken cancellation = default);
 
     /// <summary>Over all live replicated rows: equal on nodes that hold the same. Tombstones, which nodes forget each in its time, are left out.</summary>
     Task<Digest> DigestAsync(CancellationToken cancellation = default);

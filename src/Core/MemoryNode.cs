@@ -339,7 +339,11 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         return new(@namespace, own, _replicas.Writer.Standard(policies));
     }
 
+    public ReplicaSetSettings Replication => _replicas.Writer.Settings;
+
     public ReplicaSetStatus Cluster() => _replicas.Status();
+
+    public Task<ReplicaSetStatus> ClusterAsync(CancellationToken cancellation = default) => Task.FromResult(Cluster());
 
     public async Task<Digest> DigestAsync(CancellationToken cancellation = default) =>
         Digest.Sum((await _store.ReadDigestsAsync(cancellation)).Values);

@@ -6,19 +6,20 @@ namespace OrleansMemory.Grains;
 /// The cluster as the engines of this process reach it. They run before the silo joins and after it left: meanwhile nothing is
 /// reached, and says so.
 /// </summary>
-public sealed class ClusterConnection
+/// <param name="problem">Why it cannot be reached at first.</param>
+public sealed class ClusterConnection(string problem = "the silo has not joined the cluster yet")
 {
     private volatile Joined? _joined;
-    private volatile string _problem = "the silo has not joined the cluster yet";
+    private volatile string _problem = problem;
 
     /// <summary>Why the cluster cannot be reached; null when it can.</summary>
     public string? Problem => _joined is null ? _problem : null;
 
-    /// <summary>The silo is active.</summary>
+    /// <summary>The silo is active, or the client has found one.</summary>
     public void Open(IServiceProvider services) =>
         _joined = new(services.GetRequiredService<IGrainFactory>(), services.GetService<IClusterMembershipService>());
 
-    /// <summary>The silo leaves.</summary>
+    /// <summary>The silo or client leaves.</summary>
     public void Close(string problem)
     {
         _problem = problem;

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Grains;
 
@@ -19,11 +20,20 @@ internal abstract record WriteCommand
 {
     public required WriteContext Context { get; init; }
 
+    /// <summary>What the node that decides must hold before it does.</summary>
+    public IReadOnlyList<LogPosition>? Seen { get; init; }
+
+    /// <summary>Done again, it changes nothing more: it may be sent again when nobody knows what became of it.</summary>
+    [JsonIgnore]
+    public virtual bool IsRepeatable => false;
+
     public abstract Task<WriteAnswer> RunAsync(INamespaceEngine engine);
 }
 
 internal sealed record StoreCommand(MemoryDraft Draft) : WriteCommand
 {
+    public override bool IsRepeatable => Context.IdempotencyKey is not null;
+
     public override async Task<WriteAnswer> RunAsync(INamespaceEngine engine) => new() { Receipt = await engine.StoreAsync(Draft, Context) };
 }
 
@@ -53,11 +63,15 @@ internal sealed record DeleteCommand(string Id) : WriteCommand
 
 internal sealed record PromoteCommand(string Id) : WriteCommand
 {
+    public override bool IsRepeatable => Context.IfMatch is null;
+
     public override async Task<WriteAnswer> RunAsync(INamespaceEngine engine) => new() { Receipt = await engine.PromoteAsync(Id, Context) };
 }
 
 internal sealed record LinkCommand(string SourceId, string TargetId, string Relation, Timestamp? CreatedAt) : WriteCommand
 {
+    public override bool IsRepeatable => true;
+
     public override async Task<WriteAnswer> RunAsync(INamespaceEngine engine) =>
         new() { Link = await engine.LinkAsync(SourceId, TargetId, Relation, CreatedAt, Context) };
 }
@@ -69,6 +83,8 @@ internal sealed record ForgetCommand(IReadOnlyList<string> Ids) : WriteCommand
 
 internal sealed record SetQuorumCommand(int? Writes) : WriteCommand
 {
+    public override bool IsRepeatable => true;
+
     public override async Task<WriteAnswer> RunAsync(INamespaceEngine engine)
     {
         await engine.SetQuorumAsync(Writes, Context);

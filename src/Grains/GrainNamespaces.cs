@@ -5,8 +5,7 @@ using OrleansMemory.Core.Replication;
 namespace OrleansMemory.Grains;
 
 /// <summary>Finds the engine of a namespace at its grain.</summary>
-/// <param name="settings">Of the cluster; the time that a quorum may take bounds how long a write waits for its grain.</param>
-public sealed class GrainNamespaces(ClusterConnection cluster, ReplicaSetSettings settings, TimeProvider time) : INamespaceDirectory
+public sealed class GrainNamespaces : INamespaceDirectory
 {
     /// <summary>
     /// Beyond the time for the quorum: an activation may have to be made first, on a machine that is busy. A silo that dies is declared
@@ -14,29 +13,67 @@ public sealed class GrainNamespaces(ClusterConnection cluster, ReplicaSetSetting
     /// </summary>
     private static readonly TimeSpan CallSlack = TimeSpan.FromSeconds(6);
 
-    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(20);
+    /// <summary>
+    /// Beyond the time for the quorum, until a write that may be repeated is. To a client of the cluster nobody tells that the silo
+    /// which had its call is dead.
+    /// </summary>
+    private static readonly TimeSpan RepeatSlack = TimeSpan.FromSeconds(1);
 
-    public string? Problem => cluster.Problem;
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LostPause = TimeSpan.FromMilliseconds(100);
+
+    private readonly ClusterConnection _cluster;
+    private readonly ReplicaSetSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly WriteLanes _lanes;
+
+    /// <param name="settings">Of the cluster; the time that a quorum may take bounds how long a write waits for its grain.</param>
+    public GrainNamespaces(ClusterConnection cluster, ReplicaSetSettings settings, TimeProvider time)
+    {
+        _cluster = cluster;
+        _settings = settings;
+        _time = time;
+        _lanes = new(async (@namespace, batch) =>
+            await (cluster.Grains ?? throw NotConnected()).GetGrain<INamespaceGrain>(@namespace).WriteAsync(batch), time);
+    }
+
+    public string? Problem => _cluster.Problem;
 
     public INamespaceEngine Find(string @namespace) => new Engine(this, @namespace);
 
-    private async Task<WriteAnswer> RunAsync(string @namespace, WriteCommand command)
+    /// <exception cref="MemoryException">What the engine throws; what could be sent again was, for as long as a silo takes to be declared dead.</exception>
+    internal async Task<WriteAnswer> RunAsync(string @namespace, WriteCommand command)
     {
-        var started = time.GetTimestamp();
-        var limit = settings.Timeout + CallSlack;
-        var write = new WriteMessage(@namespace, WireJson.Encode(command));
+        var started = _time.GetTimestamp();
+        var limit = _settings.Timeout + CallSlack;
+        var bytes = WireJson.Encode(command);
         while (true)
         {
-            var answer = await AskAsync(write, limit - time.GetElapsedTime(started));
+            WriteAnswer answer;
+            try
+            {
+                var left = limit - _time.GetElapsedTime(started);
+                var patience = _settings.Timeout + RepeatSlack;
+                answer = await AskAsync(@namespace, command.Context.Quorum, bytes, command.IsRepeatable && patience < left ? patience : left);
+            }
+            catch (QuorumException exception) when (
+                command.IsRepeatable && exception.InnerException is OrleansException or TimeoutException && _time.GetElapsedTime(started) + LostPause < limit)
+            {
+                // Its silo is gone, or does not answer; what it stored the next one finds.
+                await Task.Delay(LostPause, _time);
+                continue;
+            }
+
             if (answer.Error is null)
             {
                 return answer;
             }
 
-            // The activation that was asked is over, and stored nothing: the next one decides.
-            if (answer.Error is { Outcome: QuorumException.NotStored, Quorum.Reason: QuorumReasons.Fenced } && time.GetElapsedTime(started) < settings.Timeout)
+            // The activation that was asked is over: the next one decides.
+            if (answer.Error is { Quorum.Reason: QuorumReasons.Fenced, Outcome: var outcome } && (outcome == QuorumException.NotStored || command.IsRepeatable)
+                && _time.GetElapsedTime(started) < _settings.Timeout)
             {
-                await Task.Delay(RetryPause, time);
+                await Task.Delay(RetryPause, _time);
                 continue;
             }
 
@@ -44,32 +81,35 @@ public sealed class GrainNamespaces(ClusterConnection cluster, ReplicaSetSetting
         }
     }
 
-    private async Task<WriteAnswer> AskAsync(WriteMessage write, TimeSpan left)
+    private async Task<WriteAnswer> AskAsync(string @namespace, string? quorum, byte[] command, TimeSpan left)
     {
-        if (cluster.Grains is not { } grains)
+        if (_cluster.Grains is null)
         {
-            throw Failed(QuorumReasons.Unreachable, QuorumException.NotStored, cluster.Problem ?? "the cluster cannot be reached", null);
+            throw NotConnected();
         }
 
         try
         {
             // A caller that goes away cancels nothing, and neither does this deadline.
-            var answer = await grains.GetGrain<INamespaceGrain>(write.Namespace).WriteAsync(write).WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
+            var answer = await _lanes.SendAsync(@namespace, quorum, command).WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time);
             return WireJson.DecodeAnswer(answer.Answer);
         }
         catch (TimeoutException exception)
         {
-            throw Failed(QuorumReasons.Timeout, QuorumException.Unknown, $"the silo that decides for the namespace {write.Namespace} did not answer in time", exception);
+            throw Failed(QuorumReasons.Timeout, QuorumException.Unknown, $"the silo that decides for the namespace {@namespace} did not answer in time", exception);
         }
         catch (OrleansException exception)
         {
             throw Failed(
-                QuorumReasons.Unreachable, QuorumException.Unknown, $"the silo that decides for the namespace {write.Namespace} cannot be reached: {exception.Message}", exception);
+                QuorumReasons.Unreachable, QuorumException.Unknown, $"the silo that decides for the namespace {@namespace} cannot be reached: {exception.Message}", exception);
         }
     }
 
+    private QuorumException NotConnected() =>
+        Failed(QuorumReasons.Unreachable, QuorumException.NotStored, _cluster.Problem ?? "the cluster cannot be reached", null);
+
     private QuorumException Failed(string reason, string outcome, string message, Exception? inner) =>
-        new(new(0, settings.QuorumWrites, reason), outcome, message, inner);
+        new(new(0, _settings.QuorumWrites, reason), outcome, message, inner);
 
     private sealed class Engine(GrainNamespaces namespaces, string @namespace) : INamespaceEngine
     {

@@ -4,6 +4,7 @@ namespace OrleansMemory.Grains;
 [Alias("om.INamespaceGrain")]
 public interface INamespaceGrain : IGrainWithStringKey
 {
+    /// <summary>Writes that waited at one silo come together. Each is decided by itself, and has its answer in its place.</summary>
     [Alias("Write"), ResponseTimeout(CallTimeouts.Write)]
-    Task<AnswerMessage> WriteAsync(WriteMessage write);
+    Task<AnswerBatch> WriteAsync(WriteBatch writes);
 }

@@ -11,50 +11,90 @@ namespace OrleansMemory.Grains;
 public sealed partial class NamespaceGrain : Grain, INamespaceGrain
 {
     private readonly MemoryNode _node;
+    private readonly IClusterMembershipService _membership;
     private readonly ILogger<NamespaceGrain> _logger;
-    private readonly NamespaceActivation _activation;
-    private IQuorumWriteGrain _door = null!;
+    private Decider _decider;
 
-    public NamespaceGrain(MemoryNode node, ILogger<NamespaceGrain> logger)
+    public NamespaceGrain(MemoryNode node, IClusterMembershipService membership, ILogger<NamespaceGrain> logger)
     {
         _node = node;
+        _membership = membership;
         _logger = logger;
-        _activation = new(TakeEpochAsync);
+        _decider = DeciderOn(Own);
     }
 
-    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    private string Own => _node.Store.Log.Node;
+
+    public async Task<AnswerBatch> WriteAsync(WriteBatch writes) => new(await Task.WhenAll(writes.Commands.Select(WriteAsync)));
+
+    private async Task<AnswerMessage> WriteAsync(byte[] command)
     {
-        _door = GrainFactory.GetGrain<IQuorumWriteGrain>(_node.Store.Log.Node);
-        return Task.CompletedTask;
+        var decider = _decider;
+        var answer = await WriteAsync(command, decider);
+        if (answer.CannotWrite && MoveFrom(decider))
+        {
+            // Nothing was stored.
+            decider = _decider;
+            answer = await WriteAsync(command, decider);
+        }
+
+        return answer;
     }
 
-    public async Task<AnswerMessage> WriteAsync(WriteMessage write)
+    private async Task<AnswerMessage> WriteAsync(byte[] command, Decider decider)
     {
         NamespaceEpoch epoch;
         try
         {
-            epoch = await _activation.EpochAsync();
+            epoch = await decider.Activation.EpochAsync();
         }
         catch (MemoryException exception)
         {
             return WriteAnswer.Of(exception).ToMessage();
         }
 
-        var answer = await _door.WriteAsync(write with { Epoch = Messages.Of(epoch) });
-        if (answer.IsFenced)
+        var answer = decider.Node == Own
+            ? await QuorumWriteGrain.DecideAsync(_node, epoch, command)
+            : await Door(decider.Node).WriteAsync(new(epoch.Namespace, command, Messages.Of(epoch)));
+        if (answer.IsFenced && decider == _decider)
         {
-            LogFenced(write.Namespace, epoch.Number);
-            _activation.Fence();
+            LogFenced(epoch.Namespace, epoch.Number);
             DeactivateOnIdle();
         }
 
         return answer;
     }
 
-    private async Task<NamespaceEpoch> TakeEpochAsync()
+    /// <summary>
+    /// The node that decides cannot write now: another one decides from here on, in an epoch of its own. False when there is none.
+    /// </summary>
+    private bool MoveFrom(Decider decider)
+    {
+        if (decider != _decider)
+        {
+            return true;
+        }
+
+        var others = Members.Active(_membership).Where(node => node != decider.Node).Order(StringComparer.Ordinal).ToList();
+        if (others.Count == 0)
+        {
+            return false;
+        }
+
+        var next = others.Find(node => string.CompareOrdinal(node, decider.Node) > 0) ?? others[0];
+        LogMoved(this.GetPrimaryKeyString(), decider.Node, next);
+        _decider = DeciderOn(next);
+        return true;
+    }
+
+    private Decider DeciderOn(string node) => new(node, new(() => TakeEpochAsync(node)));
+
+    private IQuorumWriteGrain Door(string node) => GrainFactory.GetGrain<IQuorumWriteGrain>(node);
+
+    private async Task<NamespaceEpoch> TakeEpochAsync(string node)
     {
         var @namespace = this.GetPrimaryKeyString();
-        var answer = await _door.TakeEpochAsync(@namespace);
+        var answer = node == Own ? await QuorumWriteGrain.TakeEpochAsync(_node, @namespace) : await Door(node).TakeEpochAsync(@namespace);
         if (answer.Epoch is null)
         {
             throw WireJson.DecodeAnswer(answer.Problem!.Answer).ToException();
@@ -64,4 +104,7 @@ public sealed partial class NamespaceGrain : Grain, INamespaceGrain
         LogActivated(@namespace, epoch.Number, epoch.IsComplete);
         return epoch;
     }
+
+    /// <param name="Node">Whose writer the writes go to: this silo's own, unless that cannot write.</param>
+    private sealed record Decider(string Node, NamespaceActivation Activation);
 }

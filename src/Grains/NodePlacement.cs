@@ -27,6 +27,10 @@ public sealed class NodePlacementDirector(IClusterMembershipService membership) 
 
 internal static class Members
 {
+    /// <summary>The names of the active silos, each once.</summary>
+    public static IEnumerable<string> Active(IClusterMembershipService membership) =>
+        membership.CurrentSnapshot.Members.Values.Where(static member => member.Status == SiloStatus.Active).Select(static member => member.Name).Distinct();
+
     /// <summary>The active silo of a name that was started last; null when there is none.</summary>
     public static SiloAddress? Find(IClusterMembershipService membership, string node)
     {

@@ -1,6 +1,7 @@
 using Orleans.Concurrency;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Grains;
 
@@ -8,25 +9,23 @@ namespace OrleansMemory.Grains;
 [Reentrant, NodePlacement, GrainType("quorum-write")]
 public sealed class QuorumWriteGrain(MemoryNode node) : NodeGrain(node), IQuorumWriteGrain
 {
-    public async Task<EpochAnswer> TakeEpochAsync(string @namespace)
-    {
-        try
-        {
-            return new(Messages.Of(await Node.TakeEpochAsync(@namespace)), null);
-        }
-        catch (MemoryException exception)
-        {
-            return new(null, WriteAnswer.Of(exception).ToMessage());
-        }
-    }
+    public Task<EpochAnswer> TakeEpochAsync(string @namespace) => TakeEpochAsync(Node, @namespace);
 
-    public async Task<AnswerMessage> WriteAsync(WriteMessage write)
+    public Task<AnswerMessage> WriteAsync(WriteMessage write) => DecideAsync(Node, Messages.Epoch(write.Namespace, write.Epoch), write.Command);
+
+    /// <summary>What is behind the door, for those who stand there already.</summary>
+    internal static async Task<AnswerMessage> DecideAsync(MemoryNode node, NamespaceEpoch epoch, byte[] bytes)
     {
         WriteAnswer answer;
         try
         {
-            var epoch = Messages.Epoch(write.Namespace, write.Epoch ?? throw new ArgumentException("a write is decided for an activation", nameof(write)));
-            answer = await WireJson.DecodeCommand(write.Command).RunAsync(Node.Engine(epoch));
+            var command = WireJson.DecodeCommand(bytes);
+            foreach (var seen in command.Seen ?? [])
+            {
+                await node.WaitForAsync(seen);
+            }
+
+            answer = await command.RunAsync(node.Engine(epoch));
         }
         catch (MemoryException exception)
         {
@@ -34,5 +33,17 @@ public sealed class QuorumWriteGrain(MemoryNode node) : NodeGrain(node), IQuorum
         }
 
         return answer.ToMessage();
+    }
+
+    internal static async Task<EpochAnswer> TakeEpochAsync(MemoryNode node, string @namespace)
+    {
+        try
+        {
+            return new(Messages.Of(await node.TakeEpochAsync(@namespace)), null);
+        }
+        catch (MemoryException exception)
+        {
+            return new(null, WriteAnswer.Of(exception).ToMessage());
+        }
     }
 }

@@ -29,7 +29,10 @@ internal sealed record WriteAnswer
         },
     };
 
-    public AnswerMessage ToMessage() => new(WireJson.Encode(this), Error?.Quorum?.Reason == QuorumReasons.Fenced);
+    public AnswerMessage ToMessage() => new(
+        WireJson.Encode(this),
+        IsFenced: Error?.Quorum?.Reason == QuorumReasons.Fenced,
+        CannotWrite: Error is { Outcome: QuorumException.NotStored, Quorum.Reason: QuorumReasons.ClockSkew or QuorumReasons.StoreFailed or QuorumReasons.Draining });
 
     public MemoryException ToException()
     {

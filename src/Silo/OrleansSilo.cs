@@ -19,17 +19,22 @@ internal static class OrleansSilo
     public static IHost Build(NodeOptions options, ClusterDatabase database, MemoryNode node, TimeProvider time, Action<ILoggingBuilder> configureLogging)
     {
         var builder = Host.CreateEmptyApplicationBuilder(new() { ApplicationName = "OrleansMemory", DisableDefaults = true });
-        builder.Logging.SetMinimumLevel(LogLevel.Information);
-        builder.Logging.AddFilter("Orleans", LogLevel.Warning);
-        builder.Logging.AddFilter("OrleansMemory", LogLevel.Information);
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
-        configureLogging(builder.Logging);
+        AddLogging(builder.Logging, configureLogging);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.AddSingleton(time);
         builder.Services.AddSingleton(node);
         builder.Services.AddSingleton<IFatalErrorHandler, ProcessEnd>();
         builder.UseOrleans(silo => Configure(silo, options, database));
         return builder.Build();
+    }
+
+    public static void AddLogging(ILoggingBuilder logging, Action<ILoggingBuilder> configureLogging)
+    {
+        logging.SetMinimumLevel(LogLevel.Information);
+        logging.AddFilter("Orleans", LogLevel.Warning);
+        logging.AddFilter("OrleansMemory", LogLevel.Information);
+        logging.AddFilter("Microsoft", LogLevel.Warning);
+        configureLogging(logging);
     }
 
     private static void Configure(ISiloBuilder silo, NodeOptions node, ClusterDatabase database)
@@ -59,7 +64,7 @@ internal static class OrleansSilo
     }
 
     /// <summary>Signals are the front end's.</summary>
-    private sealed class NoLifetime : IHostLifetime
+    public sealed class NoLifetime : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

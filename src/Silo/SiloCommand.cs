@@ -11,6 +11,7 @@ internal static class SiloCommand
 {
     public static RootCommand Create()
     {
+        var role = new Option<string?>("--role") { Description = "silo: a replica and its API; frontend: the API only, a client of the cluster [default: silo]" };
         var host = new Option<string?>("--host") { Description = $"Address to listen on [default: {NodeOptions.DefaultHost}]" };
         var port = new Option<int?>("--port") { Description = $"Port of the API; 0 takes a free one [default: {NodeOptions.DefaultPort}]" };
         var database = new Option<string?>("--db") { Description = "Database of this node" };
@@ -26,9 +27,9 @@ internal static class SiloCommand
         var gatewayPort = new Option<int?>("--gateway-port") { Description = $"Port for front ends; 0: none [default: {ClusterOptions.DefaultGatewayPort}]" };
         var dashboard = new Option<bool>("--dashboard") { Description = "Serve Orleans' dashboard under /dashboard, behind the API key" };
         var withInput = new Option<bool>("--exit-on-stdin-close") { Hidden = true };
-        var command = new RootCommand("A silo: one replica of an OrleansMemory cluster, with its API")
+        var command = new RootCommand("A silo: one replica of an OrleansMemory cluster, with its API; or a front end of one")
         {
-            host, port, database, nodeId, grace, writes, timeout, clusterId, clusterDatabase, nodes, advertise, siloPort, gatewayPort, dashboard, withInput,
+            role, host, port, database, nodeId, grace, writes, timeout, clusterId, clusterDatabase, nodes, advertise, siloPort, gatewayPort, dashboard, withInput,
         };
         command.SetAction(async (line, cancellation) =>
         {
@@ -46,6 +47,7 @@ internal static class SiloCommand
                     QuorumTimeout = line.GetValue(timeout) is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : configured.QuorumTimeout,
                     Cluster = configured.Cluster with
                     {
+                        Role = line.GetValue(role) is { } named ? ClusterOptions.ParseRole(named) : configured.Cluster.Role,
                         Id = line.GetValue(clusterId) ?? configured.Cluster.Id,
                         Database = line.GetValue(clusterDatabase) ?? configured.Cluster.Database,
                         Nodes = line.GetValue(nodes) is { } list ? ClusterOptions.ParseNodes([list]) : configured.Cluster.Nodes,
@@ -59,6 +61,13 @@ internal static class SiloCommand
                 if (line.GetValue(withInput))
                 {
                     StandardInput.OnClose(stop.Cancel);
+                }
+
+                if (options.Cluster.Role == ClusterRole.FrontEnd)
+                {
+                    await using var frontEnd = await FrontEndHost.StartAsync(options, TimeProvider.System, Console.Out);
+                    await frontEnd.RunAsync(stop.Token);
+                    return 0;
                 }
 
                 await using var silo = await SiloHost.StartAsync(options, TimeProvider.System, Console.Out);

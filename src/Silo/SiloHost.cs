@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Hosting;
@@ -15,37 +14,30 @@ namespace OrleansMemory.Silo;
 /// One node of an Orleans cluster: its store and engines, the front end, and the silo that others reach them by. The front end
 /// answers first, not ready until the silo has joined; the engines outlive the silo, so that nothing that a grain began is cut off.
 /// </summary>
-public sealed partial class SiloHost : IAsyncDisposable
+public sealed class SiloHost : IAsyncDisposable
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
-
     private readonly NodeOptions _options;
-    private readonly ClusterDatabase _database;
-    private readonly TimeProvider _time;
-    private readonly ClusterConnection _cluster;
     private readonly MemoryNode _node;
     private readonly IAsyncDisposable _store;
     private readonly ILoggerFactory _loggers;
-    private readonly ILogger _logger;
-    private readonly Action<ILoggingBuilder> _configureLogging;
-    private readonly CancellationTokenSource _leaving = new();
+    private readonly ClusterMember _member;
     private NodeHost _front = null!;
-    private Task _joining = Task.CompletedTask;
-    private IHost? _silo;
 
     private SiloHost(
         NodeOptions options, ClusterDatabase database, TimeProvider time, ClusterConnection cluster, IAsyncDisposable store, MemoryNode node, Action<ILoggingBuilder> configureLogging)
     {
         _options = options;
-        _database = database;
-        _time = time;
-        _cluster = cluster;
         _store = store;
         _node = node;
-        _configureLogging = configureLogging;
-        _loggers = LoggerFactory.Create(logging => configureLogging(logging));
-        _logger = _loggers.CreateLogger<SiloHost>();
+        _loggers = LoggerFactory.Create(configureLogging);
+        _member = new(
+            cluster,
+            database,
+            options.Cluster.Id,
+            () => OrleansSilo.Build(options, database, node, time, configureLogging),
+            options.ShutdownGrace,
+            time,
+            _loggers.CreateLogger<ClusterMember>());
     }
 
     /// <summary>Where the API listens.</summary>
@@ -55,7 +47,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     public MemoryNode Node => _node;
 
     /// <summary>The silo's services; null while it is not a member.</summary>
-    public IServiceProvider? Services => _cluster.Problem is null ? _silo?.Services : null;
+    public IServiceProvider? Services => _member.Services;
 
     /// <summary>Starts the node; its API answers when the task completes, and the silo joins in the background, for as long as it takes.</summary>
     /// <param name="output">Gets one line, <c>ai-memory listening on http://127.0.0.1:9077</c>, once the port is bound.</param>
@@ -102,7 +94,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         var silo = new SiloHost(options, database, time, cluster, store, node, configureLogging ?? StandardErrorLog.Add);
         try
         {
-            silo._front = await NodeHost.StartAsync(options, node, time, output, configureLogging, silo.Map, silo.LeaveAsync);
+            silo._front = await NodeHost.StartAsync(options, node, time, output, configureLogging, silo.Map, silo._member.LeaveAsync);
         }
         catch
         {
@@ -110,7 +102,7 @@ public sealed partial class SiloHost : IAsyncDisposable
             throw;
         }
 
-        silo._joining = silo.JoinAsync();
+        silo._member.Join();
         return silo;
     }
 
@@ -121,8 +113,8 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         await _front.DisposeAsync();
         await _store.DisposeAsync();
+        _member.Dispose();
         _loggers.Dispose();
-        _leaving.Dispose();
     }
 
     private void Map(WebApplication application)
@@ -131,75 +123,6 @@ public sealed partial class SiloHost : IAsyncDisposable
         {
             var dashboard = new DashboardGate(_options.ApiKey!, () => Services);
             application.Use(next => context => dashboard.InvokeAsync(context, next));
-        }
-    }
-
-    /// <summary>Joins the cluster; what keeps it from joining may pass, so it tries until the node stops.</summary>
-    private async Task JoinAsync()
-    {
-        for (var pause = FirstPause; !_leaving.IsCancellationRequested; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
-        {
-            IHost? silo = null;
-            try
-            {
-                if (!await _database.IsInitializedAsync(_leaving.Token))
-                {
-                    throw new InvalidOptionException("the cluster's database has no tables for Orleans yet: run om cluster init --connection with it");
-                }
-
-                silo = OrleansSilo.Build(_options, _database, _node, _time, _configureLogging);
-                await silo.StartAsync(_leaving.Token);
-                _silo = silo;
-                _cluster.Open(silo.Services);
-                LogJoined(_options.NodeId!, _options.Cluster.Id);
-                return;
-            }
-            catch (Exception exception)
-            {
-                await DisposeAsync(silo);
-                if (_leaving.IsCancellationRequested)
-                {
-                    return;
-                }
-
-                _cluster.Close($"cannot join the cluster: {exception.Message}");
-                LogNotJoined(exception, _options.Cluster.Id);
-            }
-
-            await Task.WhenAny(Task.Delay(pause, _time, _leaving.Token));
-        }
-    }
-
-    private async Task LeaveAsync()
-    {
-        await _leaving.CancelAsync();
-        await _joining;
-        if (_silo is { } silo)
-        {
-            using var grace = new CancellationTokenSource(_options.ShutdownGrace, _time);
-            try
-            {
-                await silo.StopAsync(grace.Token);
-            }
-            catch (Exception exception)
-            {
-                LogLeaveFailed(exception);
-            }
-
-            _cluster.Close("the silo has left the cluster");
-            await DisposeAsync(silo);
-        }
-    }
-
-    private async Task DisposeAsync(IHost? silo)
-    {
-        try
-        {
-            await (silo is IAsyncDisposable disposable ? disposable.DisposeAsync() : default);
-        }
-        catch (Exception exception)
-        {
-            LogLeaveFailed(exception);
         }
     }
 }

@@ -60,10 +60,13 @@ internal sealed class TestCluster : IAsyncDisposable
             await cluster.StartAsync(number);
         }
 
-        await Eventually.HoldsAsync("every node hears every other, and none is recovering", () => Task.FromResult(
-            cluster._nodes.All(static node => node!.Memories.Cluster() is { Recovering: false } status && status.Peers.All(static peer => peer is { IsUp: true, Hello.Recovering: false }))));
+        await cluster.ConnectedAsync();
         return cluster;
     }
+
+    /// <summary>Waits until every node hears every other, and none is recovering.</summary>
+    public Task ConnectedAsync() => Eventually.HoldsAsync("every node hears every other, and none is recovering", () => Task.FromResult(
+        _nodes.All(static node => node!.Memories.Cluster() is { Recovering: false } status && status.Peers.All(static peer => peer is { IsUp: true, Hello.Recovering: false }))));
 
     public LinkFaults Faults(int from, int to) => _faults[(from, to)];
 

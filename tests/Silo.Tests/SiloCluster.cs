@@ -32,10 +32,13 @@ internal sealed partial class SiloCluster : IAsyncDisposable
 
     public ClusterProcess Processes { get; }
 
-    public static async Task<SiloCluster> StartAsync(bool onPostgres = false)
+    /// <summary>Not one that only this user may enter: PostgreSQL refuses to run as root, and runs as another one.</summary>
+    public static string NewFolder() => Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"om-silos-{Guid.NewGuid():n}"[..24])).FullName;
+
+    /// <param name="folder">Deleted in the end; null makes one.</param>
+    public static async Task<SiloCluster> StartAsync(bool onPostgres = false, string? folder = null)
     {
-        // Not a folder that only this user may enter: PostgreSQL refuses to run as root, and runs as another one.
-        var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"om-silos-{Guid.NewGuid():n}"[..24])).FullName;
+        folder ??= NewFolder();
         var cluster = new SiloCluster(folder, await ClusterProcess.StartAsync(new(folder, Count, Inherits: true, OnPostgres: onPostgres, Kind: ClusterKind.Silo)));
         try
         {
@@ -94,7 +97,12 @@ internal sealed partial class SiloCluster : IAsyncDisposable
     public void Resume(int node) => Signal(Processes[node].ProcessId, Continue);
 
     /// <summary>An answer, or no status where there was none.</summary>
-    public async Task<(HttpStatusCode? Status, JsonElement Body)> SendAsync(int node, HttpMethod method, string path, object? body = null, params (string Name, string Value)[] headers)
+    public Task<(HttpStatusCode? Status, JsonElement Body)> SendAsync(int node, HttpMethod method, string path, object? body = null, params (string Name, string Value)[] headers) =>
+        SendAsync(_http[node], method, path, body, headers);
+
+    /// <summary>As the other, to an address that the client has.</summary>
+    public static async Task<(HttpStatusCode? Status, JsonElement Body)> SendAsync(
+        HttpClient http, HttpMethod method, string path, object? body = null, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
         foreach (var (name, value) in headers)
@@ -104,7 +112,7 @@ internal sealed partial class SiloCluster : IAsyncDisposable
 
         try
         {
-            using var answer = await _http[node].SendAsync(request);
+            using var answer = await http.SendAsync(request);
             var text = await answer.Content.ReadAsStringAsync();
             return (answer.StatusCode, text.Length == 0 ? default : JsonDocument.Parse(text).RootElement);
         }
@@ -193,7 +201,7 @@ internal sealed class Agents : IAsyncDisposable
 {
     private const int Number = 6;
 
-    private readonly SiloCluster _cluster;
+    private readonly Func<int, string, string, string, Task<(HttpStatusCode? Status, JsonElement Body)>> _store;
     private readonly string _name;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task[] _running;
@@ -201,8 +209,14 @@ internal sealed class Agents : IAsyncDisposable
     private long _refused;
 
     public Agents(SiloCluster cluster, string name)
+        : this((attempt, title, content, key) => cluster.StoreAsync(attempt % SiloCluster.Count, title, content, key), name)
     {
-        _cluster = cluster;
+    }
+
+    /// <param name="store">Stores content under a title, with a key; its first argument tells attempts apart.</param>
+    public Agents(Func<int, string, string, string, Task<(HttpStatusCode? Status, JsonElement Body)>> store, string name)
+    {
+        _store = store;
         _name = name;
         _running = [.. Enumerable.Range(0, Number).Select(agent => Task.Run(() => WriteAsync(agent)))];
     }
@@ -253,7 +267,7 @@ internal sealed class Agents : IAsyncDisposable
             var node = agent + write;
             await Eventually.HoldsAsync($"{title} is acknowledged", async () =>
             {
-                var (status, body) = await _cluster.StoreAsync(node++ % SiloCluster.Count, title, $"v-{title}", title);
+                var (status, body) = await _store(node++, title, $"v-{title}", title);
                 if (status != HttpStatusCode.Created)
                 {
                     Assert.True(status is null or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout, $"{status}: {body}");

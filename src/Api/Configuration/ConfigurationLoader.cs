@@ -58,6 +58,7 @@ public static class ConfigurationLoader
             Scoring = Weights(settings),
             Cluster = new()
             {
+                Role = settings.Text("OM_ROLE", "cluster.role") is { } role ? ClusterOptions.ParseRole(role) : standard.Cluster.Role,
                 Id = settings.Text("OM_CLUSTER_ID", "cluster.id") ?? standard.Cluster.Id,
                 Database = settings.Text("OM_CLUSTER_DB", "cluster.db"),
                 Nodes = settings.Texts("OM_CLUSTER_NODES", "cluster.nodes") is { Count: > 0 } nodes ? ClusterOptions.ParseNodes(nodes) : standard.Cluster.Nodes,

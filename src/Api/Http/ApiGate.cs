@@ -17,7 +17,7 @@ internal sealed partial class ApiGate(
     RequestDelegate next, ApiKey key, ServingState state, INodeService? node, ApiInstruments instruments, TimeProvider time, ILogger<ApiGate> logger)
 {
     private readonly MemoryTokens _tokens = new();
-    private readonly ReplicaSetStatus? _set = node?.Cluster() is { Nodes: > 1 } set ? set : null;
+    private readonly ReplicaSetSettings? _set = node?.Replication is { Nodes: > 1 } set ? set : null;
 
     public async Task InvokeAsync(HttpContext context)
     {

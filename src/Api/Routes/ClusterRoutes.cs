@@ -33,7 +33,7 @@ internal sealed class ClusterRoutes(INodeService node)
             _ => throw new MemoryException(ErrorKind.InvalidQuery, "query parameter `digest` must be true or false"),
         };
         var letters = await node.DeadLettersAsync(DeadLettersShown, context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (Status: node.Cluster(), letters, digest), static (writer, answer) =>
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (Status: await node.ClusterAsync(context.RequestAborted), letters, digest), static (writer, answer) =>
         {
             var status = answer.Status;
             writer.WriteStartObject();

@@ -23,7 +23,7 @@ internal sealed class MetricsRoutes(IMemoryService service, ApiInstruments instr
         instruments.SetMemories((await service.StatisticsAsync(context.RequestAborted)).Total);
         if (service is INodeService node)
         {
-            instruments.SetCluster(node.Cluster(), (await node.DeadLettersAsync(0, context.RequestAborted)).Count);
+            instruments.SetCluster(await node.ClusterAsync(context.RequestAborted), (await node.DeadLettersAsync(0, context.RequestAborted)).Count);
         }
 
         var text = Encoding.UTF8.GetBytes(exporter.Write());

@@ -60,6 +60,7 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind PreconditionFailed = new("precondition_failed", 412);
 
     public static readonly ErrorKind Overloaded = new("overloaded", 503);
+    public static readonly ErrorKind Unreachable = new("unreachable", 503);
     public static readonly ErrorKind QuorumNotMet = new("quorum_not_met", 503);
     public static readonly ErrorKind NotYet = new("not_yet", 503);
     public static readonly ErrorKind Draining = new("draining", 503);

@@ -1,0 +1,156 @@
+using System.Runtime.CompilerServices;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Grains;
+
+/// <summary>
+/// The whole service for a process without a store: a store goes to the grain that decides for its namespace, everything else to the
+/// service of some node. What one node cannot answer another is asked, as long as asking again changes nothing more.
+/// </summary>
+/// <param name="settings">Of the cluster.</param>
+public sealed class FrontEndService(ClusterConnection cluster, FrontEndNodes nodes, ReplicaSetSettings settings, TimeProvider time) : INodeService
+{
+    private readonly GrainNamespaces _namespaces = new(cluster, settings, time);
+    private readonly NamespaceTokens _answered = new();
+
+    /// <summary>What the request that runs must see.</summary>
+    private readonly AsyncLocal<IReadOnlyList<LogPosition>?> _seen = new();
+
+    public ReplicaSetSettings Replication => settings;
+
+    public ServiceHealth Health() => nodes.Problem is { } problem ? new(false, problem) : new(true, null);
+
+    /// <summary>Waits for nothing here: whoever answers what follows in this request waits.</summary>
+    public Task WaitForAsync(LogPosition token, CancellationToken cancellation = default)
+    {
+        // Not an async method: what one sets is gone when it returns.
+        _seen.Value = [.. _seen.Value ?? [], token];
+        return Task.CompletedTask;
+    }
+
+    public async Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
+    {
+        var clean = MemoryRules.Check(draft, Timestamp.Now(time));
+        if (context.IdempotencyKey is { } key)
+        {
+            MemoryRules.IdempotencyKey(key);
+        }
+
+        // The key is drawn here when the caller has none, so that sending the write again makes no second memory.
+        var command = new StoreCommand(clean) { Context = Keyed(context), Seen = _seen.Value };
+        return Note((await _namespaces.RunAsync(clean.Namespace, command)).Receipt!);
+    }
+
+    public async Task<IReadOnlyList<RowOutcome>> StoreManyAsync(IReadOnlyList<MemoryDraft> drafts, WriteContext context) =>
+        Note(await AskAsync(new StoreManyQuestion(drafts, Keyed(context))));
+
+    public async Task<IReadOnlyList<RowOutcome>> ImportAsync(
+        IReadOnlyList<Memory> memories, IReadOnlyList<Link> links, ImportOptions options, WriteContext context) =>
+        Note(await AskAsync(new ImportQuestion(memories, links, options, context)));
+
+    public async Task<WriteReceipt> UpdateAsync(string idOrPrefix, MemoryPatch patch, WriteContext context) =>
+        Note(await AskAsync(new UpdateQuestion(idOrPrefix, patch, context)));
+
+    public async Task<WriteReceipt> DeleteAsync(string idOrPrefix, WriteContext context) => Note(await AskAsync(new DeleteQuestion(idOrPrefix, context)));
+
+    public async Task<WriteReceipt> PromoteAsync(string idOrPrefix, WriteContext context) => Note(await AskAsync(new PromoteQuestion(idOrPrefix, context)));
+
+    public Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, WriteContext context) =>
+        AskAsync(new LinkQuestion(sourceId, targetId, relation, context));
+
+    public Task<long> ForgetAsync(ForgetQuery query, WriteContext context) => AskAsync(new ForgetQuestion(query, context));
+
+    public Task<long> CollectGarbageAsync() => AskAsync(new CollectGarbageQuestion());
+
+    public Task<MemoryWithLinks> GetAsync(string idOrPrefix, CancellationToken cancellation = default) => AskAsync(new GetQuestion(idOrPrefix), null, cancellation);
+
+    public Task<MemoryWithLinks> GetAtQuorumAsync(string idOrPrefix, CancellationToken cancellation = default) =>
+        AskAsync(new QuorumGetQuestion(idOrPrefix), null, cancellation);
+
+    public Task<MemoryPage> ListAsync(ListQuery query, CancellationToken cancellation = default) => AskAsync(new ListQuestion(query), query.Namespace, cancellation);
+
+    public Task<Ranking> SearchAsync(SearchQuery query, CancellationToken cancellation = default) => AskAsync(new SearchQuestion(query), query.Namespace, cancellation);
+
+    public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) =>
+        AskAsync(new RecallQuestion(query), query.Namespace, cancellation);
+
+    public Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default) => AskAsync(new LinksQuestion(id), null, cancellation);
+
+    public Task<IReadOnlyList<NamespaceCount>> NamespacesAsync(CancellationToken cancellation = default) => AskAsync(new NamespacesQuestion(), null, cancellation);
+
+    public Task<StoreStatistics> StatisticsAsync(CancellationToken cancellation = default) => AskAsync(new StatisticsQuestion(), null, cancellation);
+
+    public IAsyncEnumerable<Memory> ExportMemoriesAsync(CancellationToken cancellation = default) =>
+        ExportAsync<Memory>(static (grain, question) => grain.ExportMemoriesAsync(question), cancellation);
+
+    public IAsyncEnumerable<Link> ExportLinksAsync(CancellationToken cancellation = default) =>
+        ExportAsync<Link>(static (grain, question) => grain.ExportLinksAsync(question), cancellation);
+
+    public async Task<QuorumPolicy> SetQuorumAsync(string @namespace, int? writes, WriteContext context)
+    {
+        await _namespaces.RunAsync(MemoryRules.Namespace(@namespace), new SetQuorumCommand(writes) { Context = context, Seen = _seen.Value });
+        return await QuorumAsync(@namespace);
+    }
+
+    public Task<QuorumPolicy> QuorumAsync(string @namespace, CancellationToken cancellation = default) => AskAsync(new QuorumQuestion(@namespace), @namespace, cancellation);
+
+    public Task<ReplicaSetStatus> ClusterAsync(CancellationToken cancellation = default) => AskAsync(new ClusterQuestion(), null, cancellation);
+
+    public Task<Digest> DigestAsync(CancellationToken cancellation = default) => AskAsync(new DigestQuestion(), null, cancellation);
+
+    public Task<DeadLetters> DeadLettersAsync(int limit, CancellationToken cancellation = default) => AskAsync(new DeadLettersQuestion(limit), null, cancellation);
+
+    public Task<IReadOnlyList<SyncOutcome>> SyncAsync(IReadOnlyList<Memory> memories, WriteContext context) => AskAsync(new SyncQuestion(memories, context));
+
+    public Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default) =>
+        AskAsync(new ChangesQuestion(after, limit), null, cancellation);
+
+    /// <param name="namespace">The only one that is asked about: what this front end was answered of it is seen.</param>
+    private Task<T> AskAsync<T>(Question<T> question, string? @namespace = null, CancellationToken cancellation = default) =>
+        nodes.AskAsync<T>(question with { Seen = Seen(@namespace) }, cancellation);
+
+    private IReadOnlyList<LogPosition>? Seen(string? @namespace)
+    {
+        var answered = @namespace is null ? [] : _answered.Of(@namespace);
+        return answered.Count == 0 ? _seen.Value : [.. answered.Union(_seen.Value ?? [])];
+    }
+
+    private async IAsyncEnumerable<T> ExportAsync<T>(
+        Func<IServiceGrain, ServiceQuestion, IAsyncEnumerable<ServiceAnswer>> export, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        // One node serves the whole of it: pages of two would not fit together.
+        var (grain, question) = nodes.Export(new ExportQuestion { Seen = _seen.Value });
+        await using var pages = export(grain, question).WithBatchSize(1).GetAsyncEnumerator(cancellation);
+        while (await FrontEndNodes.NextAsync(pages))
+        {
+            foreach (var row in WireJson.Decode<List<T>>(pages.Current.Answer))
+            {
+                yield return row;
+            }
+        }
+    }
+
+    private static WriteContext Keyed(WriteContext context) => context.IdempotencyKey is null ? context with { IdempotencyKey = Guid.NewGuid().ToString("n") } : context;
+
+    private WriteReceipt Note(WriteReceipt receipt)
+    {
+        _answered.Note(receipt.Memory.Namespace, receipt.Position);
+        return receipt;
+    }
+
+    private IReadOnlyList<RowOutcome> Note(IReadOnlyList<RowOutcome> outcomes)
+    {
+        foreach (var outcome in outcomes)
+        {
+            if (outcome.Receipt is { } receipt)
+            {
+                Note(receipt);
+            }
+        }
+
+        return outcomes;
+    }
+}
