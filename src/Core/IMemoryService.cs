@@ -289,5 +289,5 @@ public sealed record StoreStatistics(
     long LinksCount,
     long DatabaseSizeBytes);
 
-/// <param name="Reason">Null when ready.</param>
+/// <param name="Reason">Why it is not; of one that is ready, what is wrong all the same; null when nothing is.</param>
 public sealed record ServiceHealth(bool Ready, string? Reason);

@@ -40,5 +40,8 @@ public interface INamespaceDirectory
     /// <summary>Why no namespace can be reached; null when they can.</summary>
     string? Problem { get; }
 
+    /// <summary>What is wrong and keeps nobody from reaching them yet; null when nothing is.</summary>
+    string? Warning { get; }
+
     INamespaceEngine Find(string @namespace);
 }

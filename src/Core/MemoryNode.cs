@@ -305,7 +305,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         _writer.Fatal.IsCompleted ? new(false, "the store failed; the node is stopping")
         : Volatile.Read(ref _draining) ? new(false, "draining")
         : (_store.Problem ?? _replicas.Problem ?? _directory?.Problem) is { } problem ? new(false, problem)
-        : new(true, null);
+        : new(true, _directory?.Warning);
 
     public Task WaitForAsync(LogPosition token, CancellationToken cancellation = default) => _replicas.WaitForAsync(token, cancellation);
 

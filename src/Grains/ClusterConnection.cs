@@ -15,6 +15,9 @@ public sealed class ClusterConnection(string problem = "the silo has not joined 
     /// <summary>Why the cluster cannot be reached; null when it can.</summary>
     public string? Problem => _joined is null ? _problem : null;
 
+    /// <summary>What is wrong and keeps nobody from the cluster yet; null when nothing is.</summary>
+    public string? Warning { get; set; }
+
     /// <summary>The silo is active, or the client has found one.</summary>
     public void Open(IServiceProvider services) =>
         _joined = new(services.GetRequiredService<IGrainFactory>(), services.GetService<IClusterMembershipService>());

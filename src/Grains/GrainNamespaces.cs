@@ -39,6 +39,8 @@ public sealed class GrainNamespaces : INamespaceDirectory
 
     public string? Problem => _cluster.Problem;
 
+    public string? Warning => _cluster.Warning;
+
     public INamespaceEngine Find(string @namespace) => new Engine(this, @namespace);
 
     /// <exception cref="MemoryException">What the engine throws; what could be sent again was, for as long as a silo takes to be declared dead.</exception>

@@ -15,6 +15,7 @@ namespace OrleansMemory.Silo;
 internal sealed partial class ClusterMember(
     ClusterConnection cluster, ClusterDatabase database, string clusterId, Func<IHost> build, TimeSpan grace, TimeProvider time, ILogger<ClusterMember> logger) : IDisposable
 {
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
@@ -70,6 +71,7 @@ internal sealed partial class ClusterMember(
                 _host = host;
                 cluster.Open(host.Services);
                 LogJoined(clusterId);
+                await WatchAsync();
                 return;
             }
             catch (Exception exception)
@@ -85,6 +87,24 @@ internal sealed partial class ClusterMember(
             }
 
             await Task.WhenAny(Task.Delay(pause, time, _leaving.Token));
+        }
+    }
+
+    /// <summary>A member needs the cluster's database only when members change; that it is away is told before.</summary>
+    private async Task WatchAsync()
+    {
+        while (!_leaving.IsCancellationRequested)
+        {
+            await Task.WhenAny(Task.Delay(WatchInterval, time, _leaving.Token));
+            try
+            {
+                await database.IsInitializedAsync(_leaving.Token);
+                cluster.Warning = null;
+            }
+            catch (Exception exception)
+            {
+                cluster.Warning = _leaving.IsCancellationRequested ? null : $"the cluster's database cannot be reached, and no change of members is seen: {exception.Message}";
+            }
         }
     }
 

@@ -16,6 +16,7 @@ public sealed class GrainCluster : IAsyncLifetime
     private readonly ClusterConnection[] _connections = [.. Enumerable.Range(0, Count).Select(static _ => new ClusterConnection())];
     private readonly List<SqliteStore> _stores = [];
     private readonly List<MemoryNode> _nodes = [];
+    private readonly ShiftedTime[] _times = [.. Enumerable.Range(0, Count).Select(static _ => new ShiftedTime())];
     private InProcessTestCluster _cluster = null!;
 
     public IReadOnlyList<MemoryNode> Nodes => _nodes;
@@ -25,6 +26,9 @@ public sealed class GrainCluster : IAsyncLifetime
     public IServiceProvider Services(int silo) => _cluster.Silos.Single(handle => handle.Name == NameOf(silo)).ServiceProvider;
 
     internal ClusterConnection Connection(int silo) => _connections[silo];
+
+    /// <summary>Of a node's engines.</summary>
+    internal ShiftedTime Time(int silo) => _times[silo];
 
     public static string NameOf(int silo) => $"Silo_{silo}";
 
@@ -39,7 +43,7 @@ public sealed class GrainCluster : IAsyncLifetime
             _nodes.Add(await MemoryNode.StartAsync(
                 store,
                 new NodeSettings { ReplicaSet = settings, TouchInterval = TimeSpan.FromHours(1) },
-                TimeProvider.System,
+                _times[own],
                 new Random(),
                 [.. Enumerable.Range(0, Count).Where(other => other != own).Select(other => new GrainReplicaLink(_connections[own], NameOf(other), TimeProvider.System))],
                 directory: new GrainNamespaces(_connections[own], settings, TimeProvider.System)));

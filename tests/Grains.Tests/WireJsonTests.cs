@@ -65,6 +65,57 @@ public sealed class WireJsonTests
         Assert.Equal(5, WireJson.DecodeAnswer(WireJson.Encode(new WriteAnswer { Count = 5 })).Count);
     }
 
+    public static TheoryData<string> Asked => [.. Questions.Keys];
+
+    private static Dictionary<string, Question> Questions { get; } = new()
+    {
+        ["list"] = new ListQuestion(new() { Namespace = "a", Tier = Tier.Long, Since = new(5), Limit = 7, Cursor = "c" }) { Seen = [new(new("n1", 2), 9)] },
+        ["search"] = new SearchQuestion(new() { Text = "t", AsAgent = "a" }),
+        ["recall"] = new RecallQuestion(new() { Context = "c", BudgetTokens = 9 }),
+        ["changes"] = new ChangesQuestion(new(new(5), "id"), 3),
+        ["store_many"] = new StoreManyQuestion([new() { Title = "t", Content = "c", Tags = ["x"] }], Context),
+        ["import"] = new ImportQuestion([Whole], [new("a", "b", "r", new(4))], new(TrustSource: false), Context),
+        ["update"] = new UpdateQuestion("id", new() { Content = "c" }, Context),
+        ["forget"] = new ForgetQuestion(new("n", "p", Tier.Mid), Context),
+        ["sync"] = new SyncQuestion([Whole], Context),
+        ["cluster"] = new ClusterQuestion(),
+    };
+
+    [Theory]
+    [MemberData(nameof(Asked))]
+    public void Questions_come_out_as_they_went_in(string kind)
+    {
+        var sent = WireJson.Encode(Questions[kind]);
+        Assert.Contains($"\"ask\":\"{kind}\"", Encoding.UTF8.GetString(sent), StringComparison.Ordinal);
+        Assert.Equivalent(Questions[kind], WireJson.DecodeQuestion(sent), strict: true);
+    }
+
+    [Fact]
+    public void What_a_service_answers_comes_out_as_it_went_in()
+    {
+        var log = new LogId("n1", 7);
+        var held = AppliedSet.None.With(1, 5).With(9, 9).With(12, 20);
+        var vector = new Dictionary<LogId, AppliedSet> { [log] = held };
+        var hello = new PeerHello(log, 20, 99, 98, 3, 2, ["n1", "n2"], Recovering: true, Readable: false, 4, 3, vector, 6);
+        var status = new ReplicaSetStatus(
+            log, 20, 3, 2, Recovering: false, TimeSpan.FromMilliseconds(-5), new(4, 3), vector, [new("silo:n2", "n2", IsUp: true, null, 3, 0.5, new Timestamp(9), hello)]);
+        var answer = WireJson.Decode<ReplicaSetStatus>(WireJson.EncodeAnswer(status));
+        Assert.Equivalent(status with { Vector = new Dictionary<LogId, AppliedSet>(), Peers = [] }, answer with { Vector = new Dictionary<LogId, AppliedSet>(), Peers = [] }, strict: true);
+        Assert.Equal(held.FormatAbove(), answer.Vector[log].FormatAbove());
+        Assert.Equal((held.Through, 20L), (answer.Vector[log].Through, answer.Peers[0].Hello!.HeadSequence));
+        var digest = new Digest(3, UInt128.MaxValue - 1);
+        Assert.Equal(digest, WireJson.Decode<Digest>(WireJson.EncodeAnswer(digest)));
+        var mutation = new Mutation(new(log, 5), new(77, log), 3, MutationKind.Memory, "k", new byte[] { 1, 2, 250 }, "key");
+        var letters = WireJson.Decode<DeadLetters>(WireJson.EncodeAnswer(new DeadLetters(9, [new(mutation, ApplyOutcome.RefusedFutureStamp, 2, new(1), new(2))])));
+        Assert.Equal((9L, mutation.Stamp, ApplyOutcome.RefusedFutureStamp), (letters.Count, letters.First[0].Mutation.Stamp, letters.First[0].Reason));
+        Assert.True(mutation.Body.Span.SequenceEqual(letters.First[0].Mutation.Body.Span));
+        IReadOnlyList<RowOutcome> outcomes =
+            [new MemoryException(ErrorKind.TitleEmpty, "no title"), new QuorumException(new(1, 2, QuorumReasons.Timeout), QuorumException.StoredLocally, "too few")];
+        var rows = WireJson.Decode<IReadOnlyList<RowOutcome>>(WireJson.EncodeAnswer(outcomes));
+        Assert.Equal((ErrorKind.TitleEmpty, "no title"), (rows[0].Error!.Kind, rows[0].Error!.Message));
+        Assert.Equal((QuorumException.StoredLocally, 2), (((QuorumException)rows[1].Error!).Outcome, ((QuorumException)rows[1].Error!).Quorum.Needed));
+    }
+
     [Fact]
     public void Errors_come_out_as_they_went_in()
     {

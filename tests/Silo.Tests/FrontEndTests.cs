@@ -43,7 +43,7 @@ public sealed class FrontEndTests
         await Task.WhenAll(Enumerable.Range(0, SiloCluster.Count).Select(cluster.KillAsync));
         await Eventually.HoldsAsync("it is not ready, and says why", async () =>
             (await SendAsync(http, HttpMethod.Get, "/readyz")) is (HttpStatusCode.ServiceUnavailable, var reason) && reason.GetProperty("reason").GetString()!.Length > 0);
-        await Task.WhenAll(Enumerable.Range(0, SiloCluster.Count).Select(cluster.Processes.StartAsync));
+        await Task.WhenAll(Enumerable.Range(0, SiloCluster.Count).Select(node => cluster.Processes.StartAsync(node)));
         await cluster.ReadyAsync();
         await ReadyAsync(http);
         await agents.ResumedAsync();

@@ -71,6 +71,42 @@ public sealed class OperatorTests
     }
 
     [Fact]
+    public async Task A_silo_that_alone_is_cut_off_from_the_clusters_database_writes_on_and_says_so()
+    {
+        Assert.SkipWhen(LocalPostgres.FindBinaries() is null, LocalPostgres.HowToInstall);
+        await using var cluster = await SiloCluster.StartAsync(onPostgres: true);
+        await using var proxy = new ServerProxy(cluster.Processes.ClusterServer.SocketPath);
+        Assert.Equal(0, await cluster.Processes[0].StopAsync(TimeSpan.FromSeconds(60)));
+        await cluster.Processes.StartAsync(0, cluster.Processes[0].Plan with { ClusterDatabase = proxy.UrlOf("cluster") });
+        await cluster.ReadyAsync();
+        await using var agents = new Agents(cluster, "cut");
+        await agents.ResumedAsync();
+        proxy.Break(andRefuse: true);
+        await Eventually.HoldsAsync("it is ready and says what is wrong", async () => (await cluster.SendAsync(0, HttpMethod.Get, "/readyz")) is (HttpStatusCode.OK, var body)
+            && body.TryGetProperty("reason", out var reason) && reason.GetString()!.Contains("database", StringComparison.Ordinal));
+        await agents.ResumedAsync();
+
+        // Another one goes and comes back meanwhile.
+        await cluster.KillAsync(1);
+        await cluster.Processes.StartAsync(1);
+        await agents.ResumedAsync();
+        proxy.Mend();
+        await Eventually.HoldsAsync("nothing is wrong any more", async () =>
+            (await cluster.SendAsync(0, HttpMethod.Get, "/readyz")) is (HttpStatusCode.OK, var body) && !body.TryGetProperty("reason", out _));
+        await cluster.ReadyAsync();
+
+        // Who is a member is known to it again.
+        await cluster.KillAsync(2);
+        await agents.ResumedAsync();
+        await cluster.Processes.StartAsync(2);
+        await cluster.ReadyAsync();
+        await agents.StopAsync();
+        await cluster.ConvergedAsync();
+        var listed = await cluster.ListAsync(0);
+        Assert.All(agents.Ledger, pair => Assert.Equal(pair.Value, listed.GetValueOrDefault(pair.Key).Content));
+    }
+
+    [Fact]
     public async Task The_tables_of_the_clusters_database_are_made_once_and_again()
     {
         Assert.SkipWhen(LocalPostgres.FindBinaries() is null, LocalPostgres.HowToInstall);

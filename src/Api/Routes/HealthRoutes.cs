@@ -28,7 +28,7 @@ internal sealed class HealthRoutes(IMemoryService service, ServingState state, A
         }, open: true);
         endpoints.MapRead("/readyz", routes.ReadyAsync, new("readyz", "Health", "Whether requests should be sent here")
         {
-            Answers = [new(200, "Status", "They should."), new(503, "Status", "They should not; the reason is told.")],
+            Answers = [new(200, "Status", "They should; a reason says what is wrong all the same."), new(503, "Status", "They should not; the reason is told.")],
         }, open: true);
     }
 
@@ -60,14 +60,14 @@ internal sealed class HealthRoutes(IMemoryService service, ServingState state, A
     private Task ReadyAsync(HttpContext context)
     {
         var health = state.IsDraining ? new(false, "draining") : service.Health();
-        return health.Ready ? WriteStatusAsync(context, 200, "ready", null) : WriteStatusAsync(context, 503, "not_ready", health.Reason);
+        return health.Ready ? WriteStatusAsync(context, 200, "ready", health.Reason) : WriteStatusAsync(context, 503, "not_ready", health.Reason);
     }
 
     private Task StartedAsync(HttpContext context)
     {
-        var reason = _started ? null : service.Health().Reason;
-        _started |= reason is null;
-        return _started ? WriteStatusAsync(context, 200, "started", null) : WriteStatusAsync(context, 503, "not_started", reason);
+        var health = _started ? new(true, null) : service.Health();
+        _started |= health.Ready;
+        return _started ? WriteStatusAsync(context, 200, "started", null) : WriteStatusAsync(context, 503, "not_started", health.Reason);
     }
 
     private static Task WriteStatusAsync(HttpContext context, int status, string word, string? reason) =>

@@ -13,7 +13,7 @@ namespace OrleansMemory.Cli.Cluster;
 /// <param name="PeersUp">Peers that answer it.</param>
 /// <param name="BehindRows">The most that a peer lacks of this node's log.</param>
 /// <param name="Digest">Over all replicated rows, with their number; null when it was not asked for.</param>
-internal sealed record NodeView(LogId Log, long Head, IReadOnlyDictionary<LogId, long> Vector, int PeersUp, long BehindRows, string? Digest);
+internal sealed record NodeView(LogId Log, long Head, IReadOnlyDictionary<LogId, long> Vector, int PeersUp, long BehindRows, bool Recovering, string? Digest);
 
 /// <summary>Asks nodes how they and their cluster are.</summary>
 internal sealed class ClusterHealth(IReadOnlyList<Uri> addresses, string? apiKey) : IDisposable
@@ -48,14 +48,15 @@ internal sealed class ClusterHealth(IReadOnlyList<Uri> addresses, string? apiKey
         }
     }
 
-    /// <summary>Ends when every node is ready and hears all others.</summary>
+    /// <summary>Ends when every node is ready, hears all others and counts for quorum reads.</summary>
     public async Task WaitUntilConnectedAsync(CancellationToken cancellation)
     {
         for (var node = 0; node < _nodes.Length;)
         {
             try
             {
-                if (await ProblemAsync(node, cancellation) is null && (await ReadAsync(node, withDigest: false, cancellation)).PeersUp == _nodes.Length - 1)
+                if (await ProblemAsync(node, cancellation) is null
+                    && await ReadAsync(node, withDigest: false, cancellation) is { Recovering: false } view && view.PeersUp == _nodes.Length - 1)
                 {
                     node++;
                     continue;
@@ -97,6 +98,7 @@ internal sealed class ClusterHealth(IReadOnlyList<Uri> addresses, string? apiKey
             vector,
             peers.Count(static peer => peer.GetProperty("up").GetBoolean()),
             peers.Select(static peer => peer.GetProperty("behind_rows").GetInt64()).DefaultIfEmpty(0).Max(),
+            body.GetProperty("recovering").GetBoolean(),
             body.TryGetProperty("digest", out var digest) ? digest.GetString() : null);
     }
 }

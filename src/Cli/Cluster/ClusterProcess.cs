@@ -127,7 +127,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
             var cluster = new ClusterProcess(plan, servers, databases, clusterDatabase);
             try
             {
-                await Task.WhenAll(Enumerable.Range(0, cluster.Count).Select(cluster.StartAsync));
+                await Task.WhenAll(Enumerable.Range(0, cluster.Count).Select(node => cluster.StartAsync(node)));
                 return cluster;
             }
             catch (NodeFailedException) when (plan.Ports is null && attempt < StartTries)
@@ -144,9 +144,11 @@ internal sealed class ClusterProcess : IAsyncDisposable
     }
 
     /// <summary>Starts a node that has ended, on its port and data.</summary>
+    /// <param name="plan">How it is started from now on; null: as before.</param>
     /// <exception cref="NodeFailedException">It did not start.</exception>
-    public async Task StartAsync(int node)
+    public async Task StartAsync(int node, NodePlan? plan = null)
     {
+        _nodePlans[node] = plan ?? _nodePlans[node];
         var started = await NodeProcess.StartAsync(_nodePlans[node]);
         NodeProcess? ended;
         lock (_gate)

@@ -1,10 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace OrleansMemory.Storage.Tests.Postgres;
+namespace OrleansMemory.Compliance;
 
 /// <summary>The network between a store and its server: a port of this machine that leads to the server's socket, and the fault that a test sets.</summary>
-internal sealed class ServerProxy : IAsyncDisposable
+public sealed class ServerProxy : IAsyncDisposable
 {
     private readonly string _target;
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
