@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -87,6 +88,9 @@ public interface INodeService : IMemoryService
     Task<QuorumPolicy> SetQuorumAsync(string @namespace, int? writes, WriteContext context);
 
     Task<QuorumPolicy> QuorumAsync(string @namespace, CancellationToken cancellation = default);
+
+    /// <summary>The backfills of this node's own store.</summary>
+    BackfillRunner Backfills { get; }
 
     /// <summary>The node among its peers.</summary>
     ReplicaSetStatus Cluster();
