@@ -19,6 +19,7 @@ public sealed partial class SiloHost : IAsyncDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(2);
 
     private readonly NodeOptions _options;
     private readonly ClusterDatabase _database;
@@ -31,6 +32,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     private readonly Action<ILoggingBuilder> _configureLogging;
     private readonly CancellationTokenSource _leaving = new();
     private NodeHost _front = null!;
+    private BackfillReporter? _reporter;
     private Task _joining = Task.CompletedTask;
     private IHost? _silo;
 
@@ -111,6 +113,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         }
 
         silo._joining = silo.JoinAsync();
+        silo._reporter = new(cluster, options.NodeId!, node.Backfills, ReportInterval, time);
         return silo;
     }
 
@@ -174,6 +177,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         await _leaving.CancelAsync();
         await _joining;
+        await (_reporter?.DisposeAsync() ?? default);
         if (_silo is { } silo)
         {
             using var grace = new CancellationTokenSource(_options.ShutdownGrace, _time);

@@ -163,7 +163,8 @@ public abstract class BackfillCompliance
         var told = Listen(zombie);
         zombie.Start(new Random(1), Exclusive());
         Assert.True(asleep.Wait(Deadline));
-        Assert.Equal(1, (await RecordAsync(store, "words"))!.LeaseEpoch);
+        var before = (await RecordAsync(store, "words"))!;
+        Assert.Equal(1, before.LeaseEpoch);
         var computed = new ConcurrentDictionary<string, int>();
         await using var other = new BackfillRunner(store, writer, [new DerivedStep(store, Counting("words", computed, value: 2))], settings, "here", "other", TimeProvider.System);
         other.Start(new Random(2), Exclusive());
@@ -174,8 +175,7 @@ public abstract class BackfillCompliance
         await Eventually.HoldsAsync("the sleeper hears that its lease is gone", () => Task.FromResult(told.Any(static told => told.Kind == BackfillEventKind.LeaseLost)));
         await zombie.Settled.WaitAsync(Deadline);
         Assert.Equal(record, await RecordAsync(store, "words"));
-        Assert.Equal(Rows, record.RowsDone);
-        Assert.InRange(computed.Count, 1, Rows - 40);
+        Assert.Equal(Rows - before.RowsDone, computed.Count);
     }
 
     [Fact]

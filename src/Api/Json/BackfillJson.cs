@@ -7,8 +7,9 @@ namespace OrleansMemory.Api.Json;
 /// <summary>What is told of backfills, over HTTP and on the command line.</summary>
 public static class BackfillJson
 {
-    /// <param name="cluster">What the nodes of a cluster reported; null where there is no such record.</param>
-    public static void Write(Utf8JsonWriter writer, BackfillOverview overview, IReadOnlyList<BackfillReport>? cluster)
+    /// <param name="cluster">What the nodes of a cluster reported; null where there is no such record, or it cannot be read now.</param>
+    /// <param name="nodes">How many there are.</param>
+    public static void Write(Utf8JsonWriter writer, BackfillOverview overview, IReadOnlyList<BackfillReport>? cluster = null, int nodes = 1)
     {
         writer.WriteStartObject();
         writer.WriteStartArray("backfills"u8);
@@ -21,15 +22,9 @@ public static class BackfillJson
         if (cluster is not null)
         {
             writer.WriteStartArray("cluster"u8);
-            foreach (var report in cluster)
+            foreach (var step in cluster.GroupBy(static report => report.Step).OrderBy(static step => step.Key, StringComparer.Ordinal))
             {
-                writer.WriteStartObject();
-                writer.WriteString("at"u8, report.At.ToString());
-                writer.WriteBoolean("complete"u8, report.IsComplete);
-                writer.WriteString("node"u8, report.Node);
-                writer.WriteString("step"u8, report.Step);
-                writer.WriteNumber("version"u8, report.Version);
-                writer.WriteEndObject();
+                Write(writer, step.Key, [.. step], nodes);
             }
 
             writer.WriteEndArray();
@@ -65,6 +60,29 @@ public static class BackfillJson
         }
 
         writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    /// <summary>A version is complete in the cluster when every node says so.</summary>
+    private static void Write(Utf8JsonWriter writer, string step, IReadOnlyList<BackfillReport> reports, int nodes)
+    {
+        var version = reports.Max(static report => report.Version);
+        writer.WriteStartObject();
+        writer.WriteBoolean("complete"u8, reports.Count(report => report.IsComplete && report.Version == version) == nodes);
+        writer.WriteStartArray("nodes"u8);
+        foreach (var report in reports)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("at"u8, report.At.ToString());
+            writer.WriteBoolean("complete"u8, report.IsComplete);
+            writer.WriteString("node"u8, report.Node);
+            writer.WriteNumber("version"u8, report.Version);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteString("step"u8, step);
+        writer.WriteNumber("version"u8, version);
         writer.WriteEndObject();
     }
 

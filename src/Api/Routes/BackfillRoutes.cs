@@ -37,7 +37,11 @@ internal sealed class BackfillRoutes(INodeService node)
         var runner = node.Backfills;
         var overview = await runner.ReadAsync(context.RequestAborted);
         var cluster = runner.Cluster is { } read ? await read(context.RequestAborted) : null;
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (overview, cluster), static (writer, told) => BackfillJson.Write(writer, told.overview, told.cluster));
+        await JsonAnswer.WriteAsync(
+            context,
+            StatusCodes.Status200OK,
+            (overview, cluster, node.Cluster().Nodes),
+            static (writer, told) => BackfillJson.Write(writer, told.overview, told.cluster, told.Nodes));
     }
 
     private async Task ActAsync(HttpContext context)

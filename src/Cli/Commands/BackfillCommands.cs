@@ -87,7 +87,7 @@ internal static class BackfillCommands
         }
 
         var overview = await runner.ReadAsync();
-        return Parsed(writer => BackfillJson.Write(writer, overview, cluster: null));
+        return Parsed(writer => BackfillJson.Write(writer, overview));
     }
 
     private static JsonElement Parsed(Action<Utf8JsonWriter> write)
@@ -122,7 +122,8 @@ internal static class BackfillCommands
         {
             foreach (var row in reports.EnumerateArray())
             {
-                session.Text.WriteLine($"node {row.GetProperty("node").GetString()}: {NameOf(row)} {(row.GetProperty("complete").GetBoolean() ? "complete" : "not complete")}");
+                var nodes = row.GetProperty("nodes").EnumerateArray().Where(static node => node.GetProperty("complete").GetBoolean()).Select(static node => node.GetProperty("node").GetString());
+                session.Text.WriteLine($"cluster {NameOf(row)}: {(row.GetProperty("complete").GetBoolean() ? "complete" : "not complete")}; complete on: {string.Join(", ", nodes)}");
             }
         }
 

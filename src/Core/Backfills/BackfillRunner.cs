@@ -59,8 +59,8 @@ public sealed class BackfillRunner : IAsyncDisposable
     /// <summary>Told from the runner's own scheduler; must be quick and never throw.</summary>
     public Action<BackfillEvent>? Observer { get; set; }
 
-    /// <summary>Reads what the nodes of a cluster reported of their backfills; null where nobody keeps such a record.</summary>
-    public Func<CancellationToken, Task<IReadOnlyList<BackfillReport>>>? Cluster { get; set; }
+    /// <summary>Reads what the nodes of a cluster reported of their backfills, or null while it cannot; unset where nobody keeps such a record.</summary>
+    public Func<CancellationToken, Task<IReadOnlyList<BackfillReport>?>>? Cluster { get; set; }
 
     /// <summary>Ends when every step that this code may run is complete for the first time.</summary>
     public Task Settled => _settled.Task;
@@ -363,7 +363,7 @@ public sealed class BackfillRunner : IAsyncDisposable
             await GiveWayAsync();
             var began = _time.GetTimestamp();
             var page = await step.PendingAsync(record.Cursor, Math.Min(_batch, _settings.LargestBatch), _stopping.Token);
-            var batch = page.Rows.Count > 0 ? await step.ApplyAsync(page.Rows, _stopping.Token) : new(static _ => ValueTask.CompletedTask, []);
+            var batch = page.Rows.Count > 0 ? await step.ApplyAsync(page.Rows, _stopping.Token) : new(static _ => new(0), []);
 
             // What was passed over, as by a fault in the step, must not be called done.
             var mayEnd = page.IsLast && await step.RemainingAsync(_stopping.Token) <= page.Rows.Count;
@@ -429,13 +429,13 @@ public sealed class BackfillRunner : IAsyncDisposable
                 throw new LeaseLostException($"the lease of epoch {lease.LeaseEpoch} has ended");
             }
 
-            await batch.WriteAsync(session);
+            var left = await batch.WriteAsync(session);
             foreach (var (key, error) in batch.Failures)
             {
                 session.Quarantine(new(step.Name, step.Version, key, error, session.Now));
             }
 
-            var done = held.RowsDone + page.Rows.Count;
+            var done = held.RowsDone + page.Rows.Count - left;
             var next = held with
             {
                 Cursor = page.Cursor,
@@ -446,7 +446,7 @@ public sealed class BackfillRunner : IAsyncDisposable
                 LastError = batch.Failures.Count > 0 ? batch.Failures[^1].Error : held.LastError,
                 LeaseExpiresAt = End(session),
             };
-            if (mayEnd && await IsEmptyAfterAsync(step, page))
+            if (mayEnd && left == 0 && await IsEmptyAfterAsync(step, page))
             {
                 next = Released(next) with { State = BackfillState.Complete, CompletedAt = held.CompletedAt ?? session.Now, LastError = next.Quarantined > 0 ? next.LastError : null };
             }

@@ -49,8 +49,11 @@ public sealed record BackfillRow(string Key, MemoryRow? Memory, string? Error = 
 public sealed record BackfillPage(IReadOnlyList<BackfillRow> Rows, string Cursor, bool IsLast);
 
 /// <summary>What is to be written for some rows.</summary>
-/// <param name="WriteAsync">Runs in the batch's transaction, under the write lock: short, and without waiting for anything but the session.</param>
-public sealed record BackfillBatch(Func<WriteSession, ValueTask> WriteAsync, IReadOnlyList<RowFailure> Failures);
+/// <param name="WriteAsync">
+/// Runs in the batch's transaction, under the write lock: short, and without waiting for anything but the session. Gives how many of the
+/// rows need the step still, as those that have changed since they were read.
+/// </param>
+public sealed record BackfillBatch(Func<WriteSession, ValueTask<int>> WriteAsync, IReadOnlyList<RowFailure> Failures);
 
 /// <param name="Error">For an operator, without the row's text.</param>
 public readonly record struct RowFailure(string Key, string Error);

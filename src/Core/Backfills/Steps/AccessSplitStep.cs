@@ -8,12 +8,14 @@ namespace OrleansMemory.Core.Backfills.Steps;
 /// </summary>
 public sealed class AccessSplitStep(IMemoryStore store) : MemoryStep(store, PendingKind.UnsplitAccess, "access-counters", 1)
 {
-    protected override ValueTask<Func<WriteSession, ValueTask>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation) =>
+    protected override ValueTask<Func<WriteSession, ValueTask<int>>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation) =>
         new(async session =>
         {
             foreach (var row in rows)
             {
                 await session.SplitAccessAsync(row.Own.Id);
             }
+
+            return 0;
         });
 }

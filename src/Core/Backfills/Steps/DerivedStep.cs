@@ -7,7 +7,7 @@ public sealed class DerivedStep(IMemoryStore store, DerivedColumn column) : Memo
 {
     private readonly bool _isWrittenWithRow = DerivedColumns.AtWrite.Contains(column);
 
-    protected override ValueTask<Func<WriteSession, ValueTask>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation)
+    protected override ValueTask<Func<WriteSession, ValueTask<int>>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation)
     {
         var values = new List<(MemoryRow Row, byte[] Value)>(rows.Count);
         foreach (var row in rows)
@@ -30,9 +30,11 @@ public sealed class DerivedStep(IMemoryStore store, DerivedColumn column) : Memo
 internal static class DerivedWrites
 {
     /// <param name="isWrittenWithRow">Whoever changed a row since it was read has written its value: the store keeps that one.</param>
-    public static async ValueTask PutAsync(
+    /// <returns>How many values are of a text that has changed since.</returns>
+    public static async ValueTask<int> PutAsync(
         WriteSession session, IReadOnlyList<(MemoryRow Row, byte[] Value)> values, string step, string marker, bool isWrittenWithRow)
     {
+        var changed = 0;
         foreach (var (row, value) in values)
         {
             if (isWrittenWithRow)
@@ -42,8 +44,12 @@ internal static class DerivedWrites
             else if (await session.FindAsync(row.Own.Id) is { Visibility: RowVisibility.Shown } present)
             {
                 // Of a text that is not the memory's any more: the look-up finds the row again.
-                session.PutDerived(new(row.Row, step, DerivedColumns.HasSameText(present.View, row.View) ? marker : "", value));
+                var isSame = DerivedColumns.HasSameText(present.View, row.View);
+                changed += isSame ? 0 : 1;
+                session.PutDerived(new(row.Row, step, isSame ? marker : "", value));
             }
         }
+
+        return changed;
     }
 }

@@ -32,7 +32,7 @@ public sealed class EmbeddingStep : MemoryStep
 
     public override IReadOnlyList<string> DependsOn => [DerivedColumns.ContentHash.Name];
 
-    protected override async ValueTask<Func<WriteSession, ValueTask>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation)
+    protected override async ValueTask<Func<WriteSession, ValueTask<int>>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation)
     {
         var values = new List<(MemoryRow Row, byte[] Value)>(rows.Count);
         foreach (var request in rows.Chunk(TextsInRequest))

@@ -45,7 +45,7 @@ public abstract class MemoryStep(IMemoryStore store, PendingKind kind, string na
 
     /// <inheritdoc cref="IBackfillStep.ApplyAsync"/>
     /// <param name="failures">Takes the rows that cannot be converted.</param>
-    protected abstract ValueTask<Func<WriteSession, ValueTask>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation);
+    protected abstract ValueTask<Func<WriteSession, ValueTask<int>>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation);
 
     private PendingScan Scan(long after, int limit) => new(kind, name, version, Marker, after, limit);
 }

@@ -11,12 +11,12 @@ public sealed class TextIndexStep(IMemoryStore store) : MemoryStep(store, Pendin
     /// <summary>Of the words and of how they are kept; rises when either changes.</summary>
     public const int CurrentVersion = 1;
 
-    protected override async ValueTask<Func<WriteSession, ValueTask>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation)
+    protected override async ValueTask<Func<WriteSession, ValueTask<int>>> ApplyAsync(IReadOnlyList<MemoryRow> rows, List<RowFailure> failures, CancellationToken cancellation)
     {
         if (!Store.Index.IsBesideRows)
         {
             await Store.Index.CoverAsync(rows.Count == 0 ? 0 : rows[^1].Row, cancellation);
-            return static _ => ValueTask.CompletedTask;
+            return static _ => new(0);
         }
 
         return async session =>
@@ -29,6 +29,8 @@ public sealed class TextIndexStep(IMemoryStore store) : MemoryStep(store, Pendin
                     session.Reindex(present);
                 }
             }
+
+            return 0;
         };
     }
 }
