@@ -58,6 +58,7 @@ public static class MemoryApi
         if (services.GetRequiredService<IMemoryService>() is INodeService node)
         {
             ClusterRoutes.Map(application, node);
+            BackfillRoutes.Map(application, node);
             PolicyRoutes.Map(application, node);
             SyncRoutes.Map(application, node);
         }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -90,6 +91,9 @@ public interface INodeService : IMemoryService
 
     /// <summary>How many nodes there are, and how many must hold a write.</summary>
     ReplicaSetSettings Replication { get; }
+
+    /// <summary>The backfills of this node's own store; null where there is none, as in a front end.</summary>
+    BackfillRunner? Backfills { get; }
 
     /// <summary>The node among its peers.</summary>
     Task<ReplicaSetStatus> ClusterAsync(CancellationToken cancellation = default);

@@ -39,4 +39,22 @@ public static class Instruments
     /// <summary>Memories whose access touches were dropped, because the recorder was full or the store refused them.</summary>
     public static readonly Counter<long> TouchesDropped = Meter.CreateCounter<long>(
         "om_touches_dropped", unit: "{touch}", description: "Access touches dropped because too many waited or the store refused them.");
+
+    /// <summary>Rows that a backfill committed, by step.</summary>
+    public static readonly Counter<long> BackfillRows = Meter.CreateCounter<long>(
+        "om_backfill_rows", unit: "{row}", description: "Rows that backfills committed, by step.");
+
+    /// <summary>From the look-up of a batch's rows to its commit.</summary>
+    public static readonly Histogram<double> BackfillBatchSeconds = Meter.CreateHistogram<double>(
+        "om_backfill_batch_seconds", unit: "s", description: "Time of one batch of a backfill, look-up, computation and commit.",
+        advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10] });
+
+    /// <summary>How long a batch kept other writes waiting.</summary>
+    public static readonly Histogram<double> BackfillLockSeconds = Meter.CreateHistogram<double>(
+        "om_backfill_lock_seconds", unit: "s", description: "Time for which one batch of a backfill held the write lock.",
+        advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1] });
+
+    /// <summary>Batches that committed nothing because their lease was another's.</summary>
+    public static readonly Counter<long> BackfillLeaseLosses = Meter.CreateCounter<long>(
+        "om_backfill_lease_losses", unit: "{lease}", description: "Leases of backfills that ended or went to another runner while a batch was under way.");
 }

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -26,8 +28,16 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     private int _disposed;
 
     private MemoryNode(
-        IMemoryStore store, CommandWriter writer, ReplicaSet replicas, NodeSettings settings, TimeProvider time, TaskScheduler scheduler, INamespaceDirectory? directory)
+        IMemoryStore store,
+        CommandWriter writer,
+        ReplicaSet replicas,
+        BackfillRunner backfills,
+        NodeSettings settings,
+        TimeProvider time,
+        TaskScheduler scheduler,
+        INamespaceDirectory? directory)
     {
+        Backfills = backfills;
         _directory = directory;
         _store = store;
         _writer = writer;
@@ -45,12 +55,16 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     /// <summary>Where other nodes' mutations come in.</summary>
     public Replica Replica => _replicas.Replica;
 
+    /// <summary>Idle until <see cref="StartBackfills"/>; it tells and takes commands before.</summary>
+    public BackfillRunner Backfills { get; }
+
     /// <summary>What answers other nodes.</summary>
     public ReplicaEndpoint Endpoint => _replicas.Endpoint;
 
     /// <param name="links">One for each peer.</param>
     /// <param name="scheduler">Exclusive, for the writer; null takes a new exclusive one over the thread pool.</param>
     /// <param name="directory">Where each namespace is decided; null: here, whatever other nodes decide.</param>
+    /// <param name="embedder">Makes vectors of memories; null: none.</param>
     public static async Task<MemoryNode> StartAsync(
         IMemoryStore store,
         NodeSettings settings,
@@ -58,13 +72,22 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         Random random,
         IReadOnlyList<IReplicaLink>? links = null,
         TaskScheduler? scheduler = null,
-        INamespaceDirectory? directory = null)
+        INamespaceDirectory? directory = null,
+        IEmbeddingGenerator<string, Embedding<float>>? embedder = null)
     {
         scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
-        return new(store, writer, replicas, settings, time, scheduler, directory);
+        var opening = time.GetUtcNow().UtcTicks.ToString("x", CultureInfo.InvariantCulture);
+        var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, embedder), settings.Backfills, opening, store.Log.Node, time);
+        return new(store, writer, replicas, backfills, settings, time, scheduler, directory);
     }
+
+    /// <summary>Begins with the backfills; a host calls it once it serves.</summary>
+    /// <param name="random">Nobody else's.</param>
+    /// <param name="scheduler">Exclusive, and not the writer's; null takes a new exclusive one over the thread pool.</param>
+    public void StartBackfills(Random random, TaskScheduler? scheduler = null) =>
+        Backfills.Start(random, scheduler ?? new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler);
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
     {
@@ -400,6 +423,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         }
 
         Volatile.Write(ref _draining, true);
+        await Backfills.DisposeAsync();
         await _accesses.DisposeAsync();
         await _replicas.DisposeAsync();
         await _writer.DisposeAsync();

@@ -1,3 +1,4 @@
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -19,4 +20,6 @@ public sealed record NodeSettings
 
     /// <summary>How long touches of recalled memories gather before they are written together.</summary>
     public TimeSpan TouchInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    public BackfillSettings Backfills { get; init; } = new();
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -20,6 +21,8 @@ public sealed class FrontEndService(ClusterConnection cluster, FrontEndNodes nod
     private readonly AsyncLocal<IReadOnlyList<LogPosition>?> _seen = new();
 
     public ReplicaSetSettings Replication => settings;
+
+    public BackfillRunner? Backfills => null;
 
     public ServiceHealth Health() => nodes.Problem is { } problem ? new(false, problem) : new(true, null);
 

@@ -7,7 +7,7 @@ namespace OrleansMemory.Grains;
 [Alias("om.IStartupTaskGrain")]
 public interface IStartupTaskGrain : IGrainWithStringKey
 {
-    /// <summary>A node says how far it is. A report that says less than the record changes nothing.</summary>
+    /// <summary>A node says how far its ledger is. The newest report of a node holds, also when it says less: its store may be an older copy.</summary>
     [Alias("Report")]
     Task ReportAsync(StartupTaskReport report);
 

@@ -12,7 +12,8 @@ public sealed class StartupTaskGrain([PersistentState("record")] IPersistentStat
     {
         for (var attempt = 1; ; attempt++)
         {
-            if (record.State.Reports.GetValueOrDefault(report.Node) is { } known && Order(known).CompareTo(Order(report)) >= 0)
+            var known = record.State.Reports.GetValueOrDefault(report.Node);
+            if (known is not null && (known.At >= report.At || (known.Version == report.Version && known.IsComplete == report.IsComplete)))
             {
                 return;
             }
@@ -28,11 +29,20 @@ public sealed class StartupTaskGrain([PersistentState("record")] IPersistentStat
                 // Another activation wrote meanwhile: what it wrote stays.
                 await record.ReadStateAsync();
             }
+            catch
+            {
+                // What may not be stored is not known: the node says it again.
+                record.State.Reports.Remove(report.Node);
+                if (known is not null)
+                {
+                    record.State.Reports[report.Node] = known;
+                }
+
+                throw;
+            }
         }
     }
 
     public Task<IReadOnlyList<StartupTaskReport>> ReadAsync() =>
         Task.FromResult<IReadOnlyList<StartupTaskReport>>([.. record.State.Reports.Values.OrderBy(static report => report.Node, StringComparer.Ordinal)]);
-
-    private static (int, bool) Order(StartupTaskReport report) => (report.Version, report.IsComplete);
 }

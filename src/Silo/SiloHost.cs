@@ -16,12 +16,15 @@ namespace OrleansMemory.Silo;
 /// </summary>
 public sealed class SiloHost : IAsyncDisposable
 {
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(2);
+
     private readonly NodeOptions _options;
     private readonly MemoryNode _node;
     private readonly IAsyncDisposable _store;
     private readonly ILoggerFactory _loggers;
     private readonly ClusterMember _member;
     private NodeHost _front = null!;
+    private BackfillReporter? _reporter;
 
     private SiloHost(
         NodeOptions options, ClusterDatabase database, TimeProvider time, ClusterConnection cluster, IAsyncDisposable store, MemoryNode node, Action<ILoggingBuilder> configureLogging)
@@ -94,7 +97,7 @@ public sealed class SiloHost : IAsyncDisposable
         var silo = new SiloHost(options, database, time, cluster, store, node, configureLogging ?? StandardErrorLog.Add);
         try
         {
-            silo._front = await NodeHost.StartAsync(options, node, time, output, configureLogging, silo.Map, silo._member.LeaveAsync);
+            silo._front = await NodeHost.StartAsync(options, node, time, output, configureLogging, silo.Map, silo.LeaveAsync);
         }
         catch
         {
@@ -103,6 +106,7 @@ public sealed class SiloHost : IAsyncDisposable
         }
 
         silo._member.Join();
+        silo._reporter = new(cluster, options.NodeId!, node.Backfills, ReportInterval, time);
         return silo;
     }
 
@@ -115,6 +119,12 @@ public sealed class SiloHost : IAsyncDisposable
         await _store.DisposeAsync();
         _member.Dispose();
         _loggers.Dispose();
+    }
+
+    private async Task LeaveAsync()
+    {
+        await (_reporter?.DisposeAsync() ?? default);
+        await _member.LeaveAsync();
     }
 
     private void Map(WebApplication application)

@@ -1,3 +1,4 @@
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -44,6 +45,15 @@ internal sealed class RowVerifier
         }
 
         _group.Add(row);
+    }
+
+    /// <param name="shown">The memory of the row; null when it is not shown.</param>
+    public void Add(DerivedValue kept, Memory? shown)
+    {
+        if (DerivedColumns.Verify(kept, shown) is { } difference)
+        {
+            _differences.Add(difference);
+        }
     }
 
     public StoreVerification Finish(IReadOnlyDictionary<DigestKey, Digest> kept)

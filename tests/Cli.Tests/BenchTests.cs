@@ -80,5 +80,21 @@ public sealed class BenchTests : IDisposable
         Assert.True(report.GetProperty("catch_up").GetProperty("rows_per_second").GetDouble() > 0);
     }
 
+    [Fact]
+    public async Task A_start_with_every_backfill_pending_is_measured()
+    {
+        // Whether the limits hold is for a machine that does nothing else; here only that the run is whole.
+        var outcome = await _om.RunAsync("bench", "backfill", "--rows", "3000", "--rate", "50", "--seconds", "1", "--data", ".", "--json");
+        Assert.InRange(outcome.ExitCode, 0, 1);
+        var report = outcome.Json;
+        Assert.Equal((3_000, 0), (report.GetProperty("rows").GetInt32(), report.GetProperty("failed").GetInt32()));
+        Assert.True(report.GetProperty("ready_seconds").GetDouble() > 0);
+        Assert.True(report.GetProperty("livez_ms").GetProperty("count").GetInt32() > 0);
+        Assert.True(report.GetProperty("writes_meanwhile_ms").GetProperty("count").GetInt32() > 0);
+        Assert.True(report.GetProperty("writes_afterwards_ms").GetProperty("count").GetInt32() > 0);
+        (await _om.RunAsync("bench", "backfill", "--nodes", "3")).Exits(2);
+        Assert.Empty(Directory.GetDirectories(_om.Folder, "om-bench-*"));
+    }
+
     public void Dispose() => _om.Dispose();
 }

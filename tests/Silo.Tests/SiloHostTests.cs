@@ -63,6 +63,10 @@ public sealed class SiloHostTests : IDisposable
             Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
             return (await ready.Content.ReadAsStringAsync()).Contains("cannot join the cluster", StringComparison.Ordinal);
         });
+
+        // Nor do backfills wait for the record that the cluster keeps of them.
+        await silo.Node.Backfills.Settled.WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.Equal(4, JsonDocument.Parse(await _http.GetStringAsync(new Uri(root, "/api/v1/backfills"))).RootElement.GetProperty("backfills").EnumerateArray().Count(static step => step.GetProperty("state").GetString() == "complete"));
         var answer = await _http.PostAsync(new Uri(root, "/api/v1/memories"), new StringContent("""{"title":"t","content":"c"}""", Encoding.UTF8, "application/json"));
         Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
         var body = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;

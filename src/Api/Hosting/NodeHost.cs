@@ -77,6 +77,12 @@ public sealed partial class NodeHost : IAsyncDisposable
             await application.StartAsync();
             var host = new NodeHost(application, service, options, time, leave);
             await host.AnnounceAsync(output);
+            if (service is MemoryNode node)
+            {
+                node.Backfills.Observer = application.Services.GetRequiredService<BackfillLog>().Write;
+                node.StartBackfills(new Random());
+            }
+
             return host;
         }
         catch (Exception exception)
@@ -153,6 +159,7 @@ public sealed partial class NodeHost : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
         builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Warnings = options.ExposureWarnings() }, service);
+        builder.Services.AddSingleton<BackfillLog>();
         if (options.Cluster.Role == ClusterRole.Silo)
         {
             // A front end has nothing of its own to sweep; each node sweeps for itself.

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -216,6 +217,36 @@ internal static class ApiSchemas
             ("quorum_writes", Integer(1)),
             ("recovering", Boolean()),
             ("vector", AnyObject("For each log, through: all its rows up to there are held; above: ranges beyond a gap."))));
+        yield return ("BackfillAction", Object(["action"],
+            ("action", Words([BackfillActions.Pause, BackfillActions.Resume, BackfillActions.Retry, BackfillActions.DryRun])),
+            ("step", Nullable(Text("Its name; a dry run without one counts for every step.")))));
+        yield return ("Backfills", Object([],
+            ("backfills", List(Object(["attempts", "lease_epoch", "percent", "quarantined", "rows_done", "rows_per_second", "rows_total", "state", "step", "version"],
+                ("attempts", Integer(0)),
+                ("completed_at", Instant()),
+                ("eta_seconds", Integer(0)),
+                ("last_error", Text(null)),
+                ("lease_epoch", Integer(0)),
+                ("next_attempt_at", Instant("Of a step that failed.")),
+                ("owner", Text("Who runs it now.")),
+                ("percent", new OpenApiSchema { Type = JsonSchemaType.Number, Minimum = "0", Maximum = "100" }),
+                ("quarantined", Integer(0)),
+                ("rows_done", Integer(0)),
+                ("rows_per_second", new OpenApiSchema { Type = JsonSchemaType.Number, Minimum = "0" }),
+                ("rows_total", Integer(0)),
+                ("started_at", Instant()),
+                ("state", Words([.. Enum.GetValues<BackfillState>().Select(state => state.Name())])),
+                ("step", Text(null)),
+                ("version", Integer(1))))),
+            ("cluster", List(Object(["complete", "nodes", "step", "version"],
+                ("complete", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "On every node of the cluster." }),
+                ("nodes", List(Object(["at", "complete", "node", "version"],
+                    ("at", Instant("When it said so.")), ("complete", Boolean()), ("node", Text(null)), ("version", Integer(1))))),
+                ("step", Text(null)),
+                ("version", Integer(1))))),
+            ("dry_run", List(Object(["remaining", "step", "version"], ("remaining", Integer(0)), ("step", Text(null)), ("version", Integer(1))))),
+            ("quarantine", List(Object(["at", "error", "key", "step", "version"],
+                ("at", Instant()), ("error", Text(null)), ("key", Text("Of the row: a memory's id.")), ("step", Text(null)), ("version", Integer(1)))))));
         yield return ("Health", Object(["service", "status"],
             ("service", Text(null)), ("status", Words(["ok", "error"])), ("warnings", List(Text("What is unsafe about the set-up.")))));
         yield return ("Status", Object(["status"], ("reason", Text("Why not.")), ("status", Words(["alive", "ready", "not_ready"]))));

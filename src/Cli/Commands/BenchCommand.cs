@@ -13,6 +13,7 @@ internal static class BenchCommand
 {
     private const int Seed = 20_260_420;
     private const long DefaultRecallRows = 100_000;
+    private const long DefaultBackfillRows = 1_000_000;
     private const int MostNodes = 7;
 
     /// <summary>Convergence is measured at half of the load that the nodes can take.</summary>
@@ -22,31 +23,44 @@ internal static class BenchCommand
 
     public static CliCommand Create()
     {
-        var kind = new Argument<string>("KIND") { Description = "writes, recall, or convergence: the time until every node has a write" };
-        var connections = OptionKinds.Number("Connections [default: 64; recall 8]", 1, 4096, "--connections");
+        var kind = new Argument<string>("KIND") { Description = "writes, recall, convergence: the time until every node has a write, or backfill: a start on an old database" };
+        var connections = OptionKinds.Number("Connections [default: 64; recall 8; backfill 4]", 1, 4096, "--connections");
         var seconds = OptionKinds.Number("Seconds to measure [default: 10; with --requests no limit]", 0.1, 86_400.0, "--seconds");
         var requests = OptionKinds.Number("Requests to measure at most", 1L, 1_000_000_000L, "--requests");
         var warmup = OptionKinds.Number("Seconds of load before that [default: 2]", 0.0, 600.0, "--warmup-secs");
-        var rows = OptionKinds.Number("Memories to load first [default: 0; recall 100000]", 0L, 100_000_000L, "--rows");
-        var rate = OptionKinds.Number("Requests a second, sent on time whatever the answers do [default: as fast as answered; convergence half of that]", 0.1, 1e6, "--rate");
+        var rows = OptionKinds.Number("Memories to load first [default: 0; recall 100000; backfill 1000000]", 0L, 100_000_000L, "--rows");
+        var rate = OptionKinds.Number("Requests a second, sent on time whatever the answers do [default: as fast as answered; convergence half of that; backfill 100]", 0.1, 1e6, "--rate");
         var data = OptionKinds.Text("Folder for the nodes' databases [default: the folder for temporary files]", "--data");
         var nodes = OptionKinds.Number("Nodes of the cluster; connections are spread over them [default: 1; convergence 3]", 1, MostNodes, "--nodes");
         var quorum = OptionKinds.Number("Nodes that hold a write before it is answered [default: the majority]", 1, MostNodes, "--quorum");
         var catchUp = OptionKinds.Number("With convergence: memories that one node misses and then catches up with", 1L, 100_000_000L, "--catch-up");
         var postgres = OptionKinds.Flag("Nodes on PostgreSQL, each with a private server of its own", "--postgres");
         var cluster = OptionKinds.Text("Host of several nodes: silo (Orleans) or peers [default: peers]", "--cluster");
-        var command = new Command("bench", "Measure stores, recalls or convergence on fresh nodes")
+        var command = new Command("bench", "Measure stores, recalls, convergence or backfills on fresh nodes")
         {
             kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp, postgres, cluster,
         };
         return new(command, async session =>
         {
+            if (session.Required(kind) == "backfill")
+            {
+                return session.Address is null && session.Value(nodes) is null && session.Value(quorum) is null && session.Value(catchUp) is null && !session.Value(postgres) && session.Value(cluster) is null
+                    ? await BackfillAsync(
+                        session,
+                        Path.GetFullPath(session.Value(data) ?? Path.GetTempPath()),
+                        session.Value(rows) ?? DefaultBackfillRows,
+                        session.Value(connections) ?? 4,
+                        session.Value(rate) ?? 100,
+                        TimeSpan.FromSeconds(session.Value(seconds) ?? 10))
+                    : throw new UsageException(command, "backfill measures one fresh node on a file: it takes '--rows', '--connections', '--rate', '--seconds' and '--data'");
+            }
+
             var measured = session.Required(kind) switch
             {
                 "writes" => BenchKind.Writes,
                 "recall" => BenchKind.Recall,
                 "convergence" => BenchKind.Convergence,
-                var other => throw new UsageException(command, $"invalid value '{other}' for KIND: use writes, recall or convergence"),
+                var other => throw new UsageException(command, $"invalid value '{other}' for KIND: use writes, recall, convergence or backfill"),
             };
             var recall = measured == BenchKind.Recall;
             var count = session.Value(nodes) ?? (measured == BenchKind.Convergence ? 3 : 1);
@@ -88,6 +102,23 @@ internal static class BenchCommand
 
             return report.Convergence is { Missing: > 0 } ? 1 : 0;
         });
+    }
+
+    private static async Task<int> BackfillAsync(Session session, string folder, long rows, int connections, double rate, TimeSpan idle)
+    {
+        await using var scratch = await ScratchCluster.StartAsync(folder, "om-bench", nodes: 1, quorumWrites: null, onPostgres: false, ClusterKind.Peers);
+        session.Error.WriteLine($"loading {rows} memories");
+        var report = await new BackfillBench(scratch.Cluster, new BenchText(Seed), rows, connections, rate, idle).RunAsync(Machine.Describe(folder));
+        if (session.Json)
+        {
+            session.Report.Json(report.WriteJson);
+        }
+        else
+        {
+            report.WriteText(session.Text);
+        }
+
+        return report.Holds ? 0 : 1;
     }
 
     private static void Check(Command command, BenchPlan plan, bool onOthersNode)

@@ -31,6 +31,7 @@ internal static class CommandTree
         ("backup", BackupCommands.Backup),
         ("restore", BackupCommands.Restore),
         ("verify", BackupCommands.Verify),
+        ("backfills", BackfillCommands.Create),
         ("cluster", ClusterCommands.Create),
         ("bench", BenchCommand.Create),
         ("postgres", PostgresCommand.Create),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Hosting;
 using OrleansMemory.Cli.Options;
+using OrleansMemory.Cli.Output;
 using OrleansMemory.Core.Replication;
 using OrleansMemory.Peers;
 
@@ -66,8 +67,12 @@ internal static class ServeCommands
 
             using var links = new PeerLinks(options, TimeProvider.System);
             await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), options.NodeId, links.Links);
-            await using var node = await PeerHost.StartAsync(options, local.HandOver(), TimeProvider.System, session.Text);
+            var engine = local.HandOver();
+            await using var node = await PeerHost.StartAsync(options, engine, TimeProvider.System, session.Text);
+            var progress = Console.IsErrorRedirected ? Task.CompletedTask : BackfillProgress.ShowAsync(engine.Backfills, session.Error, stop.Token);
             await RunAsync(session, node, stop.Token);
+            await stop.CancelAsync();
+            await progress;
             return 0;
         });
     }

@@ -9,6 +9,15 @@ public interface ITextIndex
     /// Waits, for a bounded time, until the index holds every write that was acknowledged before the call, then lends a reader.
     /// </summary>
     Task<ITextReader> ReadAsync(CancellationToken cancellation);
+
+    /// <summary>
+    /// The words of a row are written in the transaction of the row, so that they are built anew in one too. Else the index follows the
+    /// store, and a rebuild is its own.
+    /// </summary>
+    bool IsBesideRows => false;
+
+    /// <summary>Waits until a rebuild that is under way has passed a row; of an index that <see cref="IsBesideRows"/> nothing.</summary>
+    Task CoverAsync(long row, CancellationToken cancellation) => Task.CompletedTask;
 }
 
 /// <summary>

@@ -29,6 +29,7 @@ public sealed class CommandWriter : IAsyncDisposable
     /// <summary>Committed, or not: the store went away before it said.</summary>
     private ChangeSet? _unsettled;
     private long _openedAt;
+    private long _taken;
     private Timestamp _lastNow;
     private volatile bool _stopped;
 
@@ -45,6 +46,12 @@ public sealed class CommandWriter : IAsyncDisposable
 
     /// <summary>The log that is written now.</summary>
     public LogId Log => _store.Log;
+
+    /// <summary>Commands that wait now.</summary>
+    public int Waiting => _queue.Reader.Count;
+
+    /// <summary>Commands that were taken so far.</summary>
+    public long Taken => Volatile.Read(ref _taken);
 
     /// <summary>Gets every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
     public Action<LogId, ChangeSet>? Committed { get; set; }
@@ -125,6 +132,7 @@ public sealed class CommandWriter : IAsyncDisposable
                     group.Add(command);
                 }
 
+                Volatile.Write(ref _taken, _taken + group.Count);
                 await RunGroupAsync(group);
                 group.Clear();
             }

@@ -1,3 +1,4 @@
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 
@@ -8,7 +9,7 @@ namespace OrleansMemory.Core.Replication;
 /// above it. One node for each store, held by a lock; one transaction at a time; any number of concurrent reads, each of which
 /// sees one committed state.
 /// </summary>
-public interface IMemoryStore : IAsyncDisposable
+public interface IMemoryStore : IBackfillStore, IAsyncDisposable
 {
     /// <summary>The log that this store writes. Changes only by <see cref="RenewLogAsync"/>.</summary>
     LogId Log { get; }
@@ -131,6 +132,9 @@ public interface IStoreTransaction : IAsyncDisposable
 
     ValueTask<AppliedSet> FindAppliedAsync(LogId log);
 
+    /// <summary>The ledger's row of a backfill; null before it began.</summary>
+    ValueTask<BackfillRecord?> FindBackfillAsync(string step, int version);
+
     /// <summary>Writes everything and returns when it is on stable storage (fsync).</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.StoreFailed"/> or <see cref="ErrorKind.StoreFull"/>: nothing was written.</exception>
     /// <exception cref="CommitUncertainException">The outcome is not known yet; <see cref="IMemoryStore.SettleAsync"/> tells.</exception>
@@ -203,6 +207,23 @@ public sealed record ChangeSet
 
     /// <summary>Forget what was known to be held of other logs, before <see cref="Vector"/> is written.</summary>
     public bool ForgetVector { get; init; }
+
+    /// <summary>Rows of the ledger of backfills.</summary>
+    public IReadOnlyList<BackfillRecord> Backfills { get; init; } = [];
+
+    /// <summary>Steps whose quarantine is emptied, before <see cref="Quarantined"/> is written.</summary>
+    public IReadOnlyList<(string Step, int Version)> Released { get; init; } = [];
+
+    public IReadOnlyList<QuarantinedRow> Quarantined { get; init; } = [];
+
+    /// <summary>
+    /// Derived values of backfills, written before <see cref="Memories"/> and what comes of those; not of rows that are not shown, and not
+    /// over a value with the same marker.
+    /// </summary>
+    public IReadOnlyList<DerivedValue> Derived { get; init; } = [];
+
+    /// <summary>Memories whose words are written to the index anew; only of one that stands beside the rows.</summary>
+    public IReadOnlyList<MemoryRow> Reindexed { get; init; } = [];
 }
 
 /// <param name="Own">The clock below which this store holds every log without a gap.</param>

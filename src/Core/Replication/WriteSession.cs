@@ -1,3 +1,4 @@
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Core.Replication;
@@ -20,6 +21,11 @@ public sealed class WriteSession
     private readonly List<DeadLetter> _deadLetters = [];
     private readonly List<LogPosition> _resolved = [];
     private readonly List<string> _collected = [];
+    private readonly Dictionary<(string Step, int Version), BackfillRecord> _backfills = [];
+    private readonly List<(string Step, int Version)> _released = [];
+    private readonly List<QuarantinedRow> _quarantined = [];
+    private readonly List<DerivedValue> _derived = [];
+    private readonly List<MemoryRow> _reindexed = [];
     private readonly HashSet<string> _namespaces = new(StringComparer.Ordinal);
     private Floors? _floors;
     private long? _logTrimmedThrough;
@@ -54,7 +60,8 @@ public sealed class WriteSession
     internal bool RenewalRequested { get; private set; }
 
     internal bool HasChanges => _logRows.Count > 0 || _vector.Count > 0 || _deadLetters.Count > 0 || _joined
-        || _resolved.Count > 0 || _collected.Count > 0 || _floors is not null || _logTrimmedThrough is not null || _forgetVector;
+        || _resolved.Count > 0 || _collected.Count > 0 || _floors is not null || _logTrimmedThrough is not null || _forgetVector
+        || _backfills.Count > 0;
 
     /// <summary>Of the activation whose decision this is; 0 for none.</summary>
     public long Epoch { get; internal set; }
@@ -291,6 +298,73 @@ public sealed class WriteSession
         _head = _head with { Clock = later };
     }
 
+    public async ValueTask<BackfillRecord?> FindBackfillAsync(string step, int version) =>
+        _backfills.GetValueOrDefault((step, version)) ?? await _transaction.FindBackfillAsync(step, version);
+
+    /// <summary>Writes a row of the ledger. What a batch writes beside it goes with it.</summary>
+    public void PutBackfill(BackfillRecord record)
+    {
+        var key = (record.Step, record.Version);
+        var before = _backfills.GetValueOrDefault(key);
+        _backfills[key] = record;
+        _undo.Push(() =>
+        {
+            if (before is null)
+            {
+                _backfills.Remove(key);
+            }
+            else
+            {
+                _backfills[key] = before;
+            }
+        });
+    }
+
+    public void Quarantine(QuarantinedRow row) => Add(_quarantined, row);
+
+    /// <summary>Empties the quarantine of a step.</summary>
+    public void Release(string step, int version) => Add(_released, (step, version));
+
+    /// <inheritdoc cref="ChangeSet.Derived"/>
+    public void PutDerived(DerivedValue value) => Add(_derived, value);
+
+    /// <inheritdoc cref="ChangeSet.Reindexed"/>
+    public void Reindex(MemoryRow row) => Add(_reindexed, row);
+
+    /// <summary>
+    /// Puts accesses that a memory's row counts beyond its counters, as rows of older programs do, under the shared counter. Draws no
+    /// stamp and logs nothing: every replica of the row comes to the same.
+    /// </summary>
+    /// <returns>True when something changed.</returns>
+    public async ValueTask<bool> SplitAccessAsync(string id)
+    {
+        var memory = await SlotAsync(id);
+        if (memory.Row is not { } row || row.Access.Count <= row.Access.Touches)
+        {
+            return false;
+        }
+
+        var counted = await AccessAsync(id);
+        if (row.Access.Count > counted.Count)
+        {
+            var key = EntryBodies.LegacyAccessKey(id);
+            var held = await FindEntryAsync(key) is { } entry ? EntryBodies.Access(entry.Body).Count : 0;
+            var body = new AccessBody(held + row.Access.Count - counted.Count, row.Access.LastAt?.Nanoseconds);
+            _joined = true;
+            await SetEntryAsync(new EntryState(key, id, null, Live: true, row.Own.Body.Stamp, EntryBodies.Encode(body)));
+            return true;
+        }
+
+        if (row.Access == counted)
+        {
+            return false;
+        }
+
+        _joined = true;
+        await SetAsync(memory, row.Own, counted);
+        return true;
+    }
+
     /// <summary>Starts the next decision.</summary>
     internal void BeginDecision()
     {
@@ -383,6 +457,11 @@ public sealed class WriteSession
             Floors = _floors,
             LogTrimmedThrough = _logTrimmedThrough,
             ForgetVector = _forgetVector,
+            Backfills = [.. _backfills.Values],
+            Released = _released,
+            Quarantined = _quarantined,
+            Derived = _derived,
+            Reindexed = _reindexed,
         };
     }
 
@@ -538,6 +617,14 @@ public sealed class WriteSession
 
     private async ValueTask SetAsync(EntryState entry)
     {
+        // The sum is taken anew below: a count that stands in the row alone would be lost.
+        await SetEntryAsync(entry.Key.Kind == MutationKind.Access && await SplitAccessAsync(entry.Owner) && await FindEntryAsync(entry.Key) is { } held
+            ? EntryState.Merge(held, entry)
+            : entry);
+    }
+
+    private async ValueTask SetEntryAsync(EntryState entry)
+    {
         var before = await FindEntryAsync(entry.Key);
         if (entry.Equals(before))
         {
@@ -659,6 +746,12 @@ public sealed class WriteSession
             _logRows.RemoveAt(_logRows.Count - 1);
             _head = _head with { Sequence = before };
         });
+    }
+
+    private void Add<T>(List<T> list, T item)
+    {
+        list.Add(item);
+        _undo.Push(() => list.RemoveAt(list.Count - 1));
     }
 
     private void Replace(MemorySlot slot, MemoryRow? row)

@@ -1,4 +1,5 @@
 using Npgsql;
+using OrleansMemory.Core.Backfills.Steps;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Storage.Postgres;
@@ -26,7 +27,7 @@ internal sealed class PostgresCommit
     ];
 
     private static readonly string PutMemories = Upsert("memory", ["row"], MemoryColumns);
-    private static readonly string PutTexts = Upsert("memory_text", ["row"], ["row bigint", "length integer", "words tsvector"]);
+    private static readonly string PutTexts = Upsert("memory_text", ["row"], ["row bigint", "length integer", "version integer", "words tsvector"]);
     private static readonly string PutTombstones = Upsert("tombstone", ["id"], ["id text", "namespace text", "clock bigint", "hash bytea", "body bytea"]);
 
     private static readonly string PutEntries = Upsert(
@@ -43,6 +44,20 @@ internal sealed class PostgresCommit
     private static readonly string PutVector = Upsert(
         "vector", ["set_id", "node", "incarnation"], ["set_id integer", "node text", "incarnation text", "applied bigint", "ranges text"]);
 
+    private static readonly string PutDerived = Upsert("derived", ["row", "step"], ["row bigint", "step text", "marker text", "value bytea"]);
+
+    private static readonly string PutQuarantine = Upsert(
+        "backfill_quarantine", ["step", "version", "key"], ["step text", "version integer", "key text", "error text", "at bigint"]);
+
+    private static readonly string PutBackfills = Upsert(
+        "backfill",
+        ["step", "version"],
+        [
+            "step text", "version integer", "state smallint", "marker text", "cursor text", "rows_done bigint", "rows_total bigint", "quarantined bigint",
+            "attempts integer", "next_attempt_at bigint", "last_error text", "lease_owner text", "lease_epoch bigint", "lease_expires_at bigint",
+            "started_at bigint", "updated_at bigint", "completed_at bigint", "code_version text",
+        ]);
+
     private readonly NpgsqlBatch _batch;
 
     private PostgresCommit(NpgsqlBatch batch) => _batch = batch;
@@ -50,11 +65,21 @@ internal sealed class PostgresCommit
     /// <param name="number">Of this commit.</param>
     /// <param name="rows">The row of each changed memory.</param>
     /// <param name="texts">Of memories whose text changed; null for one that leaves the index.</param>
+    /// <param name="derived">Which values become old, go, and come with their rows.</param>
     public static void Fill(
-        NpgsqlBatch batch, long number, LogId log, ChangeSet changes, IReadOnlyList<long> rows, IReadOnlyList<(long Row, TextTokens? Tokens)> texts)
+        NpgsqlBatch batch,
+        long number,
+        LogId log,
+        ChangeSet changes,
+        IReadOnlyList<long> rows,
+        IReadOnlyList<(long Row, TextTokens? Tokens)> texts,
+        DerivedPlan derived)
     {
         var commit = new PostgresCommit(batch);
-        commit.Add($"update {Schema}.head set clock = $1, commits = case commits when $2 - 1 then $2 end where set_id = 0", Value(changes.Head.Clock), Value(number));
+        commit.Add(
+            $"update {Schema}.head set clock = $1, commits = case commits when $2 - 1 then $2 end, derived_commits = $2 where set_id = 0", Value(changes.Head.Clock), Value(number));
+        commit.AddBackfills(changes);
+        commit.AddDerived(derived);
         commit.AddMemories(changes.Memories, rows);
         commit.AddTexts(texts);
         commit.AddEntries(changes);
@@ -161,7 +186,88 @@ internal sealed class PostgresCommit
 
         if (put.Count > 0)
         {
-            Add(PutTexts, Column(put, static text => text.Row), Column(put, static text => text.Tokens.Length), Column(put, static text => text.Tokens.FormatVector()));
+            Add(PutTexts, Column(put, static text => text.Row), Column(put, static text => text.Tokens.Length), Column(put, static _ => TextIndexStep.CurrentVersion), Column(put, static text => text.Tokens.FormatVector()));
+        }
+    }
+
+    private void AddBackfills(ChangeSet changes)
+    {
+        if (changes.Backfills is { Count: > 0 } records)
+        {
+            Add(
+                PutBackfills,
+                Text(records, static record => record.Step),
+                Column(records, static record => record.Version),
+                Column(records, static record => (short)record.State),
+                Text(records, static record => record.Marker),
+                Text(records, static record => record.Cursor),
+                Column(records, static record => record.RowsDone),
+                Column(records, static record => record.RowsTotal),
+                Column(records, static record => record.Quarantined),
+                Column(records, static record => record.Attempts),
+                Column(records, static record => record.NextAttemptAt?.Nanoseconds),
+                Text(records, static record => record.LastError),
+                Text(records, static record => record.LeaseOwner),
+                Column(records, static record => record.LeaseEpoch),
+                Column(records, static record => record.LeaseExpiresAt?.Nanoseconds),
+                Column(records, static record => record.StartedAt?.Nanoseconds),
+                Column(records, static record => record.UpdatedAt.Nanoseconds),
+                Column(records, static record => record.CompletedAt?.Nanoseconds),
+                Text(records, static record => record.CodeVersion));
+        }
+
+        foreach (var (step, version) in changes.Released)
+        {
+            Add($"delete from {Schema}.backfill_quarantine where step = $1 and version = $2", Value(PostgresRows.Escaped(step)), Value(version));
+        }
+
+        if (changes.Quarantined is { Count: > 0 } aside)
+        {
+            Add(
+                PutQuarantine,
+                Text(aside, static row => row.Step),
+                Column(aside, static row => row.Version),
+                Text(aside, static row => row.Key),
+                Text(aside, static row => row.Error),
+                Column(aside, static row => row.At.Nanoseconds));
+        }
+
+        if (changes.Derived is { Count: > 0 } values)
+        {
+            Add(
+                $"""
+                insert into {Schema}.derived as d (row, step, marker, value)
+                select u.row, u.step, u.marker, u.value from unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) as u(row, step, marker, value)
+                cross join lateral (select 1 from {Schema}.memory m where m.row = u.row and m.state = 0 offset 0) m
+                on conflict (row, step) do update set marker = excluded.marker, value = excluded.value where d.marker <> excluded.marker
+                """,
+                Column(values, static value => value.Row),
+                Text(values, static value => value.Step),
+                Text(values, static value => value.Marker),
+                Column(values, static value => value.Value));
+        }
+    }
+
+    private void AddDerived(DerivedPlan plan)
+    {
+        if (plan.Gone.Count > 0)
+        {
+            Add($"delete from {Schema}.derived where row = any($1)", Value(plan.Gone.ToArray()));
+        }
+
+        if (plan.Old.Count > 0)
+        {
+            Add($"update {Schema}.derived set marker = '' where row = any($1)", Value(plan.Old.ToArray()));
+        }
+
+        if (plan.Put.Count > 0)
+        {
+            Add(
+                PutDerived,
+                Column(plan.Put, static value => value.Row),
+                Column(plan.Put, static value => value.Step),
+                Column(plan.Put, static value => value.Marker),
+                Column(plan.Put, static value => value.Value));
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Npgsql;
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Storage.Postgres;
@@ -14,7 +15,10 @@ internal static class PostgresSchema
     public const string Name = "orleans_memory";
 
     /// <summary>The version this code writes; a store whose <c>min_writer_version</c> is above it is refused.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
+
+    /// <summary>The oldest version that may write to a store of this one: it stays low until every node of a cluster is new.</summary>
+    private const int MinWriterVersion = 1;
 
     private const int LockAttempts = 10;
 
@@ -125,6 +129,51 @@ internal static class PostgresSchema
             primary key (set_id, node, incarnation, seq));
         """;
 
+    /// <summary>
+    /// What version 2 added: values that a node derives from each shown memory, the ledger of the backfills that fill them, and up to which
+    /// commit they were kept with the rows. Adds to an older store what it lacks, at once, whatever the store holds.
+    /// </summary>
+    private const string Backfills = $"""
+        alter table {Name}.head add column if not exists derived_commits bigint not null default -1;
+        alter table {Name}.head add column if not exists derived_versions text collate "C" not null default '';
+        alter table {Name}.memory_text add column if not exists version integer not null default 1;
+        create table if not exists {Name}.derived(
+            row bigint not null,
+            step text collate "C" not null,
+            marker text collate "C" not null,
+            value bytea not null,
+            primary key (row, step));
+        create index if not exists derived_old on {Name}.derived(step, row) where marker = '';
+        create table if not exists {Name}.backfill(
+            step text collate "C" not null,
+            version integer not null,
+            state smallint not null,
+            marker text collate "C" not null,
+            cursor text collate "C" not null,
+            rows_done bigint not null,
+            rows_total bigint not null,
+            quarantined bigint not null,
+            attempts integer not null,
+            next_attempt_at bigint,
+            last_error text collate "C",
+            lease_owner text collate "C",
+            lease_epoch bigint not null,
+            lease_expires_at bigint,
+            started_at bigint,
+            updated_at bigint not null,
+            completed_at bigint,
+            code_version text collate "C" not null,
+            primary key (step, version));
+        create table if not exists {Name}.backfill_quarantine(
+            step text collate "C" not null,
+            version integer not null,
+            key text collate "C" not null,
+            error text collate "C" not null,
+            at bigint not null,
+            primary key (step, version, key));
+        update {Name}.meta set value = '2' where key = 'schema_version';
+        """;
+
     /// <summary>Name, and what follows it. One that is missing in an older store is created without holding writers up.</summary>
     private static readonly (string Name, string On, bool IsUnique)[] Indexes =
     [
@@ -159,6 +208,11 @@ internal static class PostgresSchema
                 throw new MemoryException(
                     ErrorKind.StoreTooNew, $"{shown} was written by a newer version (schema {needed}, this one writes {Version}); upgrade this program");
             }
+
+            if (await QueryAsync<string>(connection, $"select value from {Name}.meta where key = 'schema_version'") == "1")
+            {
+                await RetryAsync(connection, $"begin; {Backfills} commit;");
+            }
         }
         else
         {
@@ -168,14 +222,32 @@ internal static class PostgresSchema
                 create table {Name}.meta(
                     key text collate "C" primary key,
                     value text collate "C" not null);
-                insert into {Name}.meta values ('schema_version', '{Version}'), ('min_writer_version', '{Version}');
+                insert into {Name}.meta values ('schema_version', '1'), ('min_writer_version', '{MinWriterVersion}');
                 {Tables}
+                {Backfills}
                 {string.Join('\n', Indexes.Select(static index => $"{Create(index, "")};"))}
                 commit;
                 """);
         }
 
         await CreateIndexesAsync(connection);
+        await CheckDerivedAsync(connection);
+    }
+
+    /// <summary>When a program that keeps no derived values wrote here, or one with others, every row is looked at again.</summary>
+    private static async Task CheckDerivedAsync(NpgsqlConnection connection)
+    {
+        var isCovered = await QueryAsync<bool>(connection, $"select derived_commits = commits from {Name}.head where set_id = 0");
+        if (!isCovered || await QueryAsync<string>(connection, $"select derived_versions from {Name}.head where set_id = 0") != DerivedColumns.Versions)
+        {
+            await RetryAsync(connection, $"""
+                begin;
+                {(isCovered ? "" : $"truncate {Name}.derived;")}
+                update {Name}.backfill set cursor = '';
+                update {Name}.head set derived_commits = commits, derived_versions = '{DerivedColumns.Versions}' where set_id = 0;
+                commit;
+                """);
+        }
     }
 
     private static async Task RequireServerAsync(NpgsqlConnection connection, string shown)

@@ -43,6 +43,18 @@ public sealed partial class PostgresStore
             }
         }
 
+        await using (var derived = Command(connection, $"select {PostgresRows.Columns}, d.row, d.step, d.marker, d.value from {Schema}.derived d left join {Schema}.memory m on m.row = d.row and m.state = 0"))
+        await using (var reader = await derived.ExecuteReaderAsync(cancellation))
+        {
+            const int First = PostgresRows.ColumnCount;
+            while (await reader.ReadAsync(cancellation))
+            {
+                verifier.Add(
+                    new(reader.GetInt64(First), PostgresRows.Text(reader, First + 1), PostgresRows.Text(reader, First + 2), PostgresRows.Bytes(reader, First + 3)),
+                    reader.IsDBNull(0) ? null : PostgresRows.Read(reader));
+            }
+        }
+
         await using var texts = Command(connection, $"select count(*) from {Schema}.memory_text");
         if (await FirstAsync(texts, static row => row.GetInt64(0), cancellation) is var held && held != shown)
         {

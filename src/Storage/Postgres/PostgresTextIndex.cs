@@ -49,6 +49,8 @@ internal sealed partial class PostgresTextIndex(NpgsqlDataSource readers) : ITex
 
     private NpgsqlDataSource Readers => readers;
 
+    public bool IsBesideRows => true;
+
     public Task<ITextReader> ReadAsync(CancellationToken cancellation) => Task.FromResult<ITextReader>(new Reader(this));
 
     /// <summary>Fills the rank table. Nothing is written meanwhile.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Npgsql;
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -207,7 +208,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
 
     private async Task CommitAsync(ChangeSet changes)
     {
-        var (rows, texts, effects) = Plan(changes);
+        var (rows, texts, effects, derived) = Plan(changes);
         var pending = new Pending(changes, _commits + 1, effects);
         Task connected;
         Exception? lost = null;
@@ -217,7 +218,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
         {
             var connection = _connection ?? throw new MemoryException(ErrorKind.StoreFailed, $"the store failed; nothing was stored: {_problem}");
             await using var batch = new NpgsqlBatch(connection);
-            PostgresCommit.Fill(batch, pending.Number, Log, changes, rows, texts);
+            PostgresCommit.Fill(batch, pending.Number, Log, changes, rows, texts, derived);
             try
             {
                 await batch.ExecuteNonQueryAsync();
@@ -264,11 +265,12 @@ internal sealed class PostgresWriter : IAsyncDisposable
     }
 
     /// <summary>Which row each memory has, and what becomes of the index.</summary>
-    private (long[] Rows, List<(long Row, TextTokens? Tokens)> Texts, List<IndexChange> Effects) Plan(ChangeSet changes)
+    private (long[] Rows, List<(long Row, TextTokens? Tokens)> Texts, List<IndexChange> Effects, DerivedPlan Derived) Plan(ChangeSet changes)
     {
         var rows = new long[changes.Memories.Count];
         var texts = new List<(long Row, TextTokens? Tokens)>();
         var effects = new List<IndexChange>();
+        var derived = new DerivedPlan();
         var last = _lastRow;
         for (var index = 0; index < rows.Length; index++)
         {
@@ -276,6 +278,11 @@ internal sealed class PostgresWriter : IAsyncDisposable
             var row = rows[index] = change.Before?.Row ?? ++last;
             var old = change.Before is { Visibility: RowVisibility.Shown } before ? before.View : null;
             var present = change.After is { Visibility: RowVisibility.Shown } after ? after.View : null;
+            if ((old ?? present) is not null && (old is null || present is null || !DerivedColumns.HasSameText(old, present)))
+            {
+                derived.Add(row, old, present);
+            }
+
             if (present is not null && old is not null && old.Title == present.Title && old.Content == present.Content && old.Tags.SequenceEqual(present.Tags))
             {
                 effects.Add(new(row, present, null));
@@ -293,7 +300,19 @@ internal sealed class PostgresWriter : IAsyncDisposable
             }
         }
 
-        return (rows, texts, effects);
+        if (changes.Reindexed.Count > 0)
+        {
+            // What a change of this commit wrote is newer.
+            var written = texts.Select(static text => text.Row).ToHashSet();
+            foreach (var again in changes.Reindexed.Where(again => written.Add(again.Row)))
+            {
+                var tokens = TextTokens.Of(again.View.Title, again.View.Tags, again.View.Content);
+                texts.Add((again.Row, tokens));
+                effects.Add(new(again.Row, again.View, tokens));
+            }
+        }
+
+        return (rows, texts, effects, derived);
     }
 
     /// <summary>Goes on from what is committed.</summary>
@@ -518,6 +537,9 @@ internal sealed class PostgresWriter : IAsyncDisposable
 
         /// <summary>The writer is the only one to change it.</summary>
         public ValueTask<AppliedSet> FindAppliedAsync(LogId log) => new(writer._vector.GetValueOrDefault(log) ?? AppliedSet.None);
+
+        public async ValueTask<BackfillRecord?> FindBackfillAsync(string step, int version) =>
+            await writer.UseAsync(connection => PostgresStore.FindBackfillAsync(connection, step, version));
 
         public async ValueTask CommitAsync(ChangeSet changes) => await writer.CommitAsync(changes);
 

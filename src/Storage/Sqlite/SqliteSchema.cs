@@ -7,7 +7,13 @@ namespace OrleansMemory.Storage.Sqlite;
 internal static class SqliteSchema
 {
     /// <summary>The version this code writes; a store whose <c>min_writer_version</c> is above it is refused.</summary>
-    public const int Version = 1;
+    public const int Version = 2;
+
+    /// <summary>The oldest version that may write to a store of this one: it stays low until every node of a cluster is new.</summary>
+    public const int MinWriterVersion = 1;
+
+    /// <summary>Key in <c>meta</c>: up to which change derived values were kept with the rows, and which (<see cref="DerivedMark"/>).</summary>
+    public const string DerivedThrough = "derived_through";
 
     public const int Shown = 0;
     public const int Shadowed = 1;
@@ -127,5 +133,39 @@ internal static class SqliteSchema
             old_title text,
             old_tags text,
             old_content text);
+        create table if not exists derived(
+            row integer not null,
+            step text not null,
+            marker text not null,
+            value blob not null,
+            primary key (row, step)) without rowid;
+        create index if not exists derived_old on derived(step, row) where marker = '';
+        create table if not exists backfill(
+            step text not null,
+            version integer not null,
+            state integer not null,
+            marker text not null,
+            cursor text not null,
+            rows_done integer not null,
+            rows_total integer not null,
+            quarantined integer not null,
+            attempts integer not null,
+            next_attempt_at integer,
+            last_error text,
+            lease_owner text,
+            lease_epoch integer not null,
+            lease_expires_at integer,
+            started_at integer,
+            updated_at integer not null,
+            completed_at integer,
+            code_version text not null,
+            primary key (step, version)) without rowid;
+        create table if not exists backfill_quarantine(
+            step text not null,
+            version integer not null,
+            key text not null,
+            error text not null,
+            at integer not null,
+            primary key (step, version, key)) without rowid;
         """;
 }

@@ -475,6 +475,21 @@ public sealed partial class SqliteStore
             statement.Reset();
         }
 
+        statement = reader.Statement($"select d.row, d.step, d.marker, d.value, {MemoryRows.Columns} from derived d left join memory m on m.row = d.row and m.state = 0");
+        try
+        {
+            while (statement.Step())
+            {
+                verifier.Add(
+                    new(statement.Integer(0), statement.Text(1), statement.Text(2), statement.Blob(3).ToArray()),
+                    statement.IsNull(4) ? null : MemoryRows.Read(statement, 4));
+            }
+        }
+        finally
+        {
+            statement.Reset();
+        }
+
         return verifier.Finish(ReadDigests(reader));
     }
 }

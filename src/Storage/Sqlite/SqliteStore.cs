@@ -31,7 +31,7 @@ public sealed partial class SqliteStore : IMemoryStore
         _lock = held;
         _database = database;
         _index = SqliteTextIndex.Open(path, log.ToString(), time);
-        _writer = new(database, log, _index);
+        _writer = new(database, log, _index, DerivedMark.Read(database).Present);
         _readers = new(path);
     }
 
@@ -163,8 +163,13 @@ public sealed partial class SqliteStore : IMemoryStore
 
     private static LogId Initialise(SqliteDatabase database, string? nodeId)
     {
+        if (IsCurrent(database))
+        {
+            return LogOf(database, nodeId) ?? throw new MemoryException(ErrorKind.StoreFailed, $"{database.Path} names no node");
+        }
+
         // Marked as ours in the transaction that makes the tables: a crash before its end leaves an empty file. A store that is
-        // there already is not written to, so that one on a full disk still opens.
+        // there already as it should be is not written to, so that one on a full disk still opens.
         database.Execute("begin immediate");
         if (database.QueryInteger("pragma application_id") != ApplicationId)
         {
@@ -172,6 +177,47 @@ public sealed partial class SqliteStore : IMemoryStore
         }
 
         database.Execute(SqliteSchema.Main);
+        var version = SqliteSchema.Version.ToString(CultureInfo.InvariantCulture);
+        using var put = database.Prepare("insert into meta(key, value) values (?1, ?2) on conflict(key) do update set value = excluded.value");
+        if (LogOf(database, nodeId) is null)
+        {
+            var random = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+            put.Bind(1, "node_id").Bind(2, MemoryRules.AgentId(nodeId ?? $"{NodeNames.OfMachine()}-{random[..8]}", "node id")).Run();
+            put.Bind(1, "incarnation").Bind(2, random).Run();
+            put.Bind(1, "min_writer_version").Bind(2, SqliteSchema.MinWriterVersion.ToString(CultureInfo.InvariantCulture)).Run();
+            put.Bind(1, "clock").Bind(2, "0").Run();
+        }
+
+        put.Bind(1, "schema_version").Bind(2, version).Run();
+        var (mark, present) = DerivedMark.Read(database);
+        if (mark is not { } kept || !kept.CoversRowsOf(present))
+        {
+            // A program that keeps no derived values wrote here: every row is looked at again.
+            database.Execute("delete from derived");
+        }
+
+        database.Execute("update backfill set cursor = '' where cursor <> ''");
+        put.Bind(1, SqliteSchema.DerivedThrough).Bind(2, present.ToString()).Run();
+        database.Execute("commit");
+        return LogOf(database, nodeId)!.Value;
+    }
+
+    /// <summary>Nothing is to be made or changed before the store is used.</summary>
+    private static bool IsCurrent(SqliteDatabase database)
+    {
+        if (database.QueryInteger("pragma application_id") != ApplicationId
+            || database.QueryText("select value from meta where key = 'schema_version'") != SqliteSchema.Version.ToString(CultureInfo.InvariantCulture))
+        {
+            return false;
+        }
+
+        var (mark, present) = DerivedMark.Read(database);
+        return mark is { } kept && kept.CoversRowsOf(present) && kept.Versions == present.Versions;
+    }
+
+    /// <summary>Null before the store has a name.</summary>
+    private static LogId? LogOf(SqliteDatabase database, string? nodeId)
+    {
         var held = database.QueryText("select value from meta where key = 'node_id'");
         if (held is not null && nodeId is not null && held != nodeId)
         {
@@ -180,20 +226,7 @@ public sealed partial class SqliteStore : IMemoryStore
                 $"{database.Path} belongs to node {held}; start with --node-id {held}, or give node {nodeId} a database of its own");
         }
 
-        if (held is null)
-        {
-            var random = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(sizeof(ulong)));
-            held = MemoryRules.AgentId(nodeId ?? $"{NodeNames.OfMachine()}-{random[..8]}", "node id");
-            using var insert = database.Prepare("insert into meta(key, value) values (?1, ?2)");
-            insert.Bind(1, "node_id").Bind(2, held).Run();
-            insert.Bind(1, "incarnation").Bind(2, random).Run();
-            var version = SqliteSchema.Version.ToString(CultureInfo.InvariantCulture);
-            insert.Bind(1, "schema_version").Bind(2, version).Run();
-            insert.Bind(1, "min_writer_version").Bind(2, version).Run();
-            insert.Bind(1, "clock").Bind(2, "0").Run();
-        }
-
-        database.Execute("commit");
-        return StoredLog.Parse(held, database.QueryText("select value from meta where key = 'incarnation'")!);
+        var incarnation = database.QueryText("select value from meta where key = 'incarnation'");
+        return held is null || incarnation is null ? null : StoredLog.Parse(held, incarnation);
     }
 }

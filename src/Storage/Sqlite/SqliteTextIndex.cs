@@ -1,3 +1,4 @@
+using OrleansMemory.Core.Backfills.Steps;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 
@@ -12,7 +13,7 @@ namespace OrleansMemory.Storage.Sqlite;
 internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
 {
     /// <summary>Of the index file. Another one is rebuilt.</summary>
-    public const int FormatVersion = 1;
+    public const int FormatVersion = TextIndexStep.CurrentVersion;
 
     /// <summary>Queue entries behind which <see cref="WaitForRoomAsync"/> holds the writer back.</summary>
     public const long MaxLag = 50_000;
@@ -22,6 +23,8 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
 
     /// <summary>How long the writer is held back while the index makes no headway at all.</summary>
     private static readonly TimeSpan MaxStandstill = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan CoverPause = TimeSpan.FromMilliseconds(20);
 
     private const string Schema = """
         create table meta(
@@ -101,6 +104,18 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
             lock (_gate)
             {
                 return _loaded && _cursor == long.MaxValue && !_damaged;
+            }
+        }
+    }
+
+    /// <summary>The last row that a rebuild has taken; the largest number when there is none.</summary>
+    public long RebuiltThrough
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _damaged || _cursor == long.MinValue ? long.MinValue : _cursor == long.MaxValue ? long.MaxValue : _cursor - 1;
             }
         }
     }
@@ -185,6 +200,16 @@ internal sealed partial class SqliteTextIndex : ITextIndex, IDisposable
 
         var current = await WaitAsync(target, touches, Need.CompleteSoon, cancellation);
         return await RentAsync(current, cancellation);
+    }
+
+    /// <inheritdoc/>
+    public async Task CoverAsync(long row, CancellationToken cancellation)
+    {
+        while (RebuiltThrough < row)
+        {
+            ObjectDisposedException.ThrowIf(_stopping, this);
+            await Task.Delay(CoverPause, _time, cancellation);
+        }
     }
 
     /// <summary>Stops the indexer after its batch and makes the index durable. No reader may be in use.</summary>

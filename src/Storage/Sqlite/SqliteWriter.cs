@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -45,15 +46,28 @@ internal sealed class SqliteWriter
     private readonly SqliteStatement _putClock;
     private readonly SqliteStatement _queueIndex;
     private readonly SqliteStatement _trimIndex;
+    private readonly SqliteStatement _findBackfill;
+    private readonly SqliteStatement _putBackfill;
+    private readonly SqliteStatement _release;
+    private readonly SqliteStatement _quarantine;
+    private readonly SqliteStatement _fillDerived;
+    private readonly SqliteStatement _putDerived;
+    private readonly SqliteStatement _ageDerived;
+    private readonly SqliteStatement _dropDerived;
+    private readonly SqliteStatement _markDerived;
     private readonly Dictionary<DigestKey, Digest> _digests = [];
     private readonly List<long> _rankChanged = [];
     private long _queued;
     private long _trimmed;
-    private (long Queued, long Trimmed) _atBegin;
+    private long _lastRow;
+    private DerivedMark _derivedThrough;
+    private (long Queued, long Trimmed, long LastRow, DerivedMark DerivedThrough) _atBegin;
     private bool _open;
 
-    public SqliteWriter(SqliteDatabase database, LogId log, SqliteTextIndex index)
+    public SqliteWriter(SqliteDatabase database, LogId log, SqliteTextIndex index, DerivedMark derivedThrough)
     {
+        _derivedThrough = derivedThrough;
+        _lastRow = derivedThrough.LastRow;
         _database = database;
         Log = log;
         _index = index;
@@ -97,6 +111,18 @@ internal sealed class SqliteWriter
         _putClock = database.Prepare("update meta set value = ?1 where key = 'clock'");
         _queueIndex = database.Prepare("insert into index_queue(row, old_namespace, old_title, old_tags, old_content) values (?1, ?2, ?3, ?4, ?5)");
         _trimIndex = database.Prepare("delete from index_queue where n <= ?1");
+        _findBackfill = database.Prepare($"select {BackfillRows.Columns} from backfill where step = ?1 and version = ?2");
+        _putBackfill = database.Prepare($"insert or replace into backfill({BackfillRows.Columns}) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)");
+        _release = database.Prepare("delete from backfill_quarantine where step = ?1 and version = ?2");
+        _quarantine = database.Prepare("insert or replace into backfill_quarantine(step, version, key, error, at) values (?1, ?2, ?3, ?4, ?5)");
+        _fillDerived = database.Prepare($"""
+            insert into derived(row, step, marker, value) select ?1, ?2, ?3, ?4 where exists (select 1 from memory where row = ?1 and state = {SqliteSchema.Shown})
+            on conflict(row, step) do update set marker = excluded.marker, value = excluded.value where marker <> excluded.marker
+            """);
+        _putDerived = database.Prepare("insert or replace into derived(row, step, marker, value) values (?1, ?2, ?3, ?4)");
+        _ageDerived = database.Prepare("update derived set marker = '' where row = ?1");
+        _dropDerived = database.Prepare("delete from derived where row = ?1");
+        _markDerived = database.Prepare($"update meta set value = ?1 where key = '{SqliteSchema.DerivedThrough}'");
         _queued = database.QueryInteger("select seq from sqlite_sequence where name = 'index_queue'") ?? 0;
         _trimmed = (database.QueryInteger("select min(n) from index_queue") ?? (_queued + 1)) - 1;
     }
@@ -117,7 +143,7 @@ internal sealed class SqliteWriter
     public IStoreTransaction Begin()
     {
         Guarded(() => _begin.Run());
-        _atBegin = (_queued, _trimmed);
+        _atBegin = (_queued, _trimmed, _lastRow, _derivedThrough);
         _open = true;
         return new Transaction(this);
     }
@@ -131,6 +157,7 @@ internal sealed class SqliteWriter
 
     private void Write(ChangeSet changes)
     {
+        WriteBackfills(changes);
         foreach (var change in changes.Memories)
         {
             Write(change);
@@ -208,6 +235,7 @@ internal sealed class SqliteWriter
         }
 
         TrimIndexQueue();
+        MarkDerived();
         _putClock.Bind(1, changes.Head.Clock.ToString(CultureInfo.InvariantCulture)).Run();
         _commit.Run();
         _open = false;
@@ -232,6 +260,7 @@ internal sealed class SqliteWriter
             case { After: { } after, Before: null }:
                 Bind(_insertMemory, after).Run();
                 row = _database.LastInsertRow;
+                _lastRow = Math.Max(_lastRow, row);
                 break;
             case { After: { } after }:
                 Bind(_updateMemory, after).Bind(24, row).Run();
@@ -243,16 +272,69 @@ internal sealed class SqliteWriter
 
         var old = change.Before is { Visibility: RowVisibility.Shown } before ? before.View : null;
         var present = change.After is { Visibility: RowVisibility.Shown } shown ? shown.View : null;
-        if (old is not null && present is not null && old.Namespace == present.Namespace && old.Title == present.Title && old.Content == present.Content
-            && old.Tags.SequenceEqual(present.Tags))
+        if (old is not null && present is not null && DerivedColumns.HasSameText(old, present))
         {
             _rankChanged.Add(row);
         }
         else if (old is not null || present is not null)
         {
+            WriteDerived(row, old, present);
             _queueIndex.Bind(1, row).Bind(2, old?.Namespace).Bind(3, old?.Title)
                 .Bind(4, old is null ? null : MemoryRows.FormatTags(old.Tags)).Bind(5, old?.Content).Run();
             _queued = _database.LastInsertRow;
+        }
+    }
+
+    /// <summary>Values that come with the row; what a backfill alone derives is old now.</summary>
+    private void WriteDerived(long row, Memory? old, Memory? present)
+    {
+        if (present is null)
+        {
+            _dropDerived.Bind(1, row).Run();
+            return;
+        }
+
+        if (old is not null)
+        {
+            _ageDerived.Bind(1, row).Run();
+        }
+
+        foreach (var column in DerivedColumns.AtWrite)
+        {
+            _putDerived.Bind(1, row).Bind(2, column.Name).Bind(3, column.Marker).Bind(4, column.Compute(present)).Run();
+        }
+    }
+
+    private void WriteBackfills(ChangeSet changes)
+    {
+        foreach (var record in changes.Backfills)
+        {
+            BackfillRows.Bind(_putBackfill, record).Run();
+        }
+
+        foreach (var (step, version) in changes.Released)
+        {
+            _release.Bind(1, step).Bind(2, version).Run();
+        }
+
+        foreach (var row in changes.Quarantined)
+        {
+            _quarantine.Bind(1, row.Step).Bind(2, row.Version).Bind(3, row.Key).Bind(4, row.Error).Bind(5, row.At.Nanoseconds).Run();
+        }
+
+        foreach (var derived in changes.Derived)
+        {
+            _fillDerived.Bind(1, derived.Row).Bind(2, derived.Step).Bind(3, derived.Marker).Bind(4, derived.Value).Run();
+        }
+    }
+
+    private void MarkDerived()
+    {
+        var mark = new DerivedMark(_queued, _lastRow, DerivedColumns.Versions);
+        if (mark != _derivedThrough)
+        {
+            _markDerived.Bind(1, mark.ToString()).Run();
+            _derivedThrough = mark;
         }
     }
 
@@ -329,7 +411,7 @@ internal sealed class SqliteWriter
         {
             _open = false;
             _digests.Clear();
-            (_queued, _trimmed) = _atBegin;
+            (_queued, _trimmed, _lastRow, _derivedThrough) = _atBegin;
 
             // SQLite has undone the transaction by itself after some errors; then there is nothing left to undo.
             if (_database.IsInTransaction)
@@ -375,6 +457,9 @@ internal sealed class SqliteWriter
             new(Read(() => writer._findByOwner.Bind(1, (long)MutationKind.Access).Bind(2, memoryId).All(static statement => EntryState.Decode(statement.Blob(0).ToArray()))));
 
         public ValueTask<AppliedSet> FindAppliedAsync(LogId log) => new(writer.FindApplied(log));
+
+        public ValueTask<BackfillRecord?> FindBackfillAsync(string step, int version) =>
+            new(Read(() => writer._findBackfill.Bind(1, step).Bind(2, version).First(BackfillRows.Read)));
 
         public ValueTask CommitAsync(ChangeSet changes)
         {

@@ -1,3 +1,4 @@
+using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -105,6 +106,8 @@ public sealed partial class SimulatedStore : IMemoryStore
             store.Read<IReadOnlyList<EntryState>>(tables => tables.AccessOf.TryGetValue(memoryId, out var keys) ? [.. keys.Select(key => tables.Entries[key])] : []);
 
         public ValueTask<AppliedSet> FindAppliedAsync(LogId log) => store.Read(tables => tables.Vector.GetValueOrDefault(log) ?? AppliedSet.None);
+
+        public ValueTask<BackfillRecord?> FindBackfillAsync(string step, int version) => store.Read(tables => tables.Backfills.GetValueOrDefault((step, version)));
 
         public ValueTask CommitAsync(ChangeSet changes) => store.WriteAsync(new(changes, store.Log));
 

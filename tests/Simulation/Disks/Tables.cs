@@ -1,3 +1,5 @@
+using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Simulation.Disks;
@@ -32,6 +34,13 @@ internal sealed class Tables
 
     public Dictionary<LogPosition, DeadLetter> DeadLetters { get; } = [];
 
+    public Dictionary<(string Step, int Version), BackfillRecord> Backfills { get; } = [];
+
+    public Dictionary<(string Step, int Version, string Key), QuarantinedRow> Quarantine { get; } = [];
+
+    /// <summary>By row, then by step.</summary>
+    public Dictionary<long, Dictionary<string, DerivedValue>> Derived { get; } = [];
+
     public Floors Floors { get; private set; }
 
     public long Clock { get; private set; }
@@ -47,6 +56,7 @@ internal sealed class Tables
 
     public void Apply(ChangeSet changes)
     {
+        ApplyBackfills(changes);
         if (changes.Tombstones.Count + changes.CollectedTombstones.Count > 0)
         {
             _digestOfTombstones = null;
@@ -134,6 +144,9 @@ internal sealed class Tables
         return known.Digest;
     }
 
+    /// <summary>Null: no value of the step.</summary>
+    public string? MarkerOf(long row, string step) => Derived.TryGetValue(row, out var values) && values.TryGetValue(step, out var value) ? value.Marker : null;
+
     /// <summary>Access counters of a memory.</summary>
     public List<EntryKey> Counters(string memoryId)
     {
@@ -145,8 +158,79 @@ internal sealed class Tables
         return keys;
     }
 
+    private void ApplyBackfills(ChangeSet changes)
+    {
+        foreach (var record in changes.Backfills)
+        {
+            Backfills[(record.Step, record.Version)] = record;
+        }
+
+        foreach (var key in Quarantine.Keys.Where(key => changes.Released.Contains((key.Step, key.Version))).ToList())
+        {
+            Quarantine.Remove(key);
+        }
+
+        foreach (var row in changes.Quarantined)
+        {
+            Quarantine[(row.Step, row.Version, row.Key)] = row;
+        }
+
+        if (changes.Derived.Count > 0)
+        {
+            var shown = Memories.Values.Where(static row => row.Visibility == RowVisibility.Shown).Select(static row => row.Row).ToHashSet();
+            foreach (var value in changes.Derived.Where(value => shown.Contains(value.Row) && MarkerOf(value.Row, value.Step) != value.Marker))
+            {
+                ValuesOf(value.Row)[value.Step] = value;
+            }
+        }
+    }
+
+    private void Derive(long row, Memory? old, Memory? present)
+    {
+        if (old is not null && present is not null && DerivedColumns.HasSameText(old, present))
+        {
+            return;
+        }
+
+        if (present is null)
+        {
+            Derived.Remove(row);
+            return;
+        }
+
+        var values = ValuesOf(row);
+        foreach (var value in values.Values.ToList())
+        {
+            values[value.Step] = value with { Marker = "" };
+        }
+
+        foreach (var column in DerivedColumns.AtWrite)
+        {
+            values[column.Name] = new(row, column.Name, column.Marker, column.Compute(present));
+        }
+    }
+
+    private Dictionary<string, DerivedValue> ValuesOf(long row)
+    {
+        if (!Derived.TryGetValue(row, out var values))
+        {
+            Derived[row] = values = new(StringComparer.Ordinal);
+        }
+
+        return values;
+    }
+
     private void Apply(MemoryChange change)
     {
+        var number = change.Before?.Row ?? _lastRow + 1;
+        if (change.Before?.Visibility == RowVisibility.Shown || change.After?.Visibility == RowVisibility.Shown)
+        {
+            Derive(
+                number,
+                change.Before is { Visibility: RowVisibility.Shown } old ? old.View : null,
+                change.After is { Visibility: RowVisibility.Shown } present ? present.View : null);
+        }
+
         if (change.Before is { } before)
         {
             // The row as it is stored: what the change was decided on had its number from here.

@@ -1,0 +1,89 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Json;
+using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
+using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Routes;
+
+/// <summary>The backfills of the node's own store.</summary>
+internal sealed class BackfillRoutes(INodeService node)
+{
+    private const string Path = "/api/v1/backfills";
+
+    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    {
+        var routes = new BackfillRoutes(node);
+        endpoints.MapRead(Path, routes.ListAsync, new("backfills", "Maintenance", "How far each backfill of this node is, and the rows that could not be converted")
+        {
+            Answers = [new(200, "Backfills", "All steps."), SharedFields.NotFound],
+        });
+        endpoints.MapWrite("POST", Path, routes.ActAsync, new("actOnBackfill", "Maintenance", "Pause, resume or retry a backfill, or count the rows that it would take")
+        {
+            Body = "BackfillAction",
+            Answers =
+            [
+                new(200, "Backfills", "All steps as they are now; of a dry run the counts."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.TooLarge,
+                SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
+            ],
+        });
+    }
+
+    private BackfillRunner Runner => node.Backfills ?? throw new MemoryException(ErrorKind.NotFound, "a front end has no store and so no backfills: ask a node");
+
+    private async Task ListAsync(HttpContext context)
+    {
+        var runner = Runner;
+        var overview = await runner.ReadAsync(context.RequestAborted);
+        var cluster = runner.Cluster is { } read ? await read(context.RequestAborted) : null;
+        await JsonAnswer.WriteAsync(
+            context,
+            StatusCodes.Status200OK,
+            (overview, cluster, (await node.ClusterAsync(context.RequestAborted)).Nodes),
+            static (writer, told) => BackfillJson.Write(writer, told.overview, told.cluster, told.Nodes));
+    }
+
+    private async Task ActAsync(HttpContext context)
+    {
+        var (action, step) = await RequestBody.ReadAsync(context, Read);
+        if (action == BackfillActions.DryRun)
+        {
+            var counted = await Runner.DryRunAsync(step, context.RequestAborted);
+            await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, counted, BackfillJson.Write);
+            return;
+        }
+
+        await Runner.ActAsync(action, step ?? throw JsonFields.Missing("step"));
+        await ListAsync(context);
+    }
+
+    private static (string Action, string? Step) Read(ref Utf8JsonReader reader)
+    {
+        JsonFields.Object(ref reader, "body");
+        string? action = null;
+        string? step = null;
+        while (JsonFields.NextProperty(ref reader))
+        {
+            var field = reader.GetString()!;
+            reader.Read();
+            switch (field)
+            {
+                case "action":
+                    action = JsonFields.Text(ref reader, field);
+                    break;
+                case "step":
+                    step = JsonFields.TextOrNull(ref reader, field);
+                    break;
+                default:
+                    reader.Skip();
+                    break;
+            }
+        }
+
+        return (action ?? throw JsonFields.Missing("action"), step);
+    }
+}
