@@ -60,6 +60,10 @@ public static class MemoryApi
             ClusterRoutes.Map(application, node);
             PolicyRoutes.Map(application, node);
             SyncRoutes.Map(application, node);
+            ArchiveRoutes.Map(application, node);
+            AgentRoutes.Map(application, node);
+            StandardRoutes.Map(application, node);
+            SessionRoutes.Map(application, node);
         }
 
         application.MapOpenApi("/openapi/{documentName}.json");

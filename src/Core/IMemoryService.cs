@@ -73,7 +73,7 @@ public interface IMemoryService
 }
 
 /// <summary>What a node among nodes answers beyond <see cref="IMemoryService"/>.</summary>
-public interface INodeService : IMemoryService
+public partial interface INodeService : IMemoryService
 {
     /// <summary>Waits until this node holds what the token names, for a bounded time.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/></exception>

@@ -10,7 +10,7 @@ namespace OrleansMemory.Core;
 /// The engines of one node over one store: what every front end talks to. Owns the writer and the touch recorder; the store is
 /// the caller's.
 /// </summary>
-public sealed class MemoryNode : INodeService, IAsyncDisposable
+public sealed partial class MemoryNode : INodeService, IAsyncDisposable
 {
     private const int ScanRows = 500;
     private const int ForgetRows = 200;

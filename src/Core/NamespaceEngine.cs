@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -53,6 +54,20 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
         (await writer.RunAsync(session => DecideForgetAsync(session, ids), writer.Parse(context.Quorum), new(ids, [], []), epoch)).Value;
 
+    public async Task<CommandResult> RunAsync(NamespaceCommand command, WriteContext context)
+    {
+        var (result, outcome) = await writer.RunAsync(
+            session =>
+            {
+                session.WritesTo(Namespace);
+                return command.DecideAsync(new(session, this, context));
+            },
+            writer.Parse(context.Quorum),
+            command.Hints,
+            epoch);
+        return writer.Settings.Nodes == 1 ? result : result with { Quorum = outcome, Durability = writer.DurabilityOf(outcome) };
+    }
+
     /// <summary>Archives those of the given memories that are still expired.</summary>
     public async Task<long> ExpireAsync(IReadOnlyList<string> ids) => (await writer.RunAsync(session => DecideExpireAsync(session, ids), wanted: 1, new(ids, [], []))).Value;
 
@@ -68,7 +83,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             {
                 session.WritesTo(Namespace);
                 var key = EntryBodies.PolicyKey(Namespace);
-                var held = await session.FindEntryAsync(key) is { Live: true } entry ? EntryBodies.Policy(entry.Body) : new(null, null, null, null, null);
+                var held = await session.FindEntryAsync(key) is { Live: true } entry ? EntryBodies.Policy(entry.Body) : PolicyBody.Empty;
                 await session.PutAsync(new EntryState(key, Namespace, null, Live: true, session.NextStamp(), EntryBodies.Encode(held with { QuorumWrites = writes })));
                 return session.Position;
             },
@@ -149,6 +164,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context)
     {
+        ReservedNamespaces.Refuse(draft.Namespace);
         var receiptId = context.IdempotencyKey is { } key ? MemoryIds.Derived(context.AgentId, key) : null;
         var name = new MemoryName(draft.Namespace, draft.Title);
         var group = await LiveGroupAsync(session, name);
@@ -272,6 +288,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     private async ValueTask<WriteReceipt> DecideImportAsync(WriteSession session, Memory memory)
     {
+        ReservedNamespaces.Refuse(memory.Namespace);
         var name = new MemoryName(memory.Namespace, memory.Title);
         var held = await session.FindAsync(memory.Id);
         var group = held is { Visibility: not RowVisibility.Archived }
@@ -322,6 +339,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     /// </summary>
     private async ValueTask<SyncOutcome> DecideSyncAsync(WriteSession session, Memory memory)
     {
+        ReservedNamespaces.Refuse(memory.Namespace);
         var name = new MemoryName(memory.Namespace, memory.Title);
         var group = (await LiveGroupAsync(session, name)).ToList();
         if (await session.FindTombstoneAsync(memory.Id) is not null)
@@ -372,11 +390,13 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         if (held is null)
         {
             // The joint state under another id, with the stamps it has: nothing of it is newer than the others.
-            var joint = (await session.FindAsync(group[0].Own.Id))!.Own;
-            foreach (var other in group.Skip(1))
+            var members = new List<MemoryRow>(group.Count);
+            foreach (var member in group)
             {
-                joint = MemoryMerge.Merge(joint, (await session.FindAsync(other.Own.Id))!.Own with { Id = joint.Id });
+                members.Add((await session.FindAsync(member.Own.Id))!);
             }
+
+            var joint = Joint(members);
 
             var stamp = session.NextStamp();
             await session.PutAsync(
@@ -482,9 +502,11 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     private async ValueTask<WriteReceipt> DecideUpdateAsync(WriteSession session, IReadOnlyList<MemoryRow> group, MemoryPatch patch, WriteContext context)
     {
         RequireVersion(group[0], context);
+        ReservedNamespaces.Refuse(group[0].View.Namespace);
         var name = new MemoryName(patch.Namespace ?? group[0].View.Namespace, patch.Title ?? group[0].View.Title);
         if (name != group[0].Own.Name.Value)
         {
+            ReservedNamespaces.Refuse(name.Namespace);
             await RefuseTakenAsync(session, name);
         }
 
@@ -495,6 +517,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     {
         var group = await FindLiveAsync(session, [id]);
         RequireVersion(group[0], context);
+        ReservedNamespaces.Refuse(group[0].View.Namespace);
         var stamp = default(Stamp);
         foreach (var row in group)
         {
@@ -516,11 +539,15 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
                 continue;
             }
 
+            ReservedNamespaces.Refuse(row.View.Namespace);
             var mark = new ArchiveMark(session.Now, ArchiveMark.Forgotten, ActedOn: null);
-            foreach (var member in await session.FindGroupAsync(row.Own.Name.Value))
+            var group = await session.FindGroupAsync(row.Own.Name.Value);
+            foreach (var member in group)
             {
+                // The shown id goes with all that it was shown with, so that it comes back with it.
+                var own = member == group[0] ? Joint(group) with { CreatedAt = member.Own.CreatedAt } : member.Own;
                 var stamp = session.NextStamp();
-                await session.PutAsync(member.Own with { Archive = new(mark, stamp), UpdatedAt = Later(member.Own, session.Now) }, stamp);
+                await session.PutAsync(own with { Archive = new(mark, stamp), UpdatedAt = Later(member.Own, session.Now) }, stamp);
             }
 
             archived++;
@@ -579,6 +606,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return group;
     }
 
+    /// <summary>What the rows of a name say together, under the id of the first.</summary>
+    private static MemoryState Joint(IReadOnlyList<MemoryRow> group) =>
+        group.Skip(1).Aggregate(group[0].Own, static (joint, other) => MemoryMerge.Merge(joint, other.Own with { Id = joint.Id }));
+
     /// <summary>The rows that share the name of the first of the ids that is live, the shown one first.</summary>
     private static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, IReadOnlyList<string> ids)
     {
@@ -593,6 +624,8 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
         throw NotFound();
     }
+
+    internal static ValueTask RefuseTakenAsync(Decision decision, MemoryName name) => decision.Engine.RefuseTakenAsync(decision.Session, name);
 
     private async ValueTask RefuseTakenAsync(WriteSession session, MemoryName name)
     {
@@ -662,7 +695,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     }
 
     /// <summary>The update time of a change made now: above the one that the row has, also when that is of a clock ahead of this one.</summary>
-    private static Timestamp Later(MemoryState state, Timestamp now) => now > state.UpdatedAt ? now : new(state.UpdatedAt.Nanoseconds + 1_000);
+    internal static Timestamp Later(MemoryState state, Timestamp now) => now > state.UpdatedAt ? now : new(state.UpdatedAt.Nanoseconds + 1_000);
 
     private static MemoryState Import(MemoryState state, Memory memory, Stamp stamp) => state with
     {
@@ -720,7 +753,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         }
     }
 
-    private static WriteReceipt ReceiptOf(WriteSession session, MemoryRow row, bool created, Stamp stamp) =>
+    internal static WriteReceipt ReceiptOf(WriteSession session, MemoryRow row, bool created, Stamp stamp) =>
         new(row.View, created, session.Position, stamp, VersionOf(row.Own));
 
     internal static string VersionOf(MemoryState state)

@@ -15,6 +15,7 @@ namespace OrleansMemory.Grains;
 [JsonDerivedType(typeof(LinkCommand), "link")]
 [JsonDerivedType(typeof(ForgetCommand), "forget")]
 [JsonDerivedType(typeof(SetQuorumCommand), "set_quorum")]
+[JsonDerivedType(typeof(RunCommand), "run")]
 internal abstract record WriteCommand
 {
     public required WriteContext Context { get; init; }
@@ -74,4 +75,9 @@ internal sealed record SetQuorumCommand(int? Writes) : WriteCommand
         await engine.SetQuorumAsync(Writes, Context);
         return new();
     }
+}
+
+internal sealed record RunCommand(NamespaceCommand Command) : WriteCommand
+{
+    public override async Task<WriteAnswer> RunAsync(INamespaceEngine engine) => new() { Result = await engine.RunAsync(Command, Context) };
 }

@@ -15,6 +15,8 @@ internal sealed record WriteAnswer
 
     public long Count { get; init; }
 
+    public CommandResult? Result { get; init; }
+
     public ErrorAnswer? Error { get; init; }
 
     /// <summary>With <see cref="Error"/>: what was written all the same is in <see cref="Receipt"/> or <see cref="Link"/>.</summary>

@@ -31,6 +31,9 @@ internal static class Caller
         return values.Count == 1 && values[0] is { } header && Ascii.IsValid(header) ? MemoryRules.AgentId(header, prefix) : null;
     }
 
+    /// <summary>Who writes, and how many nodes must hold it.</summary>
+    public static WriteContext Writes(HttpContext context, string? agentFromBody = null) => new(Agent(context, agentFromBody), Quorum: Quorum(context));
+
     /// <summary>
     /// The name of a caller that gave none: <c>anonymous:req-</c> and 8 hexadecimal digits, random for each request. With an
     /// idempotency key they follow from the key, so that a retry is the same write.

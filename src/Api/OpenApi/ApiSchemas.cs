@@ -153,7 +153,6 @@ internal static class ApiSchemas
             [.. quorum, ("created_at", Instant()), ("linked", Boolean()), ("relation", Words(ClosedSets.Relations)), ("source_id", Text(null)), ("target_id", Text(null))]));
         yield return ("Links", Object(["count", "links"], ("count", Integer(0)), ("links", ListOf("Link"))));
         yield return ("NamespaceCount", Object(["count", "namespace"], ("count", Integer(0)), ("namespace", Text(null))));
-        yield return ("Namespaces", Object(["namespaces"], ("namespaces", ListOf("NamespaceCount"))));
         yield return ("PolicyRequest", Object(["quorum_writes"],
             ("quorum_writes", Nullable(Integer(1)))));
         yield return ("Policy", Object(["effective_quorum_writes", "namespace", "quorum_writes"],
@@ -165,6 +164,53 @@ internal static class ApiSchemas
             ("expiring_soon", Integer(0)),
             ("links_count", Integer(0)),
             ("total", Integer(0))));
+        yield return ("ArchivePage", Object(["archived", "count"], ("archived", ListOf("ArchivedMemory")), ("count", Integer(0))));
+        yield return ("ArchivedMemory", Object([.. always, "archive_reason", "archived_at", "expires_at", "last_accessed_at", "tag_list"],
+            [
+                .. memory.Where(static field => field.Item1 is not ("tags" or "expires_at" or "last_accessed_at")),
+                ("archive_reason", Words(["forget", "ttl_expired"])),
+                ("archived_at", Instant()),
+                ("expires_at", Nullable(Instant())),
+                ("last_accessed_at", Nullable(Instant())),
+                ("tag_list", Tags()),
+                ("tags", Text("A JSON array of strings, as text.")),
+            ]));
+        yield return ("Purged", Object(["purged"], ("purged", Integer(0))));
+        yield return ("ArchiveStatistics", Object(["archived_total", "by_namespace"], ("archived_total", Integer(0)), ("by_namespace", ListOf("NamespaceCount"))));
+        yield return ("Restored", Object(["id", "restored"], [("id", Text(null)), ("restored", Boolean()), .. quorum]));
+        (string, IOpenApiSchema)[] agent =
+        [
+            ("agent_id", Text(null)), ("agent_type", Text("One of the known ones, or ai: and a name.")), ("capabilities", Tags()), ("last_seen_at", Instant()), ("registered_at", Instant()),
+        ];
+        yield return ("Agents", Object(["agents", "count"],
+            ("agents", List(Object(["agent_id", "agent_type", "capabilities", "last_seen_at", "registered_at"], agent))), ("count", Integer(0))));
+        yield return ("AgentRequest", Object(["agent_id", "agent_type"], ("agent_id", Text(null)), ("agent_type", Text(null)), ("capabilities", Tags())));
+        yield return ("RegisteredAgent", Object(["agent_id", "agent_type", "capabilities", "id", "last_seen_at", "registered", "registered_at"],
+            [.. agent, ("id", Text("Of the registration.")), ("registered", Boolean())]));
+        yield return ("Governance", Object(["approver", "delete", "promote", "write"],
+            ("approver", new OpenApiSchema { Description = "human, {\"agent\": id} or {\"consensus\": number}." }),
+            ("delete", Words(["any", "registered", "owner", "approve"])),
+            ("promote", Words(["any", "registered", "owner", "approve"])),
+            ("write", Words(["any", "registered", "owner", "approve"]))));
+        yield return ("StandardRequest", Object([],
+            ("governance", Ref("Governance")), ("id", Text("Of the memory.")), ("namespace", Text("Where the path does not name it.")), ("parent", Nullable(Text("The namespace whose standards come before.")))));
+        yield return ("StandardSet", Object(["namespace", "set", "standard_id"],
+            ("governance", Ref("Governance")), ("namespace", Text(null)), ("parent", Text(null)), ("set", Boolean()), ("standard_id", Text(null))));
+        yield return ("StandardCleared", Object(["cleared", "namespace"], ("cleared", Boolean()), ("namespace", Text(null))));
+        (string, IOpenApiSchema)[] standard =
+        [
+            ("chain", List(Text("Namespaces, the most general first; with inherit."))),
+            ("content", Text(null)), ("count", Integer(0)), ("governance", Ref("Governance")), ("namespace", Text(null)), ("parent", Text(null)), ("priority", Priority()),
+            ("standard_id", Nullable(Text("Null: none is set."))), ("standards", List(AnyObject("Of those in the chain that have one; with inherit."))), ("title", Text(null)),
+            ("warning", Text("The memory is gone.")),
+        ];
+        yield return ("Standard", Object(["namespace"], standard));
+        yield return ("NamespacesOrStandard", Object([], [.. standard, ("namespaces", ListOf("NamespaceCount"))]));
+        yield return ("SessionRequest", Object([], ("limit", Nullable(Integer(0, MemoryLimits.RecallRows))), ("namespace", Nullable(Text(null)))));
+        yield return ("SessionStart", Object(["count", "memories", "mode"],
+            ("count", Integer(0)), ("memories", ListOf("RankedMemory")), ("mode", Words(["session_start"])), ("standard", Ref("Memory")), ("standards", ListOf("Memory"))));
+        yield return ("Capabilities", Object(["features", "models", "tier", "version"],
+            ("features", AnyObject("What works here now.")), ("models", AnyObject("Names; none where there is none.")), ("tier", Words(["keyword"])), ("version", Text(null))));
         yield return ("Collected", Object(["expired_deleted"], ("expired_deleted", Integer(0))));
         yield return ("Export", Object(["count", "exported_at", "links", "memories"],
             ("count", Integer(0)), ("exported_at", Instant()), ("links", ListOf("Link")), ("memories", ListOf("Memory"))));

@@ -20,8 +20,12 @@ public sealed record StandardBody(string StandardId, string? ParentNamespace, lo
 /// <summary>
 /// Key and owner: namespace. <c>quorum_writes</c>: nodes that must hold a write of the namespace and of those below it; null: as the
 /// nearest namespace above says. Rules are any, registered, owner or approve; the approver is human, {"agent":id} or {"consensus":n}.
+/// Owner: the agent that set the rules; null: the author of the namespace's standard.
 /// </summary>
-public sealed record PolicyBody(string? Write, string? Promote, string? Delete, JsonElement? Approver, int? QuorumWrites);
+public sealed record PolicyBody(string? Write, string? Promote, string? Delete, JsonElement? Approver, int? QuorumWrites, string? Owner = null)
+{
+    public static PolicyBody Empty { get; } = new(null, null, null, null, null);
+}
 
 /// <summary>Key: pending id. Owner: namespace. Decided by the node that began it.</summary>
 public sealed record PendingActionBody(
@@ -99,6 +103,10 @@ public static class EntryBodies
 
     public static EntryKey EpochKey(string @namespace) => new(MutationKind.NamespaceEpoch, @namespace);
 
+    public static EntryKey AgentKey(string agentId) => new(MutationKind.Agent, agentId);
+
+    public static EntryKey StandardKey(string @namespace) => new(MutationKind.Standard, @namespace);
+
     public static EntryKey PolicyKey(string @namespace) => new(MutationKind.Policy, @namespace);
 
     /// <summary>The link that an entry holds.</summary>
@@ -120,6 +128,8 @@ public static class EntryBodies
     public static byte[] Encode(IdempotencyReceiptBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.IdempotencyReceiptBody);
 
     public static IdempotencyReceiptBody Receipt(ReadOnlyMemory<byte> body) => Decode(body, EntryJson.Default.IdempotencyReceiptBody);
+
+    public static byte[] Encode<T>(T body, JsonTypeInfo<T> type) => JsonSerializer.SerializeToUtf8Bytes(body, type);
 
     /// <exception cref="MemoryException"><see cref="ErrorKind.MalformedRequest"/></exception>
     public static T Decode<T>(ReadOnlyMemory<byte> body, JsonTypeInfo<T> type)
