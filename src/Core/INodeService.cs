@@ -6,6 +6,9 @@ namespace OrleansMemory.Core;
 
 public partial interface INodeService
 {
+    /// <summary>The node as the bearer of a credential has it.</summary>
+    INodeService As(Principal principal);
+
     /// <summary>Latest first.</summary>
     Task<IReadOnlyList<ArchivedMemory>> ArchivedAsync(ArchiveQuery query, CancellationToken cancellation = default);
 

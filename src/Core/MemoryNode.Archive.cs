@@ -1,4 +1,5 @@
 using OrleansMemory.Core.Curation;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -9,7 +10,9 @@ public sealed partial class MemoryNode
     private const long SecondsPerDay = 86_400;
     private const long MostDays = 1_000_000;
 
-    public async Task<IReadOnlyList<ArchivedMemory>> ArchivedAsync(ArchiveQuery query, CancellationToken cancellation = default)
+    public Task<IReadOnlyList<ArchivedMemory>> ArchivedAsync(ArchiveQuery query, CancellationToken cancellation = default) => ArchivedAsync(query, Visibility.Everything, cancellation);
+
+    internal async Task<IReadOnlyList<ArchivedMemory>> ArchivedAsync(ArchiveQuery query, Visibility visibility, CancellationToken cancellation)
     {
         RequireLimit(query.Limit);
         if (query.Offset < 0)
@@ -26,7 +29,7 @@ public sealed partial class MemoryNode
                 break;
             }
 
-            if (passed++ >= query.Offset)
+            if (visibility.Shows(row.View) && passed++ >= query.Offset)
             {
                 var mark = row.Own.Archive!.Value.Value!;
                 found.Add(new(row.View, mark.At, mark.Reason));
@@ -36,12 +39,17 @@ public sealed partial class MemoryNode
         return found;
     }
 
-    public async Task<ArchiveStatistics> ArchiveStatisticsAsync(CancellationToken cancellation = default)
+    public Task<ArchiveStatistics> ArchiveStatisticsAsync(CancellationToken cancellation = default) => ArchiveStatisticsAsync(Visibility.Everything, cancellation);
+
+    internal async Task<ArchiveStatistics> ArchiveStatisticsAsync(Visibility visibility, CancellationToken cancellation)
     {
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         await foreach (var row in ArchivedRowsAsync(@namespace: null, after: null, cancellation))
         {
-            counts[row.View.Namespace] = counts.GetValueOrDefault(row.View.Namespace) + 1;
+            if (visibility.Shows(row.View))
+            {
+                counts[row.View.Namespace] = counts.GetValueOrDefault(row.View.Namespace) + 1;
+            }
         }
 
         return new(

@@ -8,6 +8,8 @@ public sealed partial class MemoryNode
 {
     private const string EveryNamespace = "*";
 
+    public INodeService As(Principal principal) => new CallerService(this, principal);
+
     public async Task<RegisteredAgent> RegisterAgentAsync(string agentId, string agentType, IReadOnlyList<string> capabilities, WriteContext context)
     {
         var command = new RegisterAgentCommand(MemoryRules.AgentId(agentId), MemoryRules.AgentType(agentType), MemoryRules.Tags(capabilities));
@@ -37,22 +39,28 @@ public sealed partial class MemoryNode
     public async Task<bool> ClearStandardAsync(string @namespace, WriteContext context) =>
         (await Engine(MemoryRules.Namespace(@namespace)).RunAsync(new ClearStandardCommand(), context)).Count > 0;
 
-    public async Task<NamespaceStandard> StandardAsync(string @namespace, CancellationToken cancellation = default)
+    public Task<NamespaceStandard> StandardAsync(string @namespace, CancellationToken cancellation = default) => StandardAsync(@namespace, Visibility.Everything, cancellation);
+
+    internal async Task<NamespaceStandard> StandardAsync(string @namespace, Visibility visibility, CancellationToken cancellation)
     {
         var name = MemoryRules.Namespace(@namespace);
         var standard = await StandardBodyAsync(name, cancellation);
         var policy = await EntryAsync(EntryBodies.PolicyKey(name), cancellation) is { } entry ? GovernancePolicy.Of(EntryBodies.Policy(entry.Body)) : null;
-        return new(
-            name, standard?.StandardId, standard?.ParentNamespace, standard is null ? null : (await FindLiveAsync(standard.StandardId, cancellation))?.View, policy);
+        var memory = standard is null ? null : (await FindLiveAsync(standard.StandardId, visibility, cancellation))?.View;
+
+        // Who may not see the memory does not hear of it; where it is gone everybody else does.
+        return memory is null && !visibility.IsEverything ? new(name, null, null, null, policy) : new(name, standard?.StandardId, standard?.ParentNamespace, memory, policy);
     }
 
-    public async Task<StandardChain> StandardChainAsync(string @namespace, CancellationToken cancellation = default)
+    public Task<StandardChain> StandardChainAsync(string @namespace, CancellationToken cancellation = default) => StandardChainAsync(@namespace, Visibility.Everything, cancellation);
+
+    internal async Task<StandardChain> StandardChainAsync(string @namespace, Visibility visibility, CancellationToken cancellation)
     {
         var chain = await ChainAsync(MemoryRules.Namespace(@namespace), cancellation);
         var standards = new List<NamespaceStandard>();
         foreach (var name in chain)
         {
-            if (await StandardAsync(name, cancellation) is { StandardId: not null } standard)
+            if (await StandardAsync(name, visibility, cancellation) is { StandardId: not null } standard)
             {
                 standards.Add(standard);
             }
@@ -61,12 +69,14 @@ public sealed partial class MemoryNode
         return new(chain, standards);
     }
 
-    public async Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default)
+    public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) => StartSessionAsync(@namespace, limit, Visibility.Everything, cancellation);
+
+    internal async Task<SessionStart> StartSessionAsync(string? @namespace, int limit, Visibility visibility, CancellationToken cancellation)
     {
         RequireLimit(limit);
-        var standards = @namespace is null ? [] : (await StandardChainAsync(@namespace, cancellation)).Standards
+        var standards = @namespace is null ? [] : (await StandardChainAsync(@namespace, visibility, cancellation)).Standards
             .Where(static standard => standard.Memory is not null).Select(static standard => standard.Memory!).ToList();
-        var page = await ListAsync(new() { Namespace = @namespace, Limit = limit + standards.Count }, cancellation);
+        var page = await ListAsync(new() { Namespace = @namespace, Limit = limit + standards.Count }, visibility, cancellation);
         return new([.. page.Memories.Where(memory => standards.TrueForAll(standard => standard.Id != memory.Id)).Take(limit)], standards);
     }
 

@@ -38,7 +38,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             HintsOf(draft, context));
     }
 
-    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync((session, _) => DecideImportAsync(session, memory), context, HintsOf(memory));
+    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync((session, _) => DecideImportAsync(session, memory, context), context, HintsOf(memory));
 
     public async Task<SyncOutcome> SyncAsync(Memory memory, WriteContext context) =>
         (await writer.RunAsync(session => DecideSyncAsync(session, memory), writer.Parse(context.Quorum), HintsOf(memory), epoch)).Value;
@@ -52,7 +52,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         UpdateOnceAsync(id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context);
 
     public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
-        (await writer.RunAsync(session => DecideForgetAsync(session, ids), writer.Parse(context.Quorum), new(ids, [], []), epoch)).Value;
+        (await writer.RunAsync(session => DecideForgetAsync(session, ids, context), writer.Parse(context.Quorum), new(ids, [], []), epoch)).Value;
 
     public async Task<CommandResult> RunAsync(NamespaceCommand command, WriteContext context)
     {
@@ -95,7 +95,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     {
         var key = EntryBodies.LinkKey(sourceId, relation, targetId);
         var (receipt, outcome) = await writer.RunAsync(
-            session => DecideLinkAsync(session, key, sourceId, targetId, createdAt), writer.Parse(context.Quorum), new([sourceId, targetId], [], [key]), epoch);
+            session => DecideLinkAsync(session, key, sourceId, targetId, createdAt, context), writer.Parse(context.Quorum), new([sourceId, targetId], [], [key]), epoch);
         return writer.Settings.Nodes == 1 ? receipt : receipt with { Quorum = outcome, Durability = writer.DurabilityOf(outcome) };
     }
 
@@ -109,7 +109,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return WriteAsync(
             async (session, isAgain) =>
             {
-                var group = await FindLiveAsync(session, ids);
+                var group = await FindLiveAsync(session, ids, context);
                 ids = [.. ids.Union(group.Select(static row => row.Own.Id))];
                 return await DecideUpdateAsync(session, group, patch, isAgain ? context with { IfMatch = null } : context);
             },
@@ -189,6 +189,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         }
         else
         {
+            RequireSeen(group, context);
             receipt = await MergeIntoAsync(session, group, stamp => state => Upsert(state, group[0].View, draft, session.Now, stamp));
         }
 
@@ -254,10 +255,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(memory, Created: false, session.Position, entry.Stamp, row is null ? "" : VersionOf(row.Own));
     }
 
-    private async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt)
+    private async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt, WriteContext context)
     {
-        session.WritesTo((await RequireLiveAsync(session, sourceId, "source")).Namespace);
-        await RequireLiveAsync(session, targetId, "target");
+        session.WritesTo((await RequireLiveAsync(session, sourceId, "source", context)).Namespace);
+        await RequireLiveAsync(session, targetId, "target", context);
         if (await session.FindEntryAsync(key) is { Live: true } held)
         {
             if (writer.Settings.Nodes > 1)
@@ -275,10 +276,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(EntryBodies.Link(entry), Linked: true, session.Position, entry.Stamp);
     }
 
-    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end)
+    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end, WriteContext context)
     {
         var row = await session.FindAsync(id);
-        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now))
+        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now) || !context.Sees(row.View))
         {
             throw new MemoryException(ErrorKind.NotFound, $"{end} memory not found: {id}");
         }
@@ -286,7 +287,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return row.View;
     }
 
-    private async ValueTask<WriteReceipt> DecideImportAsync(WriteSession session, Memory memory)
+    private async ValueTask<WriteReceipt> DecideImportAsync(WriteSession session, Memory memory, WriteContext context)
     {
         ReservedNamespaces.Refuse(memory.Namespace);
         var name = new MemoryName(memory.Namespace, memory.Title);
@@ -299,9 +300,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         {
             if (group[0].Own.Name.Value != name)
             {
-                await RefuseTakenAsync(session, name);
+                await RefuseTakenAsync(session, name, context);
             }
 
+            RequireSeen(group, context);
             receipt = await MergeIntoAsync(session, group, stamp => state => Import(state, memory, stamp));
         }
         else
@@ -507,7 +509,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         if (name != group[0].Own.Name.Value)
         {
             ReservedNamespaces.Refuse(name.Namespace);
-            await RefuseTakenAsync(session, name);
+            await RefuseTakenAsync(session, name, context);
         }
 
         return await MergeIntoAsync(session, group, stamp => state => Patch(state, group[0].View, patch, name, session.Now, stamp));
@@ -515,7 +517,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     private static async ValueTask<WriteReceipt> DecideDeleteAsync(WriteSession session, string id, WriteContext context)
     {
-        var group = await FindLiveAsync(session, [id]);
+        var group = await FindLiveAsync(session, [id], context);
         RequireVersion(group[0], context);
         ReservedNamespaces.Refuse(group[0].View.Namespace);
         var stamp = default(Stamp);
@@ -528,13 +530,13 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(group[0].View, Created: false, session.Position, stamp, "");
     }
 
-    private static async ValueTask<long> DecideForgetAsync(WriteSession session, IReadOnlyList<string> ids)
+    private static async ValueTask<long> DecideForgetAsync(WriteSession session, IReadOnlyList<string> ids, WriteContext context)
     {
         long archived = 0;
         foreach (var id in ids)
         {
             var row = await session.FindAsync(id);
-            if (row is not { Visibility: RowVisibility.Shown } || row.View.IsExpired(session.Now))
+            if (row is not { Visibility: RowVisibility.Shown } || row.View.IsExpired(session.Now) || !context.Sees(row.View))
             {
                 continue;
             }
@@ -611,27 +613,37 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         group.Skip(1).Aggregate(group[0].Own, static (joint, other) => MemoryMerge.Merge(joint, other.Own with { Id = joint.Id }));
 
     /// <summary>The rows that share the name of the first of the ids that is live, the shown one first.</summary>
-    private static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, IReadOnlyList<string> ids)
+    private static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, IReadOnlyList<string> ids, WriteContext context)
     {
         foreach (var id in ids)
         {
             if (await session.FindAsync(id) is { Visibility: not RowVisibility.Archived } row)
             {
                 var group = await session.FindGroupAsync(row.Own.Name.Value);
-                return group[0].View.IsExpired(session.Now) ? throw NotFound() : group;
+                return group[0].View.IsExpired(session.Now) || !context.Sees(group[0].View) ? throw NotFound() : group;
             }
         }
 
         throw NotFound();
     }
 
-    internal static ValueTask RefuseTakenAsync(Decision decision, MemoryName name) => decision.Engine.RefuseTakenAsync(decision.Session, name);
+    internal static ValueTask RefuseTakenAsync(Decision decision, MemoryName name) => decision.Engine.RefuseTakenAsync(decision.Session, name, decision.Context);
 
-    private async ValueTask RefuseTakenAsync(WriteSession session, MemoryName name)
+    private async ValueTask RefuseTakenAsync(WriteSession session, MemoryName name, WriteContext context)
     {
         if ((await LiveGroupAsync(session, name)) is [var taken, ..])
         {
-            throw new MemoryException(ErrorKind.TitleTaken, $"title '{name.Title}' already exists in namespace '{name.Namespace}' (memory {taken.View.Id})");
+            var which = context.Sees(taken.View) ? $" (memory {taken.View.Id})" : "";
+            throw new MemoryException(ErrorKind.TitleTaken, $"title '{name.Title}' already exists in namespace '{name.Namespace}'{which}");
+        }
+    }
+
+    /// <summary>What a caller may not see it may not write to; that the name is taken cannot be hidden from it.</summary>
+    private static void RequireSeen(IReadOnlyList<MemoryRow> group, WriteContext context)
+    {
+        if (!context.Sees(group[0].View))
+        {
+            throw new MemoryException(ErrorKind.TitleTaken, "the title or the id is that of another agent's memory");
         }
     }
 
@@ -742,8 +754,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     }
 
     /// <summary>The author of the first write stays.</summary>
-    private static Metadata KeepAuthor(Metadata metadata, Metadata held) =>
-        held.Text("agent_id") is { } author ? metadata.With("agent_id", author) : metadata;
+    private static Metadata KeepAuthor(Metadata metadata, Metadata held) => held.Text("agent_id") is not { } author ? metadata
+        : held.Text(AgentIdentity.Key) is { } identity ? metadata.With("agent_id", author).With(AgentIdentity.Key, identity)
+        : metadata.Text(AgentIdentity.Key) is null ? metadata.With("agent_id", author)
+        : metadata.With("agent_id", author).With(AgentIdentity.Key, null);
 
     private static void RequireVersion(MemoryRow row, WriteContext context)
     {

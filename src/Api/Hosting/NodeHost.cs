@@ -152,7 +152,7 @@ public sealed partial class NodeHost : IAsyncDisposable
         (configureLogging ?? StandardErrorLog.Add)(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
-        builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Warnings = options.ExposureWarnings() }, service);
+        builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Keys = options.Keys, Warnings = options.ExposureWarnings() }, service);
         builder.Services.AddHostedService(services =>
             new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Http;
@@ -52,7 +53,7 @@ internal static class Caller
             number = BitConverter.ToUInt32(hash);
         }
 
-        return string.Create(CultureInfo.InvariantCulture, $"anonymous:req-{number:x8}");
+        return string.Create(CultureInfo.InvariantCulture, $"{AgentIdentity.AnonymousPrefix}req-{number:x8}");
     }
 
     /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidIdempotencyKey"/></exception>

@@ -1,22 +1,22 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core;
 using OrleansMemory.Core.Governance;
 
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>Agents that made themselves known.</summary>
-internal sealed class AgentRoutes(INodeService node)
+internal sealed class AgentRoutes(CallerServices callers)
 {
     private const string Path = "/api/v1/agents";
 
-    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    public static void Map(IEndpointRouteBuilder endpoints)
     {
-        var routes = new AgentRoutes(node);
+        var routes = ActivatorUtilities.CreateInstance<AgentRoutes>(endpoints.ServiceProvider);
         endpoints.MapRead(Path, routes.ListAsync, new("listAgents", "Agents", "Registered agents, by the time of their first registration")
         {
             Answers = [new(200, "Agents", "All of them.")],
@@ -35,7 +35,7 @@ internal sealed class AgentRoutes(INodeService node)
 
     private async Task ListAsync(HttpContext context)
     {
-        var agents = await node.AgentsAsync(context.RequestAborted);
+        var agents = await callers.NodeOf(context).AgentsAsync(context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, agents, static (writer, agents) =>
         {
             writer.WriteStartObject();
@@ -56,7 +56,7 @@ internal sealed class AgentRoutes(INodeService node)
     private async Task RegisterAsync(HttpContext context)
     {
         var body = await RequestBody.ReadAsync(context, BodyFields.Read);
-        var agent = await node.RegisterAgentAsync(body.Text("agent_id"), body.Text("agent_type"), body.Texts("capabilities") ?? [], Caller.Writes(context));
+        var agent = await callers.NodeOf(context).RegisterAgentAsync(body.Text("agent_id"), body.Text("agent_type"), body.Texts("capabilities") ?? [], Caller.Writes(context));
         await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, agent, static (writer, agent) =>
         {
             writer.WriteStartObject();

@@ -1,21 +1,21 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core;
 using OrleansMemory.Core.Curation;
 
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>What was forgotten or has expired, and the ways back and out.</summary>
-internal sealed class ArchiveRoutes(INodeService node)
+internal sealed class ArchiveRoutes(CallerServices callers)
 {
     private const string Path = "/api/v1/archive";
 
-    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    public static void Map(IEndpointRouteBuilder endpoints)
     {
-        var routes = new ArchiveRoutes(node);
+        var routes = ActivatorUtilities.CreateInstance<ArchiveRoutes>(endpoints.ServiceProvider);
         endpoints.MapRead(Path, routes.ListAsync, new("listArchive", "Archive", "Archived memories, latest first")
         {
             Query = [SharedFields.Namespace, new("limit", "integer", "Rows; 50 unless told, at most 1000."), SharedFields.Offset],
@@ -41,7 +41,7 @@ internal sealed class ArchiveRoutes(INodeService node)
     private async Task ListAsync(HttpContext context)
     {
         var query = new QueryText(context);
-        var archived = await node.ArchivedAsync(
+        var archived = await callers.NodeOf(context).ArchivedAsync(
             new(query.Text("namespace"), ReadFilters.Limit(query.Integer("limit"), ArchiveQuery.DefaultRows, ArchiveQuery.MostRows), ReadFilters.Offset(query.Integer("offset"))),
             context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, archived, static (writer, archived) =>
@@ -61,7 +61,7 @@ internal sealed class ArchiveRoutes(INodeService node)
 
     private async Task PurgeAsync(HttpContext context)
     {
-        var purged = await node.PurgeAsync(new QueryText(context).Integer("older_than_days"), Caller.Writes(context));
+        var purged = await callers.NodeOf(context).PurgeAsync(new QueryText(context).Integer("older_than_days"), Caller.Writes(context));
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, purged, static (writer, purged) =>
         {
             writer.WriteStartObject();
@@ -72,7 +72,7 @@ internal sealed class ArchiveRoutes(INodeService node)
 
     private async Task StatisticsAsync(HttpContext context)
     {
-        var statistics = await node.ArchiveStatisticsAsync(context.RequestAborted);
+        var statistics = await callers.NodeOf(context).ArchiveStatisticsAsync(context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, statistics, static (writer, statistics) =>
         {
             writer.WriteStartObject();
@@ -85,7 +85,7 @@ internal sealed class ArchiveRoutes(INodeService node)
 
     private async Task RestoreAsync(HttpContext context)
     {
-        var receipt = await node.RestoreAsync(PathId.Of(context), Caller.Writes(context));
+        var receipt = await callers.NodeOf(context).RestoreAsync(PathId.Of(context), Caller.Writes(context));
         EntityTags.Set(context, receipt);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) =>
         {

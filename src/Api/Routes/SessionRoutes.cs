@@ -1,20 +1,20 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>What an agent asks first: what there is to know, and what this node can do.</summary>
-internal sealed class SessionRoutes(INodeService node)
+internal sealed class SessionRoutes(CallerServices callers)
 {
-    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    public static void Map(IEndpointRouteBuilder endpoints)
     {
-        var routes = new SessionRoutes(node);
+        var routes = ActivatorUtilities.CreateInstance<SessionRoutes>(endpoints.ServiceProvider);
         endpoints.MapQuery("/api/v1/session/start", routes.StartAsync, new("startSession", "Recall", "The standards of a namespace, and its memories by priority")
         {
             Body = "SessionRequest",
@@ -30,7 +30,7 @@ internal sealed class SessionRoutes(INodeService node)
     private async Task StartAsync(HttpContext context)
     {
         var body = RequestBody.Exists(context) ? await RequestBody.ReadAsync(context, BodyFields.Read) : BodyFields.Empty;
-        var start = await node.StartSessionAsync(
+        var start = await callers.NodeOf(context).StartSessionAsync(
             body.TextOrNull("namespace"), ReadFilters.Limit(body.Integer("limit"), MemoryLimits.DefaultRecallRows, MemoryLimits.RecallRows), context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, start, static (writer, start) =>
         {

@@ -1,24 +1,24 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>Namespaces and their standards, which are named in the path or, as other clients do, in the query or the body.</summary>
-internal sealed class StandardRoutes(INodeService node)
+internal sealed class StandardRoutes(CallerServices callers)
 {
     private const string Path = "/api/v1/namespaces/{namespace}/standard";
     private const string PlainPath = "/api/v1/namespaces";
 
-    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    public static void Map(IEndpointRouteBuilder endpoints)
     {
-        var routes = new StandardRoutes(node);
+        var routes = ActivatorUtilities.CreateInstance<StandardRoutes>(endpoints.ServiceProvider);
         QueryField named = new("namespace", "string", "The namespace whose standard is meant.");
         QueryField inherit = new("inherit", "string", "true: the standards of the namespaces above as well, the most general first.");
         endpoints.MapRead(PlainPath, routes.ListAsync, new("listNamespaces", "Namespaces", "Live memories of each namespace, most first; or the standard of one")
@@ -76,7 +76,7 @@ internal sealed class StandardRoutes(INodeService node)
             return;
         }
 
-        var namespaces = await node.NamespacesAsync(context.RequestAborted);
+        var namespaces = await callers.NodeOf(context).NamespacesAsync(context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, namespaces, static (writer, namespaces) =>
         {
             writer.WriteStartObject();
@@ -93,7 +93,7 @@ internal sealed class StandardRoutes(INodeService node)
         switch (query.Text("inherit"))
         {
             case null or "false" or "0":
-                await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, await node.StandardAsync(name, context.RequestAborted), static (writer, standard) => Write(writer, standard));
+                await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, await callers.NodeOf(context).StandardAsync(name, context.RequestAborted), static (writer, standard) => Write(writer, standard));
                 return;
             case "true" or "1":
                 break;
@@ -101,7 +101,7 @@ internal sealed class StandardRoutes(INodeService node)
                 throw new MemoryException(ErrorKind.InvalidQuery, "query parameter `inherit` must be true or false");
         }
 
-        var chain = await node.StandardChainAsync(name, context.RequestAborted);
+        var chain = await callers.NodeOf(context).StandardChainAsync(name, context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (name, chain), static (writer, answer) =>
         {
             writer.WriteStartObject();
@@ -135,7 +135,7 @@ internal sealed class StandardRoutes(INodeService node)
         var id = fields.TextOrNull("id") ?? fields.TextOrNull("standard_id") ?? body.TextOrNull("id") ?? throw JsonFields.Missing("id");
         var parent = fields.TextOrNull("parent");
         var policy = (fields.Find("governance") ?? body.Find("governance")) is { } governance ? GovernancePolicy.Parse(governance) : null;
-        await node.SetStandardAsync(name, id, parent, policy, Caller.Writes(context));
+        await callers.NodeOf(context).SetStandardAsync(name, id, parent, policy, Caller.Writes(context));
         await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, (name, id, parent, policy), static (writer, set) =>
         {
             writer.WriteStartObject();
@@ -160,7 +160,7 @@ internal sealed class StandardRoutes(INodeService node)
     private async Task ClearAsync(HttpContext context)
     {
         var name = NamespaceOf(context, body: null);
-        var cleared = await node.ClearStandardAsync(name, Caller.Writes(context));
+        var cleared = await callers.NodeOf(context).ClearStandardAsync(name, Caller.Writes(context));
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (name, cleared), static (writer, answer) =>
         {
             writer.WriteStartObject();

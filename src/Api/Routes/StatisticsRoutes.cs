@@ -9,7 +9,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>Counts over the whole store.</summary>
-internal sealed class StatisticsRoutes(IMemoryService service)
+internal sealed class StatisticsRoutes(CallerServices callers)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -22,7 +22,7 @@ internal sealed class StatisticsRoutes(IMemoryService service)
 
     private async Task StatisticsAsync(HttpContext context)
     {
-        var statistics = await service.StatisticsAsync(context.RequestAborted);
+        var statistics = await callers.Of(context).StatisticsAsync(context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, statistics, static (writer, statistics) =>
         {
             writer.WriteStartObject();

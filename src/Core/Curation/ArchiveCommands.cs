@@ -11,7 +11,11 @@ public sealed record RestoreCommand(string Id) : NamespaceCommand
     internal override async ValueTask<CommandResult> DecideAsync(Decision decision)
     {
         var session = decision.Session;
-        var row = await session.FindAsync(Id) ?? throw Archive.NotFound();
+        if (await session.FindAsync(Id) is not { } row || !decision.Context.Sees(row.View))
+        {
+            throw Archive.NotFound();
+        }
+
         if (row.Visibility != RowVisibility.Archived)
         {
             throw new MemoryException(ErrorKind.AlreadyExists, $"the memory {Id} is live");
