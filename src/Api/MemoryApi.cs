@@ -66,6 +66,9 @@ public static class MemoryApi
             ArchiveRoutes.Map(application);
             AgentRoutes.Map(application);
             StandardRoutes.Map(application);
+            PendingRoutes.Map(application);
+            MessageRoutes.Map(application);
+            CurationRoutes.Map(application);
             SessionRoutes.Map(application);
         }
 

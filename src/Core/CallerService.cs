@@ -1,6 +1,7 @@
 using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Messaging;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -169,8 +170,54 @@ internal sealed class CallerService(MemoryNode node, Principal principal) : INod
 
     public Task<StandardChain> StandardChainAsync(string @namespace, CancellationToken cancellation = default) => node.StandardChainAsync(@namespace, _visibility, cancellation);
 
+    /// <summary>What the caller asked for itself, or all when it decides.</summary>
+    public Task<IReadOnlyList<PendingAction>> PendingAsync(string? status, int limit, CancellationToken cancellation = default) =>
+        node.PendingAsync(status, limit, action => principal.SeesEverything || principal.MayDecide || action.RequestedBy == principal.AgentId, cancellation);
+
+    public Task<VoteOutcome> VoteAsync(string id, bool approve, WriteContext context)
+    {
+        Principal.Require(principal.MayDecide, "decide pending actions");
+        return node.VoteAsync(id, approve, Own(context));
+    }
+
+    public Task<Message> NotifyAsync(MessageDraft draft, WriteContext context)
+    {
+        RequireWrite();
+        return node.NotifyAsync(draft, Own(context));
+    }
+
+    /// <summary>Its own, unless it sees everything.</summary>
+    public Task<Inbox> InboxAsync(InboxQuery query, WriteContext context, CancellationToken cancellation = default)
+    {
+        RequireInbox(query.AgentId);
+        return node.InboxAsync(query, Own(context), cancellation);
+    }
+
+    public Task<long> ReadMessagesAsync(string agentId, IReadOnlyList<string> ids, bool take, WriteContext context)
+    {
+        RequireWrite();
+        RequireInbox(agentId);
+        return node.ReadMessagesAsync(agentId, ids, take, Own(context));
+    }
+
+    public Task<Consolidated> ConsolidateAsync(ConsolidationDraft draft, WriteContext context)
+    {
+        RequireWrite();
+        return node.ConsolidateAsync(draft, Own(context));
+    }
+
+    public Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, CancellationToken cancellation = default) => node.CurationsAsync(limit, _visibility, cancellation);
+
+    public Task<CurationRecord> UndoAsync(string curationId, WriteContext context)
+    {
+        RequireWrite();
+        return node.UndoAsync(curationId, Own(context));
+    }
+
     public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
         node.StartSessionAsync(@namespace, limit, _visibility, cancellation);
+
+    private void RequireInbox(string? agentId) => Principal.Require(principal.SeesEverything || agentId is null || agentId == principal.AgentId, "open another agent's inbox");
 
     private void RequireWrite() => Principal.Require(principal.MayWrite, "write");
 

@@ -148,6 +148,9 @@ public readonly record struct ChangePlace(Timestamp UpdatedAt, string? Id)
 /// <param name="Principal">As the caller's credential says; null: it has none of its own.</param>
 public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey = null, string? IfMatch = null, string? Quorum = null, Principal? Principal = null)
 {
+    /// <summary>The pending action that this carries out; null: none. Only the node itself says so.</summary>
+    public string? Approval { get; init; }
+
     /// <summary>Whether the caller may see a memory, and so change it.</summary>
     internal bool Sees(Memory memory) => Principal is null || Visibility.Of(Principal).Shows(memory);
 }

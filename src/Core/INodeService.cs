@@ -1,6 +1,7 @@
 using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Messaging;
 
 namespace OrleansMemory.Core;
 
@@ -47,10 +48,43 @@ public partial interface INodeService
     /// </summary>
     Task<StandardChain> StandardChainAsync(string @namespace, CancellationToken cancellation = default);
 
+    /// <summary>Latest first.</summary>
+    /// <param name="status">One of <see cref="PendingStatuses"/>; null: any.</param>
+    Task<IReadOnlyList<PendingAction>> PendingAsync(string? status, int limit, CancellationToken cancellation = default);
+
+    /// <summary>
+    /// Consents to a pending action, or refuses it. The consent that was missing carries it out; asked again, it carries out what was decided and not done.
+    /// </summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.Forbidden"/>: the caller does not decide this, or it is decided.</exception>
+    Task<VoteOutcome> VoteAsync(string id, bool approve, WriteContext context);
+
+    /// <summary>Sends a message from the caller; two of one subject are two.</summary>
+    Task<Message> NotifyAsync(MessageDraft draft, WriteContext context);
+
+    /// <summary>Messages of an agent that have not ended. Reading them so marks none as read.</summary>
+    Task<Inbox> InboxAsync(InboxQuery query, WriteContext context, CancellationToken cancellation = default);
+
+    /// <summary>Marks messages of an agent as read, or takes them away; at most 1,000.</summary>
+    /// <returns>How many were not before.</returns>
+    Task<long> ReadMessagesAsync(string agentId, IReadOnlyList<string> ids, bool take, WriteContext context);
+
+    /// <summary>Makes one memory of several: they are archived, it takes over their links, and the record undoes it. All of it, or nothing.</summary>
+    Task<Consolidated> ConsolidateAsync(ConsolidationDraft draft, WriteContext context);
+
+    /// <summary>Latest first.</summary>
+    Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, CancellationToken cancellation = default);
+
+    /// <summary>Undoes a curation; one that is undone stays so.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.TitleTaken"/>: of a memory that would come back.</exception>
+    Task<CurationRecord> UndoAsync(string curationId, WriteContext context);
+
     /// <summary>What an agent begins its session with: the standards of a namespace, and its memories by priority.</summary>
     /// <param name="namespace">Null: any.</param>
     Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default);
 }
+
+/// <param name="Count">Memories that were put away.</param>
+public sealed record Consolidated(WriteReceipt Receipt, int Count, string CurationId);
 
 /// <param name="Standards">Of those in the chain that have one.</param>
 public sealed record StandardChain(IReadOnlyList<string> Chain, IReadOnlyList<NamespaceStandard> Standards);

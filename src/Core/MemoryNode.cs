@@ -23,12 +23,15 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     private readonly INamespaceDirectory? _directory;
     private readonly NodeSettings _settings;
     private readonly TimeProvider _time;
+    private readonly PendingWatch _pending;
     private bool _draining;
     private int _disposed;
 
     private MemoryNode(
-        IMemoryStore store, CommandWriter writer, ReplicaSet replicas, NodeSettings settings, TimeProvider time, TaskScheduler scheduler, INamespaceDirectory? directory)
+        IMemoryStore store, CommandWriter writer, ReplicaSet replicas, NodeSettings settings, TimeProvider time, TaskScheduler scheduler, INamespaceDirectory? directory,
+        PendingWatch pending)
     {
+        _pending = pending;
         _directory = directory;
         _store = store;
         _writer = writer;
@@ -63,8 +66,12 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     {
         scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
+        var pending = new PendingWatch(time);
+        writer.Committed += (_, changes) => pending.Notice(changes);
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
-        return new(store, writer, replicas, settings, time, scheduler, directory);
+        var node = new MemoryNode(store, writer, replicas, settings, time, scheduler, directory, pending);
+        pending.Start(node.ResolvePendingAsync, scheduler);
+        return node;
     }
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
@@ -192,6 +199,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
             var ids = await _store.FindExpiredAsync(Now(), ForgetRows);
             if (ids.Count == 0)
             {
+                await CollectMessagesAsync();
                 return collected;
             }
 
@@ -492,6 +500,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         }
 
         Volatile.Write(ref _draining, true);
+        await _pending.DisposeAsync();
         await _accesses.DisposeAsync();
         await _replicas.DisposeAsync();
         await _writer.DisposeAsync();

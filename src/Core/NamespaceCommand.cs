@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
+using OrleansMemory.Core.Messaging;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core;
@@ -16,6 +17,13 @@ namespace OrleansMemory.Core;
 [JsonDerivedType(typeof(RegisterAgentCommand), "register_agent")]
 [JsonDerivedType(typeof(SetStandardCommand), "set_standard")]
 [JsonDerivedType(typeof(ClearStandardCommand), "clear_standard")]
+[JsonDerivedType(typeof(ProposeCommand), "propose")]
+[JsonDerivedType(typeof(VoteCommand), "vote")]
+[JsonDerivedType(typeof(ResolveCommand), "resolve")]
+[JsonDerivedType(typeof(NotifyCommand), "notify")]
+[JsonDerivedType(typeof(ReadMessagesCommand), "read_messages")]
+[JsonDerivedType(typeof(ConsolidateCommand), "consolidate")]
+[JsonDerivedType(typeof(UndoCurationCommand), "undo_curation")]
 public abstract record NamespaceCommand
 {
     /// <summary>What the decision will most likely read.</summary>

@@ -1,4 +1,5 @@
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -28,6 +29,7 @@ internal sealed record WriteAnswer
         {
             Quorum = (exception as QuorumException)?.Quorum,
             Outcome = (exception as QuorumException)?.Outcome,
+            Pending = exception is PendingException pending ? new(pending.PendingId, pending.ActionType, pending.Namespace, pending.MemoryId) : null,
         },
     };
 
@@ -36,7 +38,8 @@ internal sealed record WriteAnswer
     public MemoryException ToException()
     {
         var error = Error!;
-        return error.Quorum is { } quorum
+        return error.Pending is { } pending ? new PendingException(pending.PendingId, pending.ActionType, pending.Namespace, pending.MemoryId)
+            : error.Quorum is { } quorum
             ? new QuorumException(quorum, error.Outcome!, error.Message) { Written = (object?)Receipt ?? Link }
             : new MemoryException(new(error.Code, error.HttpStatus, error.ExitCode), error.Message);
     }
@@ -49,4 +52,8 @@ internal sealed record ErrorAnswer(string Code, int HttpStatus, int ExitCode, st
     public QuorumOutcome? Quorum { get; init; }
 
     public string? Outcome { get; init; }
+
+    public PendingAnswer? Pending { get; init; }
 }
+
+internal sealed record PendingAnswer(string PendingId, string ActionType, string Namespace, string? MemoryId);

@@ -115,7 +115,93 @@ public abstract partial class StoreCompliance
         Assert.Equal((await source.Node.ArchivedAsync(new())).Select(row => row.Memory.Id), (await target.Node.ArchivedAsync(new())).Select(row => row.Memory.Id));
         Assert.Equal((await source.Node.AgentsAsync()).Select(agent => agent.AgentId), (await target.Node.AgentsAsync()).Select(agent => agent.AgentId));
         Assert.Equal((await source.Node.StandardChainAsync("team/a")).Chain, (await target.Node.StandardChainAsync("team/a")).Chain);
+        Assert.Equal((await source.Node.PendingAsync(null, 10)).Select(action => (action.Id, action.Status)), (await target.Node.PendingAsync(null, 10)).Select(action => (action.Id, action.Status)));
+        var inbox = await target.Node.InboxAsync(new("bob"), new());
+        Assert.Equal((2, 1), (inbox.Messages.Count, inbox.Unread));
         await AssertSoundAsync(target);
+    }
+
+    [Fact]
+    public async Task Messages_of_one_subject_stay_apart_and_are_read_once()
+    {
+        var time = new ManualTime();
+        await using var node = await NodeAsync(time);
+        var ids = new List<string>();
+        foreach (var (text, priority, tier) in ((string, int, Tier)[])[("one", 5, Tier.Mid), ("two", 5, Tier.Long), ("now", 9, Tier.Short)])
+        {
+            ids.Add((await node.Node.NotifyAsync(new("bob/at:home", "same", text, priority, tier), Alice)).Id);
+            time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        var inbox = await node.Node.InboxAsync(new("bob/at:home"), new());
+        Assert.Equal(["now", "two", "one"], inbox.Messages.Select(message => message.Text));
+        Assert.All(inbox.Messages, message => Assert.Equal(("same", "alice"), (message.Subject, message.From)));
+        Assert.Equal(1, await node.Node.ReadMessagesAsync("bob/at:home", [ids[1], "nobody"], take: false, Bob));
+        Assert.Equal(0, await node.Node.ReadMessagesAsync("bob/at:home", [ids[1]], take: false, Bob));
+        Assert.Equal(0, await node.Node.ReadMessagesAsync("eve", [ids[0]], take: true, Eve));
+        inbox = await node.Node.InboxAsync(new(null, UnreadOnly: true, Limit: 1), new("bob/at:home"));
+        Assert.Equal(("now", 2), (Assert.Single(inbox.Messages).Text, inbox.Unread));
+
+        // They end as memories of their tier do, and are taken away then.
+        time.Advance(TimeSpan.FromHours(7));
+        Assert.Equal(["two", "one"], (await node.Node.InboxAsync(new("bob/at:home"), new())).Messages.Select(message => message.Text));
+        await node.CollectGarbageAsync();
+        time.Advance(TimeSpan.FromDays(-1));
+        Assert.Equal(2, (await node.Node.InboxAsync(new("bob/at:home"), new())).Messages.Count);
+
+        // A repetition is one message, also when it was taken away.
+        var keyed = new WriteContext("alice", IdempotencyKey: "k");
+        var first = await node.Node.NotifyAsync(new("carol", "s", "t"), keyed);
+        Assert.Equal(first.Id, (await node.Node.NotifyAsync(new("carol", "s", "t"), keyed)).Id);
+        Assert.Single((await node.Node.InboxAsync(new("carol"), new())).Messages);
+        await AssertSoundAsync(node);
+    }
+
+    [Fact]
+    public async Task A_consolidation_keeps_everything_and_is_undone_whole()
+    {
+        await using var node = await NodeAsync();
+        var sources = new List<Memory>();
+        foreach (var (title, priority, tier, scope) in ((string, int, Tier, string)[])[("a", 3, Tier.Mid, "team"), ("b", 9, Tier.Short, "private"), ("c", 4, Tier.Mid, "team")])
+        {
+            sources.Add((await node.StoreAsync(Draft(title) with { Priority = priority, Tier = tier, Tags = ["common", title], AgentId = title == "c" ? "carol" : "alice", Scope = scope }, Alice)).Memory);
+        }
+
+        var outside = (await node.StoreAsync(Draft("outside"), Alice)).Memory.Id;
+        await node.LinkAsync(sources[0].Id, outside, "supersedes", Alice);
+        await node.LinkAsync(outside, sources[1].Id, "related_to", Alice);
+        await node.LinkAsync(sources[0].Id, sources[1].Id, "related_to", Alice);
+        var before = await node.LinksAsync(outside);
+
+        var done = await node.Node.ConsolidateAsync(new([.. sources.Select(source => source.Id)], "a", "all of it", "test", Tier.Mid), Alice);
+        var made = (await node.GetAsync(done.Receipt.Memory.Id)).Memory;
+        Assert.Equal((3, "a", "all of it", 9, 1.0, Tier.Mid), (done.Count, made.Title, made.Content, made.Priority, made.Confidence, made.Tier));
+        Assert.Equal(["common", "a", "b", "c"], made.Tags);
+        Assert.Equal("private", made.Metadata.Text("scope"));
+        Assert.Contains("\"consolidated_from_agents\":[\"alice\",\"carol\"]", made.Metadata.Json);
+        Assert.Equal(2, (await node.ListAsync(new())).Memories.Count);
+        Assert.Equal(new[] { (made.Id, "supersedes", outside), (outside, "related_to", made.Id) }.Order(), (await node.LinksAsync(outside)).Select(link => (link.SourceId, link.Relation, link.TargetId)).Order());
+        Assert.All(await node.Node.ArchivedAsync(new()), row => Assert.Equal(ArchiveMark.Consolidated, row.Reason));
+
+        var undone = await node.Node.UndoAsync(done.CurationId, Alice);
+        Assert.NotNull(undone.UndoneAt);
+        Assert.Equal(undone, Assert.Single(await node.Node.CurationsAsync(10)) with { SourceIds = undone.SourceIds });
+        Assert.Equal(before.Select(link => (link.SourceId, link.TargetId)).Order(), (await node.LinksAsync(outside)).Select(link => (link.SourceId, link.TargetId)).Order());
+        foreach (var source in sources)
+        {
+            var back = (await node.GetAsync(source.Id)).Memory;
+            AssertEqual(source with { UpdatedAt = back.UpdatedAt }, back);
+        }
+
+        await AssertNotFoundAsync(() => node.GetAsync(made.Id));
+        Assert.Equal(undone.UndoneAt, (await node.Node.UndoAsync(done.CurationId, Alice)).UndoneAt);
+
+        // Nothing of it is done when one of them is not there, or the title is taken by another.
+        var digests = await node.Store.ReadDigestsAsync();
+        await AssertNotFoundAsync(() => node.Node.ConsolidateAsync(new([sources[0].Id, "nobody"], "x", "y", "test"), Alice));
+        Assert.Equal(ErrorKind.TitleTaken, (await Assert.ThrowsAsync<MemoryException>(() => node.Node.ConsolidateAsync(new([sources[0].Id, sources[1].Id], "outside", "y", "test"), Alice))).Kind);
+        Assert.Equal(digests, await node.Store.ReadDigestsAsync());
+        await AssertSoundAsync(node);
     }
 
     private static async Task ChangeEverythingAsync(MemoryNode node)
@@ -136,5 +222,20 @@ public abstract partial class StoreCompliance
         await node.RestoreAsync(ids[3], Alice);
         await node.PurgeAsync(null, Alice);
         await node.ForgetAsync(new(null, "3", null), Alice);
+        var rules = await node.StoreAsync(Draft("rules") with { Namespace = "governed" }, Alice);
+        await node.SetStandardAsync("governed", rules.Memory.Id, null, new(GovernanceRule.Approve, GovernanceRule.Any, GovernanceRule.Owner, Approver.Human), Alice);
+        var parts = new[] { ids[0], ids[2] };
+        var first = await node.ConsolidateAsync(new(parts, "told as one", "summary", "team/b"), Alice);
+        await node.UndoAsync(first.CurationId, Alice);
+        await node.ConsolidateAsync(new(parts, "told again", "summary", "team/b"), Alice);
+        var message = await node.NotifyAsync(new("bob", "hello", "text"), Alice);
+        await node.NotifyAsync(new("bob", "hello", "text"), Alice);
+        await node.ReadMessagesAsync("bob", [message.Id], take: false, Bob);
+        await node.ReadMessagesAsync("bob", [(await node.NotifyAsync(new("bob", "to go", "text"), Alice)).Id], take: true, Bob);
+        foreach (var approve in (bool[])[true, false])
+        {
+            var pending = await Assert.ThrowsAsync<PendingException>(() => node.StoreAsync(Draft($"asked {approve}") with { Namespace = "governed" }, Alice));
+            await node.VoteAsync(pending.PendingId, approve, Alice);
+        }
     }
 }

@@ -6,6 +6,7 @@ using OrleansMemory.Api.Json;
 using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -103,6 +104,10 @@ internal sealed class BulkRoutes(CallerServices callers, ApiInstruments instrume
                 {
                     writer.WriteString("code"u8, outcome.Error!.Kind.Code);
                     writer.WriteString("error"u8, outcome.Error.Message);
+                    if (outcome.Error is PendingException pending)
+                    {
+                        writer.WriteString("pending_id"u8, pending.PendingId);
+                    }
                 }
 
                 writer.WriteEndObject();

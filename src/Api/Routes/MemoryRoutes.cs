@@ -23,7 +23,7 @@ internal sealed class MemoryRoutes(CallerServices callers, TimeProvider time, Ap
             Answers =
             [
                 new(201, "StoredMemory", "Durable. X-Memory-Token holds its place in the log, ETag its version."),
-                SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
+                SharedFields.Pending, SharedFields.BadRequest, SharedFields.Forbidden, SharedFields.Conflict, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
             ],
         });
         endpoints.MapRead("/api/v1/memories", routes.ListAsync, new("listMemories", "Memories", "By priority, then by update time, both descending")
@@ -51,19 +51,19 @@ internal sealed class MemoryRoutes(CallerServices callers, TimeProvider time, Ap
             Answers =
             [
                 new(200, "UpdatedMemory", "The memory after the change."),
-                SharedFields.BadRequest, SharedFields.NotFound, SharedFields.Conflict, SharedFields.PreconditionFailed,
+                SharedFields.Pending, SharedFields.BadRequest, SharedFields.Forbidden, SharedFields.NotFound, SharedFields.Conflict, SharedFields.PreconditionFailed,
                 SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
             ],
         });
         endpoints.MapWrite("DELETE", "/api/v1/memories/{id}", routes.DeleteAsync, new("deleteMemory", "Memories", "Delete for good: the id never comes back")
         {
             Headers = [SharedFields.Agent, SharedFields.IfMatch, SharedFields.Quorum],
-            Answers = [new(200, "Deleted", "Gone."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
+            Answers = [new(200, "Deleted", "Gone."), SharedFields.Pending, SharedFields.Forbidden, SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
         });
         endpoints.MapWrite("POST", "/api/v1/memories/{id}/promote", routes.PromoteAsync, new("promoteMemory", "Memories", "Make a memory long-lived")
         {
             Headers = [SharedFields.Agent, SharedFields.IfMatch, SharedFields.Quorum],
-            Answers = [new(200, "PromotedMemory", "The memory, now long."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
+            Answers = [new(200, "PromotedMemory", "The memory, now long."), SharedFields.Pending, SharedFields.Forbidden, SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
         });
     }
 

@@ -1,3 +1,4 @@
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -21,6 +22,7 @@ public sealed record RestoreCommand(string Id) : NamespaceCommand
             throw new MemoryException(ErrorKind.AlreadyExists, $"the memory {Id} is live");
         }
 
+        await Governor.RequireAsync(session, decision.Context, GovernedAction.Restore, row.View.Namespace, row.View);
         await NamespaceEngine.RefuseTakenAsync(decision, row.Own.Name.Value);
         var stamp = session.NextStamp();
         var restored = await session.PutAsync(
@@ -40,7 +42,8 @@ public sealed record PurgeCommand(IReadOnlyList<string> Ids, Timestamp ArchivedU
         long purged = 0;
         foreach (var id in Ids)
         {
-            if (await session.FindAsync(id) is { Visibility: RowVisibility.Archived, Own: var own } && own.Archive!.Value.Value!.At <= ArchivedUntil)
+            if (await session.FindAsync(id) is { Visibility: RowVisibility.Archived, Own: var own, View: var view } && own.Archive!.Value.Value!.At <= ArchivedUntil
+                && await Governor.AllowsAsync(session, decision.Context, GovernedAction.Purge, own.Name.Value.Namespace, view))
             {
                 await session.DeleteAsync(new(id, own.Name.Value.Namespace, session.NextStamp(), session.Now));
                 purged++;

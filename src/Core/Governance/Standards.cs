@@ -18,7 +18,7 @@ public sealed record SetStandardCommand(string StandardId, string? Parent, Polic
 
     internal override async ValueTask<CommandResult> DecideAsync(Decision decision)
     {
-        await Governor.RequireNamespaceOwnerAsync(decision);
+        await Governor.RequireNamespaceOwnerAsync(decision.Session, decision.Context, decision.Namespace);
         if (await decision.Session.FindAsync(StandardId) is not { Visibility: RowVisibility.Shown } row || row.View.IsExpired(decision.Session.Now) || !decision.Context.Sees(row.View))
         {
             throw new MemoryException(ErrorKind.NotFound, $"memory not found: {StandardId}");
@@ -43,7 +43,7 @@ public sealed record ClearStandardCommand : NamespaceCommand
 {
     internal override async ValueTask<CommandResult> DecideAsync(Decision decision)
     {
-        await Governor.RequireNamespaceOwnerAsync(decision);
+        await Governor.RequireNamespaceOwnerAsync(decision.Session, decision.Context, decision.Namespace);
         var key = EntryBodies.StandardKey(decision.Namespace);
         var held = await decision.FindAsync(key, EntryJson.Default.StandardBody);
         if (held is not null)

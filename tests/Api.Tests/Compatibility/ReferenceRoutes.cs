@@ -115,7 +115,21 @@ internal static class ReferenceRoutes
             Same(await node.PostAsync("/api/v1/forget", """{"namespace":"compat/forget"}"""), 200, ("deleted", 1));
             Assert.Equal(400, (await node.PostAsync("/api/v1/forget", "{}")).Status);
         }),
-        new("POST /api/v1/consolidate", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/consolidate")),
+        new("POST /api/v1/consolidate", Verdict.Better, "the sources are archived, not deleted; the new memory takes over their links; `POST /api/v1/curation/{id}/undo`; a missing id is 404, a source's title may be used again", async node =>
+        {
+            var ids = new List<string> { await node.StoreAsync("c1", ",\"namespace\":\"compat/join\",\"agent_id\":\"alice\""), await node.StoreAsync("c2", ",\"namespace\":\"compat/join\"") };
+            var reply = await node.PostAsync("/api/v1/consolidate", $$"""{"ids":["{{ids[0]}}","{{ids[1]}}"],"title":"c1","summary":"both","namespace":"compat/join"}""", ("X-Agent-Id", "alice"));
+            Same(reply, 201, ("consolidated", 2));
+            var made = await node.GetAsync($"/api/v1/memories/{reply.Json["id"]}");
+            Same(made, 200, ("title", "c1"), ("content", "both"), ("tier", "long"), ("confidence", 1.0), ("source", "consolidation"));
+            Assert.Equal(ids, made.Json["metadata"]!["derived_from"]!.AsArray().Select(id => (string?)id));
+            Assert.All(ids, id => Assert.Equal(404, node.GetAsync($"/api/v1/memories/{id}").Result.Status));
+            Assert.Equal(200, (await node.SendAsync(HttpMethod.Post, $"/api/v1/curation/{reply.Json["curation_id"]}/undo")).Status);
+            Assert.All(ids, id => Assert.Equal(200, node.GetAsync($"/api/v1/memories/{id}").Result.Status));
+            (await node.PostAsync("/api/v1/consolidate", """{"ids":["x"],"title":"t","summary":"s"}""")).ShouldFail(400, "invalid_consolidation", "need at least 2");
+            (await node.PostAsync("/api/v1/consolidate", """{"ids":["x","x"],"title":"t","summary":"s"}""")).ShouldFail(400, "invalid_consolidation", "duplicate memory ID");
+            (await node.PostAsync("/api/v1/consolidate", """{"ids":["x","y"],"title":"t","summary":"s"}""")).ShouldFail(404, "not_found");
+        }),
         new("POST /api/v1/links", Verdict.Better, "the link beside `linked`; a missing end is 404", async node =>
         {
             var (source, target) = (await node.StoreAsync("from", ",\"namespace\":\"compat/links\""), await node.StoreAsync("to", ",\"namespace\":\"compat/links\""));
@@ -196,9 +210,29 @@ internal static class ReferenceRoutes
             Assert.Equal((string?)first.Json["id"], (string?)again.Json["id"]);
             (await node.PostAsync("/api/v1/agents", """{"agent_id":"a","agent_type":"robot"}""")).ShouldFail(400, "invalid_agent_type", "agent_type");
         }),
-        new("GET /api/v1/pending", Verdict.Missing, "", Missing(HttpMethod.Get, "/api/v1/pending")),
-        new("POST /api/v1/pending/{id}/approve", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/pending/x/approve")),
-        new("POST /api/v1/pending/{id}/reject", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/pending/x/reject")),
+        new("GET /api/v1/pending", Verdict.Same, "", async node =>
+        {
+            var id = await ProposeAsync(node, "listed");
+            var reply = await node.GetAsync("/api/v1/pending?status=pending&limit=1000");
+            var action = reply.Json["pending"]!.AsArray().Single(action => (string?)action!["id"] == id);
+            Keys(action, ["action_type", "approvals", "id", "memory_id", "namespace", "payload", "requested_at", "requested_by", "status"]);
+            Assert.Equal(("store", "compat/governed", "eve", "pending"), ((string?)action!["action_type"], (string?)action["namespace"], (string?)action["requested_by"], (string?)action["status"]));
+        }),
+        new("POST /api/v1/pending/{id}/approve", Verdict.Better, "an unknown id is 404; what failed to be carried out is tried again by a further consent; an update can wait too", async node =>
+        {
+            var id = await ProposeAsync(node, "approved");
+            var reply = await node.SendAsync(HttpMethod.Post, $"/api/v1/pending/{id}/approve", null, ("X-Agent-Id", "carol"));
+            Same(reply, 200, ("approved", true), ("decided_by", "carol"), ("executed", true), ("id", id));
+            Same(await node.GetAsync($"/api/v1/memories/{reply.Json["memory_id"]}"), 200, ("title", "approved"));
+            (await node.SendAsync(HttpMethod.Post, $"/api/v1/pending/{id}/approve")).ShouldFail(403, "forbidden", "approve rejected: already decided: status=approved");
+            (await node.SendAsync(HttpMethod.Post, "/api/v1/pending/nobody/approve")).ShouldFail(404, "not_found", "approve rejected: ");
+        }),
+        new("POST /api/v1/pending/{id}/reject", Verdict.Same, "", async node =>
+        {
+            var id = await ProposeAsync(node, "rejected");
+            Same(await node.SendAsync(HttpMethod.Post, $"/api/v1/pending/{id}/reject", null, ("X-Agent-Id", "carol")), 200, ("rejected", true), ("decided_by", "carol"), ("id", id));
+            (await node.SendAsync(HttpMethod.Post, $"/api/v1/pending/{id}/reject")).ShouldFail(404, "not_found", "pending action not found or already decided");
+        }),
         new("POST /api/v1/sync/push", Verdict.Better, "each row is answered alone; a deleted id stays deleted", async node =>
         {
             var reply = await node.PostAsync("/api/v1/sync/push", new JsonObject { ["sender_agent_id"] = "peer", ["memories"] = new JsonArray(TestNode.Row("compat-pushed", "pushed", "compat/sync")) }.ToJsonString());
@@ -245,8 +279,30 @@ internal static class ReferenceRoutes
             Same(await node.DeleteAsync("/api/v1/namespaces/compat%2Fcleared/standard"), 200, ("cleared", true), ("namespace", "compat/cleared"));
             Same(await node.DeleteAsync("/api/v1/namespaces?namespace=compat/cleared"), 200, ("cleared", false));
         }),
-        new("POST /api/v1/notify", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/notify")),
-        new("GET /api/v1/inbox", Verdict.Missing, "", Missing(HttpMethod.Get, "/api/v1/inbox")),
+        new("POST /api/v1/notify", Verdict.Better, "two messages of one subject stay two; the fields of the MCP tool too", async node =>
+        {
+            var first = await node.PostAsync("/api/v1/notify", """{"to":"compat-bob","subject":"s","body":"one","metadata":{"k":1}}""", ("X-Agent-Id", "alice"));
+            Same(first, 201, ("sent", true), ("to", "compat-bob"), ("from", "alice"), ("tier", "mid"));
+            var second = await node.PostAsync("/api/v1/notify", """{"target_agent_id":"compat-bob","title":"s","payload":"two"}""", ("X-Agent-Id", "alice"));
+            Same(second, 201, ("sent", true));
+            Assert.NotEqual((string?)first.Json["id"], (string?)second.Json["id"]);
+            Assert.Equal(2, (int)(await node.GetAsync("/api/v1/inbox?agent_id=compat-bob")).Json["count"]!);
+        }),
+        new("GET /api/v1/inbox", Verdict.Better, "`unread` counts what is not marked as read (`POST /api/v1/inbox/read`); the filter comes before the limit", async node =>
+        {
+            var id = (string)(await node.PostAsync("/api/v1/notify", """{"to":"compat-carol","subject":"s","body":"b","payload":{"k":1}}""")).Json["id"]!;
+            await node.PostAsync("/api/v1/notify", """{"to":"compat-carol","subject":"urgent","body":"b","priority":9}""");
+            var inbox = await node.GetAsync("/api/v1/inbox?unread=true", ("X-Agent-Id", "compat-carol"));
+            Same(inbox, 200, ("count", 2), ("unread", 2), ("agent_id", "compat-carol"), ("namespace", "_messages/compat-carol"), ("unread_only", true));
+            Keys(inbox.Json["messages"]![1], ["access_count", "body", "created_at", "from", "id", "payload", "priority", "read", "received_at", "subject", "tier", "title", "to"]);
+            Assert.Equal(["urgent", "s"], inbox.Json["messages"]!.AsArray().Select(message => (string?)message!["subject"]));
+            Assert.Equal("""{"marked":1}""", (await node.PostAsync("/api/v1/inbox/read", $$"""{"ids":["{{id}}","nobody"]}""", ("X-Agent-Id", "compat-carol"))).Text);
+            var unread = await node.GetAsync("/api/v1/inbox?agent_id=compat-carol&unread_only=true&limit=1");
+            Same(unread, 200, ("count", 1), ("unread", 1));
+            Assert.Equal(404, (await node.DeleteAsync($"/api/v1/inbox/{id}", ("X-Agent-Id", "eve"))).Status);
+            Same(await node.DeleteAsync($"/api/v1/inbox/{id}", ("X-Agent-Id", "compat-carol")), 200, ("deleted", true));
+            Same(await node.GetAsync("/api/v1/inbox?agent_id=compat-carol"), 200, ("count", 1));
+        }),
         new("POST /api/v1/subscriptions", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/subscriptions")),
         new("GET /api/v1/subscriptions", Verdict.Missing, "", Missing(HttpMethod.Get, "/api/v1/subscriptions")),
         new("DELETE /api/v1/subscriptions/{id}", Verdict.Missing, "", Missing(HttpMethod.Delete, "/api/v1/subscriptions/x")),
@@ -282,6 +338,17 @@ internal static class ReferenceRoutes
         var id = await node.StoreAsync(title, ",\"namespace\":\"compat/archive\"" + extra);
         Same(await node.PostAsync("/api/v1/forget", """{"namespace":"compat/archive"}"""), 200);
         return id;
+    }
+
+    /// <summary>Asks for a memory in a namespace whose policy asks for approval.</summary>
+    private static async Task<string> ProposeAsync(TestNode node, string title)
+    {
+        var rules = await node.StoreAsync("approve all", ",\"namespace\":\"compat\",\"agent_id\":\"alice\"");
+        var policy = """{"write":"approve","promote":"any","delete":"owner","approver":"human"}""";
+        Assert.Equal(201, (await node.PostAsync("/api/v1/namespaces/compat%2Fgoverned/standard", $$"""{"id":"{{rules}}","governance":{{policy}}}""", ("X-Agent-Id", "alice"))).Status);
+        var reply = await node.PostAsync("/api/v1/memories", $$"""{"title":"{{title}}","content":"x","namespace":"compat/governed","agent_id":"eve"}""");
+        Same(reply, 202, ("action", "store"), ("namespace", "compat/governed"), ("reason", "governance requires approval"), ("status", "pending"));
+        return (string)reply.Json["pending_id"]!;
     }
 
     private static Task<Reply> RegisterAsync(TestNode node, string id) => node.PostAsync("/api/v1/agents", $$"""{"agent_id":"{{id}}","agent_type":"ai:test","capabilities":["read"]}""");

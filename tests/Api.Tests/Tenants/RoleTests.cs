@@ -34,6 +34,11 @@ public sealed class RoleTests(RoleTests.KeyedNode keyed) : IClassFixture<RoleTes
             ("DELETE", "/api/v1/namespaces?namespace=x", null),
             ("DELETE", "/api/v1/archive", null),
             ("POST", $"/api/v1/archive/{id}/restore", null),
+            ("POST", "/api/v1/notify", """{"to":"writer","subject":"s","body":"b"}"""),
+            ("POST", "/api/v1/consolidate", """{"ids":["x","y"],"title":"t","summary":"s"}"""),
+            ("POST", "/api/v1/curation/x/undo", null),
+            ("POST", "/api/v1/inbox/read", """{"ids":[]}"""),
+            ("POST", "/api/v1/pending/x/approve", null),
             ("POST", "/api/v1/agents", """{"agent_id":"reader","agent_type":"human"}"""),
         ])
         {

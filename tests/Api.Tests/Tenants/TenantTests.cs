@@ -96,6 +96,7 @@ public sealed class TenantTests
                     break;
                 case 5 when Live.Count > 0:
                     Assert.Contains((await SendAsync(HttpMethod.Post, "/api/v1/namespaces", $$"""{"namespace":"{{Namespace()}}","id":"{{Pick(Live)}}"}""")).Status, (int[])[201, 403]);
+                    Assert.Equal(201, (await SendAsync(HttpMethod.Post, "/api/v1/notify", $$"""{"to":"{{name}}","subject":"{{Mark}}","body":"{{Mark}}"}""")).Status);
                     await SendAsync(HttpMethod.Post, "/api/v1/agents", $$"""{"agent_id":"{{name}}","agent_type":"ai:{{Mark}}"}""");
                     break;
                 case 6:
@@ -129,6 +130,7 @@ public sealed class TenantTests
                     (HttpMethod.Post, $"/api/v1/memories/{id}/promote", null),
                     (HttpMethod.Post, $"/api/v1/archive/{id}/restore", null),
                     (HttpMethod.Post, "/api/v1/namespaces", $$"""{"namespace":"mine","id":"{{id}}"}"""),
+                    (HttpMethod.Post, "/api/v1/consolidate", $$"""{"ids":["{{id}}","{{Live.FirstOrDefault("none")}}"],"title":"taken","summary":"s"}"""),
                 ])
                 {
                     var reply = await SendAsync(method, path, body);
@@ -168,7 +170,7 @@ public sealed class TenantTests
                 "/api/v1/recall?context=common+word0+word1", $"/api/v1/recall?context=common&as_agent={other.Named}/x/one", $"/api/v1/recall?context={other.Mark}&namespace=shared",
                 "/api/v1/namespaces", $"/api/v1/namespaces?namespace={other.Named}/x/one&inherit=true", "/api/v1/namespaces?namespace=shared", "/api/v1/stats",
                 "/api/v1/export", "/api/v1/sync/since", "/api/v1/sync/since?limit=1", "/api/v1/archive", "/api/v1/archive?namespace=shared", "/api/v1/archive/stats",
-                "/api/v1/agents", "/api/v1/cluster", "/api/v1/namespaces/policy?namespace=shared", "/api/v1/capabilities",
+                "/api/v1/agents", "/api/v1/pending", "/api/v1/curation", "/api/v1/inbox", "/api/v1/cluster", "/api/v1/namespaces/policy?namespace=shared", "/api/v1/capabilities",
             ])
             {
                 var reply = await SendAsync(HttpMethod.Get, path);
@@ -184,6 +186,7 @@ public sealed class TenantTests
             Hide(other, await SendAsync(HttpMethod.Post, "/api/v1/recall", """{"context":"common word0"}"""));
             Hide(other, await SendAsync(HttpMethod.Post, "/api/v1/session/start", """{"namespace":"shared","limit":50}"""));
             Assert.Equal(403, (await SendAsync(HttpMethod.Get, "/api/v1/cluster?digest=true")).Status);
+            Assert.Equal(403, (await SendAsync(HttpMethod.Get, $"/api/v1/inbox?agent_id={other.Named}")).Status);
         }
 
         private string Named => name;
