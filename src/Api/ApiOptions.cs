@@ -1,3 +1,5 @@
+using OrleansMemory.Api.Configuration;
+
 namespace OrleansMemory.Api;
 
 /// <summary>What the front end needs to know of its node.</summary>
@@ -5,6 +7,9 @@ public sealed record ApiOptions
 {
     /// <summary>Null or empty: no key is asked for.</summary>
     public string? ApiKey { get; init; }
+
+    /// <summary>Keys that are bound to a role and an agent.</summary>
+    public IReadOnlyList<KeyOptions> Keys { get; init; } = [];
 
     /// <summary>Shown by the health route: what is unsafe about the set-up.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];

@@ -21,6 +21,7 @@ public static class MemoryApi
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options);
         services.AddSingleton(service);
+        services.AddSingleton<CallerServices>();
         services.AddSingleton<ServingState>();
         services.AddSingleton<ApiInstruments>();
         services.AddSingleton(_ => new PrometheusExporter(Instruments.MeterName));
@@ -34,11 +35,13 @@ public static class MemoryApi
 
         // Made now, so that what happens before the first scrape is counted.
         services.GetRequiredService<PrometheusExporter>();
-        var key = new ApiKey(services.GetRequiredService<ApiOptions>().ApiKey);
+        var options = services.GetRequiredService<ApiOptions>();
+        var keys = new ApiKeys(options.ApiKey, options.Keys);
         application.UseRouting();
         application.Use(next => new ApiGate(
             next,
-            key,
+            keys,
+            services.GetRequiredService<CallerServices>(),
             services.GetRequiredService<ServingState>(),
             services.GetRequiredService<IMemoryService>() as INodeService,
             services.GetRequiredService<ApiInstruments>(),
@@ -55,12 +58,19 @@ public static class MemoryApi
         StatisticsRoutes.Map(application);
         MaintenanceRoutes.Map(application);
         TransferRoutes.Map(application);
-        if (services.GetRequiredService<IMemoryService>() is INodeService node)
+        if (services.GetRequiredService<IMemoryService>() is INodeService)
         {
-            ClusterRoutes.Map(application, node);
-            BackfillRoutes.Map(application, node);
-            PolicyRoutes.Map(application, node);
-            SyncRoutes.Map(application, node);
+            ClusterRoutes.Map(application);
+            BackfillRoutes.Map(application);
+            PolicyRoutes.Map(application);
+            SyncRoutes.Map(application);
+            ArchiveRoutes.Map(application);
+            AgentRoutes.Map(application);
+            StandardRoutes.Map(application);
+            PendingRoutes.Map(application);
+            MessageRoutes.Map(application);
+            CurationRoutes.Map(application);
+            SessionRoutes.Map(application);
         }
 
         application.MapOpenApi("/openapi/{documentName}.json");

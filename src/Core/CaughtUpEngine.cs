@@ -28,6 +28,8 @@ internal sealed class CaughtUpEngine(NamespaceEngine engine, ReplicaSet replicas
 
     public Task SetQuorumAsync(int? writes, WriteContext context) => engine.SetQuorumAsync(writes, context);
 
+    public Task<CommandResult> RunAsync(NamespaceCommand command, WriteContext context) => FindingAsync(() => engine.RunAsync(command, context), [.. command.Hints.Ids]);
+
     private async Task<T> FindingAsync<T>(Func<Task<T>> write, params string[] ids)
     {
         try

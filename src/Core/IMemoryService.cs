@@ -1,5 +1,6 @@
 using System.Globalization;
 using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -74,7 +75,7 @@ public interface IMemoryService
 }
 
 /// <summary>What a node among nodes answers beyond <see cref="IMemoryService"/>.</summary>
-public interface INodeService : IMemoryService
+public partial interface INodeService : IMemoryService
 {
     /// <summary>Waits until this node holds what the token names, for a bounded time.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/></exception>
@@ -151,7 +152,15 @@ public readonly record struct ChangePlace(Timestamp UpdatedAt, string? Id)
 /// <param name="IdempotencyKey">Makes a retry of the same write answer as the first did.</param>
 /// <param name="IfMatch">The <see cref="WriteReceipt.Version"/> that the caller saw; a write to any other fails with <see cref="ErrorKind.PreconditionFailed"/>.</param>
 /// <param name="Quorum">How many nodes must hold the write: 1, majority, all or a number; null: as configured.</param>
-public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey = null, string? IfMatch = null, string? Quorum = null);
+/// <param name="Principal">As the caller's credential says; null: it has none of its own.</param>
+public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey = null, string? IfMatch = null, string? Quorum = null, Principal? Principal = null)
+{
+    /// <summary>The pending action that this carries out; null: none. Only the node itself says so.</summary>
+    public string? Approval { get; init; }
+
+    /// <summary>Whether the caller may see a memory, and so change it.</summary>
+    internal bool Sees(Memory memory) => Principal is null || Visibility.Of(Principal).Shows(memory);
+}
 
 /// <summary>What an acknowledged write did.</summary>
 /// <param name="Memory">The memory after the write; before it for a delete.</param>

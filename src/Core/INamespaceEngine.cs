@@ -32,6 +32,9 @@ public interface INamespaceEngine
     /// <summary>Says how many nodes must hold a write of this namespace and of those below it.</summary>
     /// <param name="writes">1 to N; null: as the namespace above.</param>
     Task SetQuorumAsync(int? writes, WriteContext context);
+
+    /// <summary>Runs any other write of this namespace.</summary>
+    Task<CommandResult> RunAsync(NamespaceCommand command, WriteContext context);
 }
 
 /// <summary>Where the engines of namespaces are, in a cluster in which each has one.</summary>

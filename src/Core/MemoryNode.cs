@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
 using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
@@ -12,7 +13,7 @@ namespace OrleansMemory.Core;
 /// The engines of one node over one store: what every front end talks to. Owns the writer and the touch recorder; the store is
 /// the caller's.
 /// </summary>
-public sealed class MemoryNode : INodeService, IAsyncDisposable
+public sealed partial class MemoryNode : INodeService, IAsyncDisposable
 {
     private const int ScanRows = 500;
     private const int ForgetRows = 200;
@@ -24,6 +25,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     private readonly INamespaceDirectory? _directory;
     private readonly NodeSettings _settings;
     private readonly TimeProvider _time;
+    private readonly PendingWatch _pending;
     private bool _draining;
     private int _disposed;
 
@@ -35,9 +37,11 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         NodeSettings settings,
         TimeProvider time,
         TaskScheduler scheduler,
-        INamespaceDirectory? directory)
+        INamespaceDirectory? directory,
+        PendingWatch pending)
     {
         Backfills = backfills;
+        _pending = pending;
         _directory = directory;
         _store = store;
         _writer = writer;
@@ -77,10 +81,14 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     {
         scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
+        var pending = new PendingWatch(time);
+        writer.Committed += (_, changes) => pending.Notice(changes);
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
         var opening = time.GetUtcNow().UtcTicks.ToString("x", CultureInfo.InvariantCulture);
         var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, embedder), settings.Backfills, opening, store.Log.Node, time);
-        return new(store, writer, replicas, backfills, settings, time, scheduler, directory);
+        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending);
+        pending.Start(node.ResolvePendingAsync, scheduler);
+        return node;
     }
 
     /// <summary>Begins with the backfills; a host calls it once it serves.</summary>
@@ -97,7 +105,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             MemoryRules.IdempotencyKey(key);
         }
 
-        return Engine(clean.Namespace).StoreAsync(clean, context);
+        return Engine(clean.Namespace).StoreAsync(clean with { Metadata = AgentIdentity.Mark(clean.Metadata, context.Principal) }, context);
     }
 
     public Task<IReadOnlyList<RowOutcome>> StoreManyAsync(IReadOnlyList<MemoryDraft> drafts, WriteContext context)
@@ -120,7 +128,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         RequireBatch(links.Count);
         var outcomes = await OutcomesAsync(memories, async (memory, _) =>
         {
-            var clean = MemoryRules.Check(options.TrustSource ? memory : Restamp(memory, context.AgentId));
+            var clean = MemoryRules.Check(options.TrustSource ? memory : Restamp(memory, context));
             return await Engine(clean.Namespace).ImportAsync(clean, context);
         });
 
@@ -145,19 +153,19 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
     public async Task<WriteReceipt> UpdateAsync(string idOrPrefix, MemoryPatch patch, WriteContext context)
     {
         var clean = MemoryRules.Check(patch);
-        var row = await ResolveForWriteAsync(idOrPrefix);
+        var row = await ResolveForWriteAsync(idOrPrefix, context);
         return await Engine(clean.Namespace ?? row.View.Namespace).UpdateAsync(row.View.Id, clean, context);
     }
 
     public async Task<WriteReceipt> DeleteAsync(string idOrPrefix, WriteContext context)
     {
-        var row = await ResolveForWriteAsync(idOrPrefix);
+        var row = await ResolveForWriteAsync(idOrPrefix, context);
         return await Engine(row.View.Namespace).DeleteAsync(row.View.Id, context);
     }
 
     public async Task<WriteReceipt> PromoteAsync(string idOrPrefix, WriteContext context)
     {
-        var row = await ResolveForWriteAsync(idOrPrefix);
+        var row = await ResolveForWriteAsync(idOrPrefix, context);
         return await Engine(row.View.Namespace).PromoteAsync(row.View.Id, context);
     }
 
@@ -179,7 +187,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             var matches = new RecallQuery { Context = pattern, Namespace = filter.Namespace, Tier = filter.Tier, Limit = ForgetRows };
             while (true)
             {
-                var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(matches, Now()), _settings.Scoring, CancellationToken.None);
+                var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(matches, Now(), context.Principal), _settings.Scoring, CancellationToken.None);
                 var archived = ranking.Memories.Count == 0 ? 0 : await ForgetAsync([.. ranking.Memories.Select(static ranked => ranked.Memory.Id)], context);
                 forgotten += archived;
                 if (archived == 0)
@@ -214,6 +222,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             var ids = await _store.FindExpiredAsync(Now(), ForgetRows);
             if (ids.Count == 0)
             {
+                await CollectMessagesAsync();
                 return collected;
             }
 
@@ -227,13 +236,17 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         }
     }
 
-    public async Task<MemoryWithLinks> GetAsync(string idOrPrefix, CancellationToken cancellation = default)
+    public Task<MemoryWithLinks> GetAsync(string idOrPrefix, CancellationToken cancellation = default) => GetAsync(idOrPrefix, Visibility.Everything, cancellation);
+
+    internal async Task<MemoryWithLinks> GetAsync(string idOrPrefix, Visibility visibility, CancellationToken cancellation)
     {
-        var row = await ResolveAsync(idOrPrefix, cancellation);
-        return new(row.View, await LinksAsync(row.View.Id, cancellation), NamespaceEngine.VersionOf(row.Own));
+        var row = await ResolveAsync(idOrPrefix, visibility, cancellation);
+        return new(row.View, await LinksAsync(row.View.Id, visibility, cancellation), NamespaceEngine.VersionOf(row.Own));
     }
 
-    public async Task<MemoryPage> ListAsync(ListQuery query, CancellationToken cancellation = default)
+    public Task<MemoryPage> ListAsync(ListQuery query, CancellationToken cancellation = default) => ListAsync(query, Visibility.Everything, cancellation);
+
+    internal async Task<MemoryPage> ListAsync(ListQuery query, Visibility visibility, CancellationToken cancellation)
     {
         if (query.Limit < 0 || query.Offset < 0)
         {
@@ -245,33 +258,72 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             return new([], null);
         }
 
-        var memories = await _store.ListAsync(new(query, Now(), ParseCursor(query.Cursor), query.Offset, query.Limit + 1), cancellation);
+        var memories = visibility.IsEverything
+            ? await _store.ListAsync(new(query, Now(), ParseCursor(query.Cursor), query.Offset, query.Limit + 1), cancellation)
+            : await ListSeenAsync(query, visibility, cancellation);
         return memories.Count <= query.Limit
             ? new(memories, null)
             : new([.. memories.Take(query.Limit)], FormatCursor(memories[query.Limit - 1]));
     }
 
-    public async Task<Ranking> SearchAsync(SearchQuery query, CancellationToken cancellation = default)
+    /// <summary>As the store pages, of the rows that are seen.</summary>
+    private async Task<IReadOnlyList<Memory>> ListSeenAsync(ListQuery query, Visibility visibility, CancellationToken cancellation)
     {
-        RequireLimit(query.Limit);
-        return await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now()), _settings.Scoring, cancellation);
+        var found = new List<Memory>();
+        var passed = 0L;
+        var now = Now();
+        var after = ParseCursor(query.Cursor);
+        while (true)
+        {
+            var page = await _store.ListAsync(new(query, now, after, 0, ScanRows), cancellation);
+            foreach (var memory in page.Where(visibility.Shows))
+            {
+                if (passed++ >= query.Offset)
+                {
+                    found.Add(memory);
+                    if (found.Count > query.Limit)
+                    {
+                        return found;
+                    }
+                }
+            }
+
+            if (page.Count < ScanRows)
+            {
+                return found;
+            }
+
+            after = (page[^1].Priority, page[^1].UpdatedAt, page[^1].Id);
+        }
     }
 
-    public async Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default)
+    public Task<Ranking> SearchAsync(SearchQuery query, CancellationToken cancellation = default) => SearchAsync(query, principal: null, cancellation);
+
+    internal async Task<Ranking> SearchAsync(SearchQuery query, Principal? principal, CancellationToken cancellation)
     {
         RequireLimit(query.Limit);
-        var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now()), _settings.Scoring, cancellation);
+        return await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
+    }
+
+    public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) => RecallAsync(query, principal: null, cancellation);
+
+    internal async Task<RecallResult> RecallAsync(RecallQuery query, Principal? principal, CancellationToken cancellation)
+    {
+        RequireLimit(query.Limit);
+        var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
         var (memories, tokens) = TokenBudget.Fit(ranking.Memories, query.BudgetTokens);
         _accesses.Record(memories.Select(static ranked => ranked.Memory.Id));
         return new(memories, tokens, RecallModes.Keyword, ranking.IsComplete);
     }
 
-    public async Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default)
+    public Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default) => LinksAsync(id, Visibility.Everything, cancellation);
+
+    internal async Task<IReadOnlyList<Link>> LinksAsync(string id, Visibility visibility, CancellationToken cancellation)
     {
         MemoryRules.Id(id);
         var links = new List<Link>();
-        await CollectLinksAsync(links, id, byTarget: false, cancellation);
-        await CollectLinksAsync(links, id, byTarget: true, cancellation);
+        await CollectLinksAsync(links, id, byTarget: false, visibility, cancellation);
+        await CollectLinksAsync(links, id, byTarget: true, visibility, cancellation);
         links.Sort(static (a, b) => a.CreatedAt.CompareTo(b.CreatedAt));
         return links;
     }
@@ -281,13 +333,41 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
 
     public async Task<StoreStatistics> StatisticsAsync(CancellationToken cancellation = default) => await _store.ReadStatisticsAsync(Now(), cancellation);
 
-    public async IAsyncEnumerable<Memory> ExportMemoriesAsync([EnumeratorCancellation] CancellationToken cancellation = default)
+    /// <summary>Over what is seen; the size of the store is everybody's, and not told.</summary>
+    internal async Task<StoreStatistics> StatisticsAsync(Visibility visibility, CancellationToken cancellation)
+    {
+        var now = Now();
+        var seen = new List<(string Namespace, Tier Tier, bool ExpiresSoon)>();
+        await foreach (var memory in ExportMemoriesAsync(visibility, cancellation))
+        {
+            seen.Add((memory.Namespace, memory.Tier, memory.IsExpired(now.AddSeconds(3600))));
+        }
+
+        var links = 0L;
+        await foreach (var _ in ExportLinksAsync(visibility, cancellation))
+        {
+            links++;
+        }
+
+        return new(
+            seen.Count,
+            [.. seen.CountBy(static row => row.Tier).OrderByDescending(static pair => pair.Value).ThenBy(static pair => pair.Key).Select(static pair => new TierCount(pair.Key, pair.Value))],
+            [.. seen.CountBy(static row => row.Namespace, StringComparer.Ordinal).OrderByDescending(static pair => pair.Value).ThenBy(static pair => pair.Key, StringComparer.Ordinal)
+                .Select(static pair => new NamespaceCount(pair.Key, pair.Value))],
+            seen.LongCount(static row => row.ExpiresSoon),
+            links,
+            DatabaseSizeBytes: 0);
+    }
+
+    public IAsyncEnumerable<Memory> ExportMemoriesAsync(CancellationToken cancellation = default) => ExportMemoriesAsync(Visibility.Everything, cancellation);
+
+    internal async IAsyncEnumerable<Memory> ExportMemoriesAsync(Visibility visibility, [EnumeratorCancellation] CancellationToken cancellation)
     {
         (Timestamp, string)? after = null;
         while (true)
         {
             var page = await _store.ExportAsync(Now(), after, ScanRows, cancellation);
-            foreach (var memory in page)
+            foreach (var memory in page.Where(visibility.Shows))
             {
                 yield return memory;
             }
@@ -301,7 +381,9 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         }
     }
 
-    public async IAsyncEnumerable<Link> ExportLinksAsync([EnumeratorCancellation] CancellationToken cancellation = default)
+    public IAsyncEnumerable<Link> ExportLinksAsync(CancellationToken cancellation = default) => ExportLinksAsync(Visibility.Everything, cancellation);
+
+    internal async IAsyncEnumerable<Link> ExportLinksAsync(Visibility visibility, [EnumeratorCancellation] CancellationToken cancellation)
     {
         (long, string)? after = null;
         while (true)
@@ -309,7 +391,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             var page = await _store.ListEntriesAsync(new(MutationKind.Link, Owner: null, ByTarget: false, after, ScanRows), cancellation);
             foreach (var entry in page)
             {
-                if (await ShownLinkAsync(entry, cancellation) is { } link)
+                if (await ShownLinkAsync(entry, visibility, cancellation) is { } link)
                 {
                     yield return link;
                 }
@@ -332,12 +414,14 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
 
     public Task WaitForAsync(LogPosition token, CancellationToken cancellation = default) => _replicas.WaitForAsync(token, cancellation);
 
-    public async Task<MemoryWithLinks> GetAtQuorumAsync(string idOrPrefix, CancellationToken cancellation = default)
+    public Task<MemoryWithLinks> GetAtQuorumAsync(string idOrPrefix, CancellationToken cancellation = default) => GetAtQuorumAsync(idOrPrefix, Visibility.Everything, cancellation);
+
+    internal async Task<MemoryWithLinks> GetAtQuorumAsync(string idOrPrefix, Visibility visibility, CancellationToken cancellation)
     {
         MemoryRules.Id(idOrPrefix);
         var known = await _store.FindIdsAsync(idOrPrefix, MemoryLimits.AmbiguousIdsShown + 1, cancellation);
         await _replicas.ReadThroughAsync([.. known.Append(idOrPrefix).Distinct().Select(static id => new RowKey(MutationKind.Memory, id))]);
-        return await GetAsync(idOrPrefix, cancellation);
+        return await GetAsync(idOrPrefix, visibility, cancellation);
     }
 
     public async Task<QuorumPolicy> SetQuorumAsync(string @namespace, int? writes, WriteContext context)
@@ -392,10 +476,30 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         }));
     }
 
-    public async Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default)
+    public Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default) => ChangesAsync(after, limit, Visibility.Everything, cancellation);
+
+    internal async Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, Visibility visibility, CancellationToken cancellation)
     {
         RequireLimit(limit);
-        return await _store.ListChangesAsync(after, limit, cancellation);
+        if (visibility.IsEverything)
+        {
+            return await _store.ListChangesAsync(after, limit, cancellation);
+        }
+
+        var seen = new List<Memory>();
+        while (seen.Count < limit)
+        {
+            var page = await _store.ListChangesAsync(after, ScanRows, cancellation);
+            seen.AddRange(page.Where(visibility.Shows).Take(limit - seen.Count));
+            if (page.Count < ScanRows)
+            {
+                break;
+            }
+
+            after = new(page[^1].UpdatedAt, page[^1].Id);
+        }
+
+        return seen;
     }
 
     /// <summary>Makes this node the one that decides for a namespace.</summary>
@@ -424,6 +528,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
 
         Volatile.Write(ref _draining, true);
         await Backfills.DisposeAsync();
+        await _pending.DisposeAsync();
         await _accesses.DisposeAsync();
         await _replicas.DisposeAsync();
         await _writer.DisposeAsync();
@@ -439,28 +544,28 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             throw new MemoryException(ErrorKind.SelfLink, "cannot link a memory to itself");
         }
 
-        return await Engine(await NamespaceOfAsync(sourceId)).LinkAsync(sourceId, targetId, relation, createdAt, context);
+        return await Engine(await NamespaceOfAsync(sourceId, context)).LinkAsync(sourceId, targetId, relation, createdAt, context);
     }
 
     /// <summary>Where the writes to an exact id are decided; without a directory every place is as good.</summary>
-    private async ValueTask<string> NamespaceOfAsync(string id) =>
+    private async ValueTask<string> NamespaceOfAsync(string id, WriteContext context) =>
         _directory is null ? ClosedSets.DefaultNamespace
-        : await FindAnywhereAsync(id) is { } row ? row.View.Namespace
+        : await FindAnywhereAsync(id) is { } row && context.Sees(row.View) ? row.View.Namespace
         : throw new MemoryException(ErrorKind.NotFound, $"source memory not found: {id}");
 
     /// <summary>The live memory of an exact id: of this node, or on a miss of others.</summary>
     private async ValueTask<MemoryRow?> FindAnywhereAsync(string id)
     {
-        if (await FindLiveAsync(id, CancellationToken.None) is { } held)
+        if (await FindLiveAsync(id, Visibility.Everything, CancellationToken.None) is { } held)
         {
             return held;
         }
 
         await _replicas.ReadThroughAsync([new(MutationKind.Memory, id), new(MutationKind.MemoryDelete, id)]);
-        return await FindLiveAsync(id, CancellationToken.None);
+        return await FindLiveAsync(id, Visibility.Everything, CancellationToken.None);
     }
 
-    private async Task CollectLinksAsync(List<Link> links, string id, bool byTarget, CancellationToken cancellation)
+    private async Task CollectLinksAsync(List<Link> links, string id, bool byTarget, Visibility visibility, CancellationToken cancellation)
     {
         (long, string)? after = null;
         while (true)
@@ -468,7 +573,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             var page = await _store.ListEntriesAsync(new(MutationKind.Link, id, byTarget, after, ScanRows), cancellation);
             foreach (var entry in page)
             {
-                if (await ShownLinkAsync(entry, cancellation) is { } link)
+                if (await ShownLinkAsync(entry, visibility, cancellation) is { } link)
                 {
                     links.Add(link);
                 }
@@ -483,8 +588,8 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         }
     }
 
-    /// <summary>A link shows when both its ends live.</summary>
-    private async ValueTask<Link?> ShownLinkAsync(EntryState entry, CancellationToken cancellation)
+    /// <summary>A link shows when both its ends do.</summary>
+    private async ValueTask<Link?> ShownLinkAsync(EntryState entry, Visibility visibility, CancellationToken cancellation)
     {
         if (!entry.Live)
         {
@@ -492,11 +597,11 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         }
 
         var link = EntryBodies.Link(entry);
-        return await FindLiveAsync(link.SourceId, cancellation) is not null && await FindLiveAsync(link.TargetId, cancellation) is not null ? link : null;
+        return await FindLiveAsync(link.SourceId, visibility, cancellation) is not null && await FindLiveAsync(link.TargetId, visibility, cancellation) is not null ? link : null;
     }
 
-    /// <summary>The live memory of an id, or the one that it resolves to.</summary>
-    private async ValueTask<MemoryRow?> FindLiveAsync(string id, CancellationToken cancellation)
+    /// <summary>The live memory of an id, or the one that it resolves to, if it is seen.</summary>
+    private async ValueTask<MemoryRow?> FindLiveAsync(string id, Visibility visibility, CancellationToken cancellation)
     {
         var row = await _store.FindAsync(id, cancellation);
         if (row is { Visibility: RowVisibility.Shadowed })
@@ -504,11 +609,11 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             row = await _store.FindShownAsync(row.Own.Name.Value, cancellation);
         }
 
-        return row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(Now()) ? null : row;
+        return row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(Now()) || !visibility.Shows(row.View) ? null : row;
     }
 
     /// <summary>A write may come to another node than the one that decided what it is about.</summary>
-    private async ValueTask<MemoryRow> ResolveForWriteAsync(string idOrPrefix)
+    private async ValueTask<MemoryRow> ResolveForWriteAsync(string idOrPrefix, WriteContext context)
     {
         if (_directory is not null)
         {
@@ -519,13 +624,13 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
             }
         }
 
-        return await ResolveAsync(idOrPrefix, CancellationToken.None);
+        return await ResolveAsync(idOrPrefix, Visibility.Of(context.Principal), CancellationToken.None);
     }
 
-    private async ValueTask<MemoryRow> ResolveAsync(string idOrPrefix, CancellationToken cancellation)
+    private async ValueTask<MemoryRow> ResolveAsync(string idOrPrefix, Visibility visibility, CancellationToken cancellation)
     {
         MemoryRules.Id(idOrPrefix);
-        if (await FindLiveAsync(idOrPrefix, cancellation) is { } exact)
+        if (await FindLiveAsync(idOrPrefix, visibility, cancellation) is { } exact)
         {
             return exact;
         }
@@ -534,7 +639,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         var found = new Dictionary<string, MemoryRow>(StringComparer.Ordinal);
         foreach (var id in await _store.FindIdsAsync(idOrPrefix, MemoryLimits.AmbiguousIdsShown + 1, cancellation))
         {
-            if (await FindLiveAsync(id, cancellation) is { } row)
+            if (await FindLiveAsync(id, visibility, cancellation) is { } row)
             {
                 found[row.View.Id] = row;
             }
@@ -560,7 +665,7 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         var byNamespace = new Dictionary<string, List<string>>(StringComparer.Ordinal);
         foreach (var id in ids)
         {
-            if (await FindLiveAsync(id, CancellationToken.None) is { } row)
+            if (await FindLiveAsync(id, Visibility.Of(context.Principal), CancellationToken.None) is { } row)
             {
                 (byNamespace.TryGetValue(row.View.Namespace, out var known) ? known : byNamespace[row.View.Namespace] = []).Add(id);
             }
@@ -601,15 +706,16 @@ public sealed class MemoryNode : INodeService, IAsyncDisposable
         return outcomes;
     }
 
-    private static Memory Restamp(Memory memory, string? agentId)
+    private static Memory Restamp(Memory memory, WriteContext context)
     {
         var author = memory.Metadata.Text("agent_id");
-        if (agentId is null || author == agentId)
+        var marked = AgentIdentity.Mark(memory.Metadata, context.Principal);
+        if (context.AgentId is not { } agentId || author == agentId)
         {
-            return memory;
+            return memory with { Metadata = marked };
         }
 
-        var metadata = memory.Metadata.With("agent_id", agentId);
+        var metadata = marked.With("agent_id", agentId);
         return memory with { Metadata = author is null ? metadata : metadata.With("imported_from_agent_id", author) };
     }
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -16,6 +17,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     private const int DecidedAgain = 2;
 
     public string Namespace { get; } = @namespace;
+
+    /// <summary>When something of a tier ends that begins now; null: never.</summary>
+    internal Timestamp? ExpiryOf(Tier tier, Timestamp now) => settings.Lifetimes.ExpiryOf(tier, now);
+
+    /// <summary>No other engine decides for the namespace meanwhile.</summary>
+    public bool IsOnlyOne => epoch is not null;
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
     {
@@ -37,21 +44,35 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             HintsOf(draft, context));
     }
 
-    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync((session, _) => DecideImportAsync(session, memory), context, HintsOf(memory));
+    public Task<WriteReceipt> ImportAsync(Memory memory, WriteContext context) => WriteAsync((session, _) => DecideImportAsync(session, memory, context), context, HintsOf(memory));
 
     public async Task<SyncOutcome> SyncAsync(Memory memory, WriteContext context) =>
-        (await writer.RunAsync(session => DecideSyncAsync(session, memory), writer.Parse(context.Quorum), HintsOf(memory), epoch)).Value;
+        (await writer.RunAsync(session => DecideSyncAsync(session, memory, context), writer.Parse(context.Quorum), HintsOf(memory), epoch)).Value;
 
     public Task<WriteReceipt> UpdateAsync(string id, MemoryPatch patch, WriteContext context) =>
-        UpdateOnceAsync(id, patch, context);
+        UpdateOnceAsync(id, patch, GovernedAction.Update, context);
 
     public Task<WriteReceipt> DeleteAsync(string id, WriteContext context) => WriteAsync((session, _) => DecideDeleteAsync(session, id, context), context, HintsOf(id));
 
     public Task<WriteReceipt> PromoteAsync(string id, WriteContext context) =>
-        UpdateOnceAsync(id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, context);
+        UpdateOnceAsync(id, new MemoryPatch { Tier = Tier.Long, ClearExpiry = true }, GovernedAction.Promote, context);
 
     public async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context) =>
-        (await writer.RunAsync(session => DecideForgetAsync(session, ids), writer.Parse(context.Quorum), new(ids, [], []), epoch)).Value;
+        (await writer.RunAsync(session => DecideForgetAsync(session, ids, context), writer.Parse(context.Quorum), new(ids, [], []), epoch)).Value;
+
+    public async Task<CommandResult> RunAsync(NamespaceCommand command, WriteContext context)
+    {
+        var (result, outcome) = await writer.RunAsync(
+            session =>
+            {
+                session.WritesTo(Namespace);
+                return command.DecideAsync(new(session, this, context));
+            },
+            writer.Parse(context.Quorum),
+            command.Hints,
+            epoch);
+        return writer.Settings.Nodes == 1 ? result : result with { Quorum = outcome, Durability = writer.DurabilityOf(outcome) };
+    }
 
     /// <summary>Archives those of the given memories that are still expired.</summary>
     public async Task<long> ExpireAsync(IReadOnlyList<string> ids) => (await writer.RunAsync(session => DecideExpireAsync(session, ids), wanted: 1, new(ids, [], []))).Value;
@@ -67,8 +88,9 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             async session =>
             {
                 session.WritesTo(Namespace);
+                await Governor.RequireNamespaceOwnerAsync(session, context, Namespace);
                 var key = EntryBodies.PolicyKey(Namespace);
-                var held = await session.FindEntryAsync(key) is { Live: true } entry ? EntryBodies.Policy(entry.Body) : new(null, null, null, null, null);
+                var held = await session.FindEntryAsync(key) is { Live: true } entry ? EntryBodies.Policy(entry.Body) : PolicyBody.Empty;
                 await session.PutAsync(new EntryState(key, Namespace, null, Live: true, session.NextStamp(), EntryBodies.Encode(held with { QuorumWrites = writes })));
                 return session.Position;
             },
@@ -80,7 +102,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     {
         var key = EntryBodies.LinkKey(sourceId, relation, targetId);
         var (receipt, outcome) = await writer.RunAsync(
-            session => DecideLinkAsync(session, key, sourceId, targetId, createdAt), writer.Parse(context.Quorum), new([sourceId, targetId], [], [key]), epoch);
+            session => DecideLinkAsync(session, key, sourceId, targetId, createdAt, context), writer.Parse(context.Quorum), new([sourceId, targetId], [], [key]), epoch);
         return writer.Settings.Nodes == 1 ? receipt : receipt with { Quorum = outcome, Durability = writer.DurabilityOf(outcome) };
     }
 
@@ -88,15 +110,15 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     /// Changes every id of a name. When one of them turns out to be deleted elsewhere the others have the change already, so it is
     /// decided again on those, and the version that the caller saw is not asked for a second time.
     /// </summary>
-    private Task<WriteReceipt> UpdateOnceAsync(string id, MemoryPatch patch, WriteContext context)
+    private Task<WriteReceipt> UpdateOnceAsync(string id, MemoryPatch patch, GovernedAction action, WriteContext context)
     {
         List<string> ids = [id];
         return WriteAsync(
             async (session, isAgain) =>
             {
-                var group = await FindLiveAsync(session, ids);
+                var group = await FindLiveAsync(session, ids, context);
                 ids = [.. ids.Union(group.Select(static row => row.Own.Id))];
-                return await DecideUpdateAsync(session, group, patch, isAgain ? context with { IfMatch = null } : context);
+                return await DecideUpdateAsync(session, group, patch, action, isAgain ? context with { IfMatch = null } : context);
             },
             context,
             HintsOf(id));
@@ -118,6 +140,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
                     Durability = writer.DurabilityOf(outcome),
                 };
             }
+            catch (ApprovalNeededException exception)
+            {
+                throw await ProposeAsync(exception.Request, context);
+            }
             catch (QuorumException exception) when (exception.Quorum.MetDelete && attempt < DecidedAgain)
             {
                 // This node holds the delete now: a store takes a new id, a change finds nothing.
@@ -130,28 +156,51 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         }
     }
 
-    private ReadHints HintsOf(string id) => new([id], [], [.. writer.PolicyKeys(Namespace)]);
+    /// <summary>Lets a change wait. A repetition of the request waits under the same id.</summary>
+    private async Task<PendingException> ProposeAsync(PendingRequest request, WriteContext context)
+    {
+        var id = context.IdempotencyKey is { } key ? MemoryIds.Derived(context.AgentId, $"pending:{key}") : null;
+        var by = context.AgentId ?? request.RequestedBy ?? $"{AgentIdentity.AnonymousPrefix}caller";
+        var result = await RunAsync(new ProposeCommand(id, request.ActionType, request.MemoryId, request.Payload, by), context);
+        return new(result.Entry!.Key.Key, request.ActionType, Namespace, request.MemoryId);
+    }
+
+    private IEnumerable<EntryKey> PolicyKeys() => Governor.Chain(Namespace).Select(EntryBodies.PolicyKey);
+
+    private ReadHints HintsOf(string id) => new([id], [], [.. PolicyKeys()]);
 
     private ReadHints HintsOf(MemoryDraft draft, WriteContext context)
     {
         var name = new MemoryName(draft.Namespace, draft.Title);
         if (context.IdempotencyKey is not { } key)
         {
-            return new([], [name], [.. writer.PolicyKeys(Namespace)]);
+            return new([], [name], [.. PolicyKeys()]);
         }
 
         var id = MemoryIds.Derived(context.AgentId, key);
-        return new([id], [name], [new(MutationKind.IdempotencyReceipt, id), .. writer.PolicyKeys(Namespace)]);
+        return new([id], [name], [new(MutationKind.IdempotencyReceipt, id), .. PolicyKeys()]);
     }
 
     private ReadHints HintsOf(Memory memory) =>
-        new([memory.Id], [new(memory.Namespace, memory.Title)], [EntryBodies.LegacyAccessKey(memory.Id), .. writer.PolicyKeys(Namespace)]);
+        new([memory.Id], [new(memory.Namespace, memory.Title)], [EntryBodies.LegacyAccessKey(memory.Id), .. PolicyKeys()]);
 
     private async ValueTask<WriteReceipt> DecideStoreAsync(WriteSession session, MemoryDraft draft, WriteContext context)
     {
         var receiptId = context.IdempotencyKey is { } key ? MemoryIds.Derived(context.AgentId, key) : null;
         var name = new MemoryName(draft.Namespace, draft.Title);
         var group = await LiveGroupAsync(session, name);
+        if (group.Count > 0)
+        {
+            RequireSeen(group, context);
+        }
+
+        var subject = group.Count > 0 ? group[0].View : null;
+        await Governor.RequireAsync(session, context, GovernedAction.Store, name.Namespace, subject, () => PendingPayloads.OfStore(draft));
+        if (draft.Tier == Tier.Long && subject is not null && subject.Tier != Tier.Long)
+        {
+            await Governor.RequireAsync(session, context, GovernedAction.Promote, name.Namespace, subject, () => PendingPayloads.OfStore(draft));
+        }
+
         WriteReceipt receipt;
         if (group.Count == 0)
         {
@@ -238,10 +287,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(memory, Created: false, session.Position, entry.Stamp, row is null ? "" : VersionOf(row.Own));
     }
 
-    private async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt)
+    private async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt, WriteContext context)
     {
-        session.WritesTo((await RequireLiveAsync(session, sourceId, "source")).Namespace);
-        await RequireLiveAsync(session, targetId, "target");
+        var source = await RequireLiveAsync(session, sourceId, "source", context);
+        session.WritesTo(source.Namespace);
+        await Governor.RequireAsync(session, context, GovernedAction.Link, source.Namespace, source);
+        await RequireLiveAsync(session, targetId, "target", context);
         if (await session.FindEntryAsync(key) is { Live: true } held)
         {
             if (writer.Settings.Nodes > 1)
@@ -259,10 +310,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(EntryBodies.Link(entry), Linked: true, session.Position, entry.Stamp);
     }
 
-    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end)
+    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end, WriteContext context)
     {
         var row = await session.FindAsync(id);
-        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now))
+        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now) || !context.Sees(row.View))
         {
             throw new MemoryException(ErrorKind.NotFound, $"{end} memory not found: {id}");
         }
@@ -270,21 +321,23 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return row.View;
     }
 
-    private async ValueTask<WriteReceipt> DecideImportAsync(WriteSession session, Memory memory)
+    private async ValueTask<WriteReceipt> DecideImportAsync(WriteSession session, Memory memory, WriteContext context)
     {
         var name = new MemoryName(memory.Namespace, memory.Title);
         var held = await session.FindAsync(memory.Id);
         var group = held is { Visibility: not RowVisibility.Archived }
             ? await session.FindGroupAsync(held.Own.Name.Value)
             : await LiveGroupAsync(session, name);
+        await GovernImportAsync(session, context, name, group);
         WriteReceipt receipt;
         if (group.Count > 0)
         {
             if (group[0].Own.Name.Value != name)
             {
-                await RefuseTakenAsync(session, name);
+                await RefuseTakenAsync(session, name, context);
             }
 
+            RequireSeen(group, context);
             receipt = await MergeIntoAsync(session, group, stamp => state => Import(state, memory, stamp));
         }
         else
@@ -320,7 +373,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     /// times the larger id wins, so that nodes that hear of two memories in either order agree. An id that this node does not know
     /// becomes one of the name's ids, so that its own system finds the memory under it here too.
     /// </summary>
-    private async ValueTask<SyncOutcome> DecideSyncAsync(WriteSession session, Memory memory)
+    private async ValueTask<SyncOutcome> DecideSyncAsync(WriteSession session, Memory memory, WriteContext context)
     {
         var name = new MemoryName(memory.Namespace, memory.Title);
         var group = (await LiveGroupAsync(session, name)).ToList();
@@ -348,6 +401,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             group.AddRange(renamed);
         }
 
+        await GovernImportAsync(session, context, name, group);
         if (group.Count == 0)
         {
             await TakeAsync(session, memory, held is null ? memory.Id : null);
@@ -372,11 +426,13 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         if (held is null)
         {
             // The joint state under another id, with the stamps it has: nothing of it is newer than the others.
-            var joint = (await session.FindAsync(group[0].Own.Id))!.Own;
-            foreach (var other in group.Skip(1))
+            var members = new List<MemoryRow>(group.Count);
+            foreach (var member in group)
             {
-                joint = MemoryMerge.Merge(joint, (await session.FindAsync(other.Own.Id))!.Own with { Id = joint.Id });
+                members.Add((await session.FindAsync(member.Own.Id))!);
             }
+
+            var joint = Joint(members);
 
             var stamp = session.NextStamp();
             await session.PutAsync(
@@ -393,6 +449,16 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         }
 
         return new(changed, session.Position);
+    }
+
+    /// <summary>Judges what comes whole: where it goes, and each namespace in which it changes something.</summary>
+    private static async ValueTask GovernImportAsync(WriteSession session, WriteContext context, MemoryName name, IReadOnlyList<MemoryRow> group)
+    {
+        await Governor.RequireAsync(session, context, GovernedAction.Import, name.Namespace, group.FirstOrDefault(row => row.Own.Name.Value == name)?.View);
+        foreach (var row in group.Where(row => row.Own.Name.Value.Namespace != name.Namespace))
+        {
+            await Governor.RequireAsync(session, context, GovernedAction.Import, row.Own.Name.Value.Namespace, row.View);
+        }
     }
 
     /// <param name="id">Null draws one: the memory's own names a row that was put away.</param>
@@ -413,7 +479,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     }
 
     /// <summary>Adds accesses that were counted elsewhere.</summary>
-    private static async ValueTask RaiseAccessAsync(WriteSession session, string id, long by, Timestamp? lastAt)
+    internal static async ValueTask RaiseAccessAsync(WriteSession session, string id, long by, Timestamp? lastAt)
     {
         if (by == 0)
         {
@@ -479,13 +545,27 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         UpdatedAt = merged.UpdatedAt,
     };
 
-    private async ValueTask<WriteReceipt> DecideUpdateAsync(WriteSession session, IReadOnlyList<MemoryRow> group, MemoryPatch patch, WriteContext context)
+    private async ValueTask<WriteReceipt> DecideUpdateAsync(
+        WriteSession session, IReadOnlyList<MemoryRow> group, MemoryPatch patch, GovernedAction action, WriteContext context)
     {
         RequireVersion(group[0], context);
+        var view = group[0].View;
+        var request = () => action == GovernedAction.Promote ? PendingPayloads.Of(PendingPayloads.Promote, view.Id) : PendingPayloads.OfUpdate(view.Id, patch);
+        await Governor.RequireAsync(session, context, action, view.Namespace, view, request);
+        if (action != GovernedAction.Promote && patch.Tier == Tier.Long && view.Tier != Tier.Long)
+        {
+            await Governor.RequireAsync(session, context, GovernedAction.Promote, view.Namespace, view, request);
+        }
+
         var name = new MemoryName(patch.Namespace ?? group[0].View.Namespace, patch.Title ?? group[0].View.Title);
         if (name != group[0].Own.Name.Value)
         {
-            await RefuseTakenAsync(session, name);
+            if (name.Namespace != view.Namespace)
+            {
+                await Governor.RequireAsync(session, context, GovernedAction.Update, name.Namespace, subject: null, request);
+            }
+
+            await RefuseTakenAsync(session, name, context);
         }
 
         return await MergeIntoAsync(session, group, stamp => state => Patch(state, group[0].View, patch, name, session.Now, stamp));
@@ -493,8 +573,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
 
     private static async ValueTask<WriteReceipt> DecideDeleteAsync(WriteSession session, string id, WriteContext context)
     {
-        var group = await FindLiveAsync(session, [id]);
+        var group = await FindLiveAsync(session, [id], context);
         RequireVersion(group[0], context);
+        await Governor.RequireAsync(
+            session, context, GovernedAction.Delete, group[0].View.Namespace, group[0].View, () => PendingPayloads.Of(PendingPayloads.Delete, group[0].View.Id));
         var stamp = default(Stamp);
         foreach (var row in group)
         {
@@ -505,28 +587,42 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(group[0].View, Created: false, session.Position, stamp, "");
     }
 
-    private static async ValueTask<long> DecideForgetAsync(WriteSession session, IReadOnlyList<string> ids)
+    private static async ValueTask<long> DecideForgetAsync(WriteSession session, IReadOnlyList<string> ids, WriteContext context)
     {
         long archived = 0;
+        var denied = false;
         foreach (var id in ids)
         {
             var row = await session.FindAsync(id);
-            if (row is not { Visibility: RowVisibility.Shown } || row.View.IsExpired(session.Now))
+            if (row is not { Visibility: RowVisibility.Shown } || row.View.IsExpired(session.Now) || !context.Sees(row.View))
             {
                 continue;
             }
 
-            var mark = new ArchiveMark(session.Now, ArchiveMark.Forgotten, ActedOn: null);
-            foreach (var member in await session.FindGroupAsync(row.Own.Name.Value))
+            if (!await Governor.AllowsAsync(session, context, GovernedAction.Forget, row.View.Namespace, row.View))
             {
-                var stamp = session.NextStamp();
-                await session.PutAsync(member.Own with { Archive = new(mark, stamp), UpdatedAt = Later(member.Own, session.Now) }, stamp);
+                denied = true;
+                continue;
             }
 
+            await ArchiveAsync(session, await session.FindGroupAsync(row.Own.Name.Value), ArchiveMark.Forgotten);
             archived++;
         }
 
-        return archived;
+        return archived > 0 || !denied ? archived : throw Governor.Denied(GovernedAction.Forget, "none of what is left may be forgotten by this caller");
+    }
+
+    /// <summary>Puts the rows of a name away, the shown one first.</summary>
+    internal static async ValueTask ArchiveAsync(WriteSession session, IReadOnlyList<MemoryRow> group, string reason)
+    {
+        var mark = new ArchiveMark(session.Now, reason, ActedOn: null);
+        foreach (var member in group)
+        {
+            // The shown id goes with all that it was shown with, so that it comes back with it.
+            var own = member == group[0] ? Joint(group) with { CreatedAt = member.Own.CreatedAt } : member.Own;
+            var stamp = session.NextStamp();
+            await session.PutAsync(own with { Archive = new(mark, stamp), UpdatedAt = Later(member.Own, session.Now) }, stamp);
+        }
     }
 
     private async ValueTask<long> DecideExpireAsync(WriteSession session, IReadOnlyList<string> ids)
@@ -579,26 +675,42 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return group;
     }
 
+    /// <summary>What the rows of a name say together, under the id of the first.</summary>
+    private static MemoryState Joint(IReadOnlyList<MemoryRow> group) =>
+        group.Skip(1).Aggregate(group[0].Own, static (joint, other) => MemoryMerge.Merge(joint, other.Own with { Id = joint.Id }));
+
     /// <summary>The rows that share the name of the first of the ids that is live, the shown one first.</summary>
-    private static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, IReadOnlyList<string> ids)
+    internal static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, IReadOnlyList<string> ids, WriteContext context, string otherwise = "not found")
     {
         foreach (var id in ids)
         {
             if (await session.FindAsync(id) is { Visibility: not RowVisibility.Archived } row)
             {
                 var group = await session.FindGroupAsync(row.Own.Name.Value);
-                return group[0].View.IsExpired(session.Now) ? throw NotFound() : group;
+                return group[0].View.IsExpired(session.Now) || !context.Sees(group[0].View) ? throw new MemoryException(ErrorKind.NotFound, otherwise) : group;
             }
         }
 
-        throw NotFound();
+        throw new MemoryException(ErrorKind.NotFound, otherwise);
     }
 
-    private async ValueTask RefuseTakenAsync(WriteSession session, MemoryName name)
+    internal static ValueTask RefuseTakenAsync(Decision decision, MemoryName name) => decision.Engine.RefuseTakenAsync(decision.Session, name, decision.Context);
+
+    private async ValueTask RefuseTakenAsync(WriteSession session, MemoryName name, WriteContext context)
     {
         if ((await LiveGroupAsync(session, name)) is [var taken, ..])
         {
-            throw new MemoryException(ErrorKind.TitleTaken, $"title '{name.Title}' already exists in namespace '{name.Namespace}' (memory {taken.View.Id})");
+            var which = context.Sees(taken.View) ? $" (memory {taken.View.Id})" : "";
+            throw new MemoryException(ErrorKind.TitleTaken, $"title '{name.Title}' already exists in namespace '{name.Namespace}'{which}");
+        }
+    }
+
+    /// <summary>What a caller may not see it may not write to; that the name is taken cannot be hidden from it.</summary>
+    private static void RequireSeen(IReadOnlyList<MemoryRow> group, WriteContext context)
+    {
+        if (!context.Sees(group[0].View))
+        {
+            throw new MemoryException(ErrorKind.TitleTaken, "the title or the id is that of another agent's memory");
         }
     }
 
@@ -618,7 +730,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return ReceiptOf(session, (await session.FindAsync(group[0].Own.Id))!, created: false, stamp);
     }
 
-    private static MemoryState NewState(
+    internal static MemoryState NewState(
         string id,
         MemoryName name,
         MemoryBody body,
@@ -662,7 +774,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     }
 
     /// <summary>The update time of a change made now: above the one that the row has, also when that is of a clock ahead of this one.</summary>
-    private static Timestamp Later(MemoryState state, Timestamp now) => now > state.UpdatedAt ? now : new(state.UpdatedAt.Nanoseconds + 1_000);
+    internal static Timestamp Later(MemoryState state, Timestamp now) => now > state.UpdatedAt ? now : new(state.UpdatedAt.Nanoseconds + 1_000);
 
     private static MemoryState Import(MemoryState state, Memory memory, Stamp stamp) => state with
     {
@@ -709,8 +821,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     }
 
     /// <summary>The author of the first write stays.</summary>
-    private static Metadata KeepAuthor(Metadata metadata, Metadata held) =>
-        held.Text("agent_id") is { } author ? metadata.With("agent_id", author) : metadata;
+    private static Metadata KeepAuthor(Metadata metadata, Metadata held) => held.Text("agent_id") is not { } author ? metadata
+        : held.Text(AgentIdentity.Key) is { } identity ? metadata.With("agent_id", author).With(AgentIdentity.Key, identity)
+        : metadata.Text(AgentIdentity.Key) is null ? metadata.With("agent_id", author)
+        : metadata.With("agent_id", author).With(AgentIdentity.Key, null);
 
     private static void RequireVersion(MemoryRow row, WriteContext context)
     {
@@ -720,7 +834,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         }
     }
 
-    private static WriteReceipt ReceiptOf(WriteSession session, MemoryRow row, bool created, Stamp stamp) =>
+    internal static WriteReceipt ReceiptOf(WriteSession session, MemoryRow row, bool created, Stamp stamp) =>
         new(row.View, created, session.Position, stamp, VersionOf(row.Own));
 
     internal static string VersionOf(MemoryState state)

@@ -16,6 +16,7 @@ namespace OrleansMemory.Grains;
 [JsonDerivedType(typeof(LinkCommand), "link")]
 [JsonDerivedType(typeof(ForgetCommand), "forget")]
 [JsonDerivedType(typeof(SetQuorumCommand), "set_quorum")]
+[JsonDerivedType(typeof(RunCommand), "run")]
 internal abstract record WriteCommand
 {
     public required WriteContext Context { get; init; }
@@ -90,4 +91,9 @@ internal sealed record SetQuorumCommand(int? Writes) : WriteCommand
         await engine.SetQuorumAsync(Writes, Context);
         return new();
     }
+}
+
+internal sealed record RunCommand(NamespaceCommand Command) : WriteCommand
+{
+    public override async Task<WriteAnswer> RunAsync(INamespaceEngine engine) => new() { Result = await engine.RunAsync(Command, Context) };
 }

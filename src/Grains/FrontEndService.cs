@@ -1,7 +1,10 @@
 using System.Runtime.CompilerServices;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Curation;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Messaging;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -11,20 +14,47 @@ namespace OrleansMemory.Grains;
 /// The whole service for a process without a store: a store goes to the grain that decides for its namespace, everything else to the
 /// service of some node. What one node cannot answer another is asked, as long as asking again changes nothing more.
 /// </summary>
-/// <param name="settings">Of the cluster.</param>
-public sealed class FrontEndService(ClusterConnection cluster, FrontEndNodes nodes, ReplicaSetSettings settings, TimeProvider time) : INodeService
+public sealed class FrontEndService : INodeService
 {
-    private readonly GrainNamespaces _namespaces = new(cluster, settings, time);
+    private readonly FrontEndNodes _nodes;
+    private readonly TimeProvider _time;
+    private readonly GrainNamespaces _namespaces;
     private readonly NamespaceTokens _answered = new();
 
     /// <summary>What the request that runs must see.</summary>
     private readonly AsyncLocal<IReadOnlyList<LogPosition>?> _seen = new();
 
-    public ReplicaSetSettings Replication => settings;
+    /// <summary>As whose bearer each node is asked; null: a caller without a credential of its own.</summary>
+    private readonly Principal? _principal;
+
+    /// <param name="settings">Of the cluster.</param>
+    public FrontEndService(ClusterConnection cluster, FrontEndNodes nodes, ReplicaSetSettings settings, TimeProvider time)
+    {
+        _nodes = nodes;
+        _time = time;
+        _namespaces = new(cluster, settings, time);
+        Replication = settings;
+    }
+
+    private FrontEndService(FrontEndService front, Principal principal)
+    {
+        _nodes = front._nodes;
+        _time = front._time;
+        _namespaces = front._namespaces;
+        _answered = front._answered;
+        _seen = front._seen;
+        _principal = principal;
+        Replication = front.Replication;
+    }
+
+    public ReplicaSetSettings Replication { get; }
 
     public BackfillRunner? Backfills => null;
 
-    public ServiceHealth Health() => nodes.Problem is { } problem ? new(false, problem) : new(true, null);
+    /// <summary>The node that is asked judges what the bearer may see and do.</summary>
+    public INodeService As(Principal principal) => new FrontEndService(this, principal);
+
+    public ServiceHealth Health() => _nodes.Problem is { } problem ? new(false, problem) : new(true, null);
 
     /// <summary>Waits for nothing here: whoever answers what follows in this request waits.</summary>
     public Task WaitForAsync(LogPosition token, CancellationToken cancellation = default)
@@ -36,14 +66,20 @@ public sealed class FrontEndService(ClusterConnection cluster, FrontEndNodes nod
 
     public async Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
     {
-        var clean = MemoryRules.Check(draft, Timestamp.Now(time));
+        var clean = MemoryRules.Check(draft, Timestamp.Now(_time));
         if (context.IdempotencyKey is { } key)
         {
             MemoryRules.IdempotencyKey(key);
         }
 
         // The key is drawn here when the caller has none, so that sending the write again makes no second memory.
-        var command = new StoreCommand(clean) { Context = Keyed(context), Seen = _seen.Value };
+        context = Keyed(context);
+        if (_principal is not null)
+        {
+            return Note(await AskAsync(new StoreQuestion(draft, context)));
+        }
+
+        var command = new StoreCommand(clean) { Context = context, Seen = _seen.Value };
         return Note((await _namespaces.RunAsync(clean.Namespace, command)).Receipt!);
     }
 
@@ -92,11 +128,7 @@ public sealed class FrontEndService(ClusterConnection cluster, FrontEndNodes nod
     public IAsyncEnumerable<Link> ExportLinksAsync(CancellationToken cancellation = default) =>
         ExportAsync<Link>(static (grain, question) => grain.ExportLinksAsync(question), cancellation);
 
-    public async Task<QuorumPolicy> SetQuorumAsync(string @namespace, int? writes, WriteContext context)
-    {
-        await _namespaces.RunAsync(MemoryRules.Namespace(@namespace), new SetQuorumCommand(writes) { Context = context, Seen = _seen.Value });
-        return await QuorumAsync(@namespace);
-    }
+    public Task<QuorumPolicy> SetQuorumAsync(string @namespace, int? writes, WriteContext context) => AskAsync(new SetQuorumQuestion(@namespace, writes, context));
 
     public Task<QuorumPolicy> QuorumAsync(string @namespace, CancellationToken cancellation = default) => AskAsync(new QuorumQuestion(@namespace), @namespace, cancellation);
 
@@ -111,9 +143,62 @@ public sealed class FrontEndService(ClusterConnection cluster, FrontEndNodes nod
     public Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default) =>
         AskAsync(new ChangesQuestion(after, limit), null, cancellation);
 
+    public Task<IReadOnlyList<ArchivedMemory>> ArchivedAsync(ArchiveQuery query, CancellationToken cancellation = default) =>
+        AskAsync(new ArchivedQuestion(query), query.Namespace, cancellation);
+
+    public Task<ArchiveStatistics> ArchiveStatisticsAsync(CancellationToken cancellation = default) => AskAsync(new ArchiveStatisticsQuestion(), null, cancellation);
+
+    public async Task<WriteReceipt> RestoreAsync(string id, WriteContext context) => Note(await AskAsync(new RestoreQuestion(id, context)));
+
+    public Task<long> PurgeAsync(long? olderThanDays, WriteContext context) => AskAsync(new PurgeQuestion(olderThanDays, context));
+
+    public Task<RegisteredAgent> RegisterAgentAsync(string agentId, string agentType, IReadOnlyList<string> capabilities, WriteContext context) =>
+        AskAsync(new RegisterAgentQuestion(agentId, agentType, capabilities, context));
+
+    public Task<IReadOnlyList<RegisteredAgent>> AgentsAsync(CancellationToken cancellation = default) => AskAsync(new AgentsQuestion(), null, cancellation);
+
+    public Task SetStandardAsync(string @namespace, string standardId, string? parent, GovernancePolicy? policy, WriteContext context) =>
+        AskAsync(new SetStandardQuestion(@namespace, standardId, parent, policy, context));
+
+    public Task<bool> ClearStandardAsync(string @namespace, WriteContext context) => AskAsync(new ClearStandardQuestion(@namespace, context));
+
+    public Task<NamespaceStandard> StandardAsync(string @namespace, CancellationToken cancellation = default) =>
+        AskAsync(new StandardQuestion(@namespace), null, cancellation);
+
+    public Task<StandardChain> StandardChainAsync(string @namespace, CancellationToken cancellation = default) =>
+        AskAsync(new StandardChainQuestion(@namespace), null, cancellation);
+
+    public Task<IReadOnlyList<PendingAction>> PendingAsync(string? status, int limit, CancellationToken cancellation = default) =>
+        AskAsync(new PendingQuestion(status, limit), null, cancellation);
+
+    public Task<VoteOutcome> VoteAsync(string id, bool approve, WriteContext context) => AskAsync(new VoteQuestion(id, approve, context));
+
+    public Task<Message> NotifyAsync(MessageDraft draft, WriteContext context) => AskAsync(new NotifyQuestion(draft, context));
+
+    public Task<Inbox> InboxAsync(InboxQuery query, WriteContext context, CancellationToken cancellation = default) =>
+        AskAsync(new InboxQuestion(query, context), null, cancellation);
+
+    public Task<long> ReadMessagesAsync(string agentId, IReadOnlyList<string> ids, bool take, WriteContext context) =>
+        AskAsync(new ReadMessagesQuestion(agentId, ids, take, context));
+
+    public async Task<Consolidated> ConsolidateAsync(ConsolidationDraft draft, WriteContext context)
+    {
+        var made = await AskAsync(new ConsolidateQuestion(draft, context));
+        Note(made.Receipt);
+        return made;
+    }
+
+    public Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, CancellationToken cancellation = default) =>
+        AskAsync(new CurationsQuestion(limit), null, cancellation);
+
+    public Task<CurationRecord> UndoAsync(string curationId, WriteContext context) => AskAsync(new UndoQuestion(curationId, context));
+
+    public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
+        AskAsync(new SessionQuestion(@namespace, limit), @namespace, cancellation);
+
     /// <param name="namespace">The only one that is asked about: what this front end was answered of it is seen.</param>
     private Task<T> AskAsync<T>(Question<T> question, string? @namespace = null, CancellationToken cancellation = default) =>
-        nodes.AskAsync<T>(question with { Seen = Seen(@namespace) }, cancellation);
+        _nodes.AskAsync<T>(question with { Principal = _principal, Seen = Seen(@namespace) }, cancellation);
 
     private IReadOnlyList<LogPosition>? Seen(string? @namespace)
     {
@@ -125,7 +210,7 @@ public sealed class FrontEndService(ClusterConnection cluster, FrontEndNodes nod
         Func<IServiceGrain, ServiceQuestion, IAsyncEnumerable<ServiceAnswer>> export, [EnumeratorCancellation] CancellationToken cancellation)
     {
         // One node serves the whole of it: pages of two would not fit together.
-        var (grain, question) = nodes.Export(new ExportQuestion { Seen = _seen.Value });
+        var (grain, question) = _nodes.Export(new ExportQuestion { Principal = _principal, Seen = _seen.Value });
         await using var pages = export(grain, question).WithBatchSize(1).GetAsyncEnumerator(cancellation);
         while (await FrontEndNodes.NextAsync(pages))
         {

@@ -144,6 +144,9 @@ public sealed class GrainNamespaces : INamespaceDirectory
 
         public Task SetQuorumAsync(int? writes, WriteContext context) => RunAsync(new SetQuorumCommand(writes) { Context = context });
 
+        public async Task<CommandResult> RunAsync(NamespaceCommand command, WriteContext context) =>
+            (await RunAsync(new RunCommand(command) { Context = context })).Result!;
+
         private Task<WriteAnswer> RunAsync(WriteCommand command) => namespaces.RunAsync(@namespace, command);
     }
 }

@@ -1,6 +1,9 @@
 using System.Text.Json.Serialization;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Curation;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Messaging;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -32,10 +35,34 @@ namespace OrleansMemory.Grains;
 [JsonDerivedType(typeof(ForgetQuestion), "forget")]
 [JsonDerivedType(typeof(CollectGarbageQuestion), "collect_garbage")]
 [JsonDerivedType(typeof(SyncQuestion), "sync")]
+[JsonDerivedType(typeof(ArchivedQuestion), "archived")]
+[JsonDerivedType(typeof(ArchiveStatisticsQuestion), "archive_statistics")]
+[JsonDerivedType(typeof(AgentsQuestion), "agents")]
+[JsonDerivedType(typeof(StandardQuestion), "standard")]
+[JsonDerivedType(typeof(StandardChainQuestion), "standard_chain")]
+[JsonDerivedType(typeof(PendingQuestion), "pending")]
+[JsonDerivedType(typeof(InboxQuestion), "inbox")]
+[JsonDerivedType(typeof(CurationsQuestion), "curations")]
+[JsonDerivedType(typeof(SessionQuestion), "session")]
+[JsonDerivedType(typeof(StoreQuestion), "store")]
+[JsonDerivedType(typeof(SetQuorumQuestion), "set_quorum")]
+[JsonDerivedType(typeof(RestoreQuestion), "restore")]
+[JsonDerivedType(typeof(PurgeQuestion), "purge")]
+[JsonDerivedType(typeof(RegisterAgentQuestion), "register_agent")]
+[JsonDerivedType(typeof(SetStandardQuestion), "set_standard")]
+[JsonDerivedType(typeof(ClearStandardQuestion), "clear_standard")]
+[JsonDerivedType(typeof(VoteQuestion), "vote")]
+[JsonDerivedType(typeof(NotifyQuestion), "notify")]
+[JsonDerivedType(typeof(ReadMessagesQuestion), "read_messages")]
+[JsonDerivedType(typeof(ConsolidateQuestion), "consolidate")]
+[JsonDerivedType(typeof(UndoQuestion), "undo")]
 internal abstract record Question
 {
     /// <summary>What the node must hold before it answers.</summary>
     public IReadOnlyList<LogPosition>? Seen { get; init; }
+
+    /// <summary>Who asks; null: a caller without a credential of its own.</summary>
+    public Principal? Principal { get; init; }
 
     /// <summary>Asked again, it changes nothing more: another node may be asked when one does not answer.</summary>
     [JsonIgnore]
@@ -187,4 +214,127 @@ internal sealed record CollectGarbageQuestion : Question<long>
 internal sealed record SyncQuestion(IReadOnlyList<Memory> Memories, WriteContext Context) : Question<IReadOnlyList<SyncOutcome>>
 {
     protected override Task<IReadOnlyList<SyncOutcome>> AskAsync(INodeService node) => node.SyncAsync(Memories, Context);
+}
+
+internal sealed record ArchivedQuestion(ArchiveQuery Query) : Question<IReadOnlyList<ArchivedMemory>>
+{
+    protected override Task<IReadOnlyList<ArchivedMemory>> AskAsync(INodeService node) => node.ArchivedAsync(Query);
+}
+
+internal sealed record ArchiveStatisticsQuestion : Question<ArchiveStatistics>
+{
+    protected override Task<ArchiveStatistics> AskAsync(INodeService node) => node.ArchiveStatisticsAsync();
+}
+
+internal sealed record AgentsQuestion : Question<IReadOnlyList<RegisteredAgent>>
+{
+    protected override Task<IReadOnlyList<RegisteredAgent>> AskAsync(INodeService node) => node.AgentsAsync();
+}
+
+internal sealed record StandardQuestion(string Namespace) : Question<NamespaceStandard>
+{
+    protected override Task<NamespaceStandard> AskAsync(INodeService node) => node.StandardAsync(Namespace);
+}
+
+internal sealed record StandardChainQuestion(string Namespace) : Question<StandardChain>
+{
+    protected override Task<StandardChain> AskAsync(INodeService node) => node.StandardChainAsync(Namespace);
+}
+
+internal sealed record PendingQuestion(string? Status, int Limit) : Question<IReadOnlyList<PendingAction>>
+{
+    protected override Task<IReadOnlyList<PendingAction>> AskAsync(INodeService node) => node.PendingAsync(Status, Limit);
+}
+
+internal sealed record InboxQuestion(InboxQuery Query, WriteContext Context) : Question<Inbox>
+{
+    protected override Task<Inbox> AskAsync(INodeService node) => node.InboxAsync(Query, Context);
+}
+
+internal sealed record CurationsQuestion(int Limit) : Question<IReadOnlyList<CurationRecord>>
+{
+    protected override Task<IReadOnlyList<CurationRecord>> AskAsync(INodeService node) => node.CurationsAsync(Limit);
+}
+
+internal sealed record SessionQuestion(string? Namespace, int Limit) : Question<SessionStart>
+{
+    protected override Task<SessionStart> AskAsync(INodeService node) => node.StartSessionAsync(Namespace, Limit);
+}
+
+internal sealed record StoreQuestion(MemoryDraft Draft, WriteContext Context) : Question<WriteReceipt>
+{
+    protected override Task<WriteReceipt> AskAsync(INodeService node) => node.StoreAsync(Draft, Context);
+}
+
+internal sealed record SetQuorumQuestion(string Namespace, int? Writes, WriteContext Context) : Question<QuorumPolicy>
+{
+    protected override Task<QuorumPolicy> AskAsync(INodeService node) => node.SetQuorumAsync(Namespace, Writes, Context);
+}
+
+internal sealed record RestoreQuestion(string Id, WriteContext Context) : Question<WriteReceipt>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<WriteReceipt> AskAsync(INodeService node) => node.RestoreAsync(Id, Context);
+}
+
+internal sealed record PurgeQuestion(long? OlderThanDays, WriteContext Context) : Question<long>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<long> AskAsync(INodeService node) => node.PurgeAsync(OlderThanDays, Context);
+}
+
+internal sealed record RegisterAgentQuestion(string AgentId, string AgentType, IReadOnlyList<string> Capabilities, WriteContext Context)
+    : Question<RegisteredAgent>
+{
+    protected override Task<RegisteredAgent> AskAsync(INodeService node) => node.RegisterAgentAsync(AgentId, AgentType, Capabilities, Context);
+}
+
+internal sealed record SetStandardQuestion(string Namespace, string StandardId, string? Parent, GovernancePolicy? Policy, WriteContext Context)
+    : Question<bool>
+{
+    protected override async Task<bool> AskAsync(INodeService node)
+    {
+        await node.SetStandardAsync(Namespace, StandardId, Parent, Policy, Context);
+        return true;
+    }
+}
+
+internal sealed record ClearStandardQuestion(string Namespace, WriteContext Context) : Question<bool>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<bool> AskAsync(INodeService node) => node.ClearStandardAsync(Namespace, Context);
+}
+
+internal sealed record VoteQuestion(string Id, bool Approve, WriteContext Context) : Question<VoteOutcome>
+{
+    protected override Task<VoteOutcome> AskAsync(INodeService node) => node.VoteAsync(Id, Approve, Context);
+}
+
+internal sealed record NotifyQuestion(MessageDraft Draft, WriteContext Context) : Question<Message>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<Message> AskAsync(INodeService node) => node.NotifyAsync(Draft, Context);
+}
+
+internal sealed record ReadMessagesQuestion(string AgentId, IReadOnlyList<string> Ids, bool Take, WriteContext Context) : Question<long>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<long> AskAsync(INodeService node) => node.ReadMessagesAsync(AgentId, Ids, Take, Context);
+}
+
+internal sealed record ConsolidateQuestion(ConsolidationDraft Draft, WriteContext Context) : Question<Consolidated>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<Consolidated> AskAsync(INodeService node) => node.ConsolidateAsync(Draft, Context);
+}
+
+internal sealed record UndoQuestion(string CurationId, WriteContext Context) : Question<CurationRecord>
+{
+    protected override Task<CurationRecord> AskAsync(INodeService node) => node.UndoAsync(CurationId, Context);
 }

@@ -22,7 +22,7 @@ public sealed class ServiceGrain(MemoryNode node) : NodeGrain(node), IServiceGra
             return new(await Task.Run(async () =>
             {
                 await HoldAsync(asked);
-                return await asked.AnswerAsync(Node);
+                return await asked.AnswerAsync(As(asked));
             }));
         }
         catch (MemoryException exception)
@@ -31,16 +31,17 @@ public sealed class ServiceGrain(MemoryNode node) : NodeGrain(node), IServiceGra
         }
     }
 
-    public IAsyncEnumerable<ServiceAnswer> ExportMemoriesAsync(ServiceQuestion question) => ExportAsync(question, Node.ExportMemoriesAsync());
+    public IAsyncEnumerable<ServiceAnswer> ExportMemoriesAsync(ServiceQuestion question) => ExportAsync(question, static node => node.ExportMemoriesAsync());
 
-    public IAsyncEnumerable<ServiceAnswer> ExportLinksAsync(ServiceQuestion question) => ExportAsync(question, Node.ExportLinksAsync());
+    public IAsyncEnumerable<ServiceAnswer> ExportLinksAsync(ServiceQuestion question) => ExportAsync(question, static node => node.ExportLinksAsync());
 
     private async IAsyncEnumerable<ServiceAnswer> ExportAsync<T>(
-        ServiceQuestion question, IAsyncEnumerable<T> rows, [EnumeratorCancellation] CancellationToken cancellation = default)
+        ServiceQuestion question, Func<INodeService, IAsyncEnumerable<T>> export, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
-        await HoldAsync(WireJson.DecodeQuestion(question.Question));
+        var asked = WireJson.DecodeQuestion(question.Question);
+        await HoldAsync(asked);
         var page = new List<T>(ExportRows);
-        await foreach (var row in rows.WithCancellation(cancellation))
+        await foreach (var row in export(As(asked)).WithCancellation(cancellation))
         {
             page.Add(row);
             if (page.Count == ExportRows)
@@ -52,6 +53,9 @@ public sealed class ServiceGrain(MemoryNode node) : NodeGrain(node), IServiceGra
 
         yield return new(WireJson.EncodeAnswer(page));
     }
+
+    /// <summary>The node as the one who asks has it.</summary>
+    private INodeService As(Question asked) => asked.Principal is { } principal ? Node.As(principal) : Node;
 
     private async Task HoldAsync(Question asked)
     {

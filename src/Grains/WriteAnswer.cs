@@ -1,4 +1,5 @@
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -15,6 +16,8 @@ internal sealed record WriteAnswer
 
     public long Count { get; init; }
 
+    public CommandResult? Result { get; init; }
+
     public ErrorAnswer? Error { get; init; }
 
     /// <summary>With <see cref="Error"/>: what was written all the same is in <see cref="Receipt"/> or <see cref="Link"/>.</summary>
@@ -26,6 +29,7 @@ internal sealed record WriteAnswer
         {
             Quorum = (exception as QuorumException)?.Quorum,
             Outcome = (exception as QuorumException)?.Outcome,
+            Pending = exception is PendingException pending ? new(pending.PendingId, pending.ActionType, pending.Namespace, pending.MemoryId) : null,
         },
     };
 
@@ -37,7 +41,8 @@ internal sealed record WriteAnswer
     public MemoryException ToException()
     {
         var error = Error!;
-        return error.Quorum is { } quorum
+        return error.Pending is { } pending ? new PendingException(pending.PendingId, pending.ActionType, pending.Namespace, pending.MemoryId)
+            : error.Quorum is { } quorum
             ? new QuorumException(quorum, error.Outcome!, error.Message) { Written = (object?)Receipt ?? Link }
             : new MemoryException(new(error.Code, error.HttpStatus, error.ExitCode), error.Message);
     }
@@ -50,4 +55,8 @@ internal sealed record ErrorAnswer(string Code, int HttpStatus, int ExitCode, st
     public QuorumOutcome? Quorum { get; init; }
 
     public string? Outcome { get; init; }
+
+    public PendingAnswer? Pending { get; init; }
 }
+
+internal sealed record PendingAnswer(string PendingId, string ActionType, string Namespace, string? MemoryId);

@@ -42,7 +42,7 @@ public sealed class PeerLinks : IDisposable
         };
         UseTls(handler.SslOptions, options);
         _client = new(handler) { Timeout = Timeout.InfiniteTimeSpan };
-        if (options.ApiKey is { } key)
+        if (options.PeerKey is { } key)
         {
             _client.DefaultRequestHeaders.TryAddWithoutValidation("X-API-Key", key);
         }

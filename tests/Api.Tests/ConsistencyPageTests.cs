@@ -27,7 +27,7 @@ public sealed partial class ConsistencyPageTests
     [GeneratedRegex(@"^\| `(?<operation>[A-Z]+ /\S*)` \| (?<class>.+?) \|", RegexOptions.Multiline, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex OperationRow();
 
-    private static string FindRoot()
+    internal static string FindRoot()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
         while (!File.Exists(Path.Combine(folder.FullName, "OrleansMemory.sln")))

@@ -259,4 +259,16 @@ public sealed class ErrorTests(TestNode node) : IClassFixture<TestNode>
     {
         public override bool CanSeek => false;
     }
+
+    [Fact]
+    public async Task Errors_are_problem_details_for_those_who_ask()
+    {
+        var reply = await node.GetAsync("/api/v1/memories/nobody", ("Accept", "application/json;q=0.5, application/problem+json"));
+        Assert.Equal((404, "application/problem+json"), (reply.Status, reply.ContentType));
+        reply.Json.ShouldHaveKeys("code", "detail", "status", "title", "type", "error");
+        Assert.Equal(("not_found", "not found", 404, "not found", "about:blank"), (
+            (string?)reply.Json["code"], (string?)reply.Json["detail"], (int)reply.Json["status"]!, (string?)reply.Json["title"], (string?)reply.Json["type"]));
+        (await node.GetAsync("/api/v1/memories/nobody", ("Accept", "application/json"))).ShouldFail(404, "not_found");
+        Assert.Equal("application/json", (await node.GetAsync("/api/v1/stats", ("Accept", "application/problem+json"))).ContentType);
+    }
 }

@@ -27,10 +27,8 @@ public sealed class RouteTests(TestNode node) : IClassFixture<TestNode>
     [InlineData("GET", "/API/v1/health")]
     [InlineData("GET", "/api/v1/Memories/x")]
     [InlineData("POST", "/api/v1/memories/")]
-    [InlineData("POST", "/api/v1/consolidate")]
-    [InlineData("GET", "/api/v1/archive")]
-    [InlineData("GET", "/api/v1/agents")]
-    [InlineData("GET", "/api/v1/pending")]
+    [InlineData("GET", "/api/v1/archive/")]
+    [InlineData("GET", "/api/v1/namespaces/a/b/standard")]
     [InlineData("GET", "/api/v1/memories/a/b/c")]
     public async Task An_unknown_path_is_not_found_and_empty(string method, string path)
     {

@@ -9,6 +9,9 @@ public sealed class ClosingNode(IMemoryStore store, MemoryNode node) : IAsyncDis
 {
     public IMemoryStore Store => store;
 
+    /// <summary>Everything else that it can do.</summary>
+    public MemoryNode Node => node;
+
     public Replica Replica => node.Replica;
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) => node.StoreAsync(draft, context);

@@ -7,7 +7,7 @@ namespace OrleansMemory.Compliance;
 /// <summary>
 /// What every store promises. A store's test project inherits this and gives a way to make one, to close it and to open it again.
 /// </summary>
-public abstract class StoreCompliance
+public abstract partial class StoreCompliance
 {
     private static readonly WriteContext Alice = new("alice");
 

@@ -1,4 +1,5 @@
 using OrleansMemory.Core.Governance;
+using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Core.Tests;
 
@@ -27,9 +28,46 @@ public sealed class RecallVisibilityTests
     [InlineData(null, "z", "private", true)]
     public void A_place_sees_what_its_scopes_reach(string? place, string @namespace, string? scope, bool shown)
     {
-        var visibility = Visibility.Of(place);
+        var visibility = Visibility.Of(principal: null, place);
         var parsed = Visibility.ScopeOf(scope);
-        Assert.Equal(shown, visibility.Shows(@namespace, parsed));
-        Assert.Equal(shown, (visibility.ScopesShown(@namespace) & (1 << (int)parsed)) != 0);
+        Assert.Equal(shown, visibility.Shows(@namespace, parsed, isOwn: false));
+        Assert.Equal(shown, (visibility.ScopesShown(@namespace, isOwn: false) & (1 << (int)parsed)) != 0);
     }
+
+    [Theory]
+    [InlineData("a/b/c", "a/b/c", "private", false, false)]
+    [InlineData("a/b/c", "z", "private", true, true)]
+    [InlineData(null, "z", "private", true, true)]
+    [InlineData(null, "z", "team", false, false)]
+    [InlineData(null, "z", "collective", false, true)]
+    [InlineData("a/b/c", "a/b", "team", false, true)]
+    [InlineData("a/b/c", "a", "unit", false, true)]
+    [InlineData("a/b/c", "z", "team", false, false)]
+    [InlineData("a/b/c", "a/b/c", "galaxy", false, false)]
+    public void The_bearer_of_a_credential_sees_its_own_and_what_scopes_show(string? place, string @namespace, string scope, bool isOwn, bool shown)
+    {
+        var visibility = Visibility.Of(new(Role.Writer, "me", place));
+        Assert.Equal(shown, visibility.Shows(@namespace, Visibility.ScopeOf(scope), isOwn));
+        Assert.Equal(shown, visibility.Shows(Memory(@namespace, scope, isOwn ? "me" : "other")));
+        Assert.True(Visibility.Of(new(Role.Admin, "me", place)).Shows(Memory(@namespace, scope, "other")));
+
+        // A place that is named narrows it, and shows nothing more.
+        Assert.Equal(shown && scope == "collective", Visibility.Of(new(Role.Writer, "me", place), "elsewhere").Shows(Memory(@namespace, scope, "other")));
+    }
+
+    [Fact]
+    public void A_memory_without_an_author_is_nobodys() => Assert.False(Visibility.Of(new(Role.Reader, "me", "a")).Shows(Memory("a", "private", author: null)));
+
+    private static Memory Memory(string @namespace, string scope, string? author) => new()
+    {
+        Id = "id",
+        Tier = Tier.Mid,
+        Namespace = @namespace,
+        Title = "t",
+        Content = "c",
+        Source = "api",
+        CreatedAt = default,
+        UpdatedAt = default,
+        Metadata = Metadata.Empty.With("scope", scope).With("agent_id", author),
+    };
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -41,6 +42,7 @@ public sealed class WireJsonTests
         ["promote"] = new PromoteCommand("id") { Context = Context },
         ["link"] = new LinkCommand("a", "b", "related_to", new Timestamp(9)) { Context = Context },
         ["forget"] = new ForgetCommand(["a", "b"]) { Context = Context },
+        ["run"] = new RunCommand(new SetStandardCommand("id", "parent", null)) { Context = Context },
         ["set_quorum"] = new SetQuorumCommand(null) { Context = Context },
     };
 
@@ -62,6 +64,10 @@ public sealed class WireJsonTests
         Assert.Equivalent(receipt, WireJson.DecodeAnswer(WireJson.Encode(new WriteAnswer { Receipt = receipt })).Receipt, strict: true);
         var link = new LinkReceipt(new("a", "b", "r", new(4)), Linked: true, new(log, 1), new(2, log)) { Quorum = new(3, 2, null) };
         Assert.Equivalent(link, WireJson.DecodeAnswer(WireJson.Encode(new WriteAnswer { Link = link })).Link, strict: true);
+        var entry = new EntryState(EntryBodies.AgentKey("a"), "a", null, Live: true, new(7, log), """{"agent_type":"human"}"""u8.ToArray());
+        var result = WireJson.DecodeAnswer(WireJson.Encode(new WriteAnswer { Result = new() { Entry = entry, Count = 2, Position = new(log, 3) } })).Result!;
+        Assert.Equal(entry.Encode(), result.Entry!.Encode());
+        Assert.Equal((2, new LogPosition(log, 3)), (result.Count, result.Position));
         Assert.Equal(5, WireJson.DecodeAnswer(WireJson.Encode(new WriteAnswer { Count = 5 })).Count);
     }
 

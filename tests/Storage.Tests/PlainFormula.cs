@@ -27,7 +27,7 @@ internal sealed class PlainFormula : IDisposable
 
     public List<RankedMemory> Rank(IReadOnlyList<string> words, MatchMode mode, MemoryFilter filter, string? asAgent, Timestamp now)
     {
-        var visibility = Visibility.Of(asAgent);
+        var visibility = Visibility.Of(principal: null, asAgent);
         var found = new List<(long Row, RankedMemory Ranked)>();
         using var matches = _plain.Prepare("select rowid, bm25(plain) from plain where plain match ?1");
         matches.Bind(1, string.Join(mode == MatchMode.All ? " AND " : " OR ", words.Select(word => $"\"{word}\"")));
@@ -45,7 +45,7 @@ internal sealed class PlainFormula : IDisposable
                 && (filter.Until is null || memory.CreatedAt <= filter.Until)
                 && (filter.Tag is null || memory.Tags.Contains(filter.Tag))
                 && (filter.AgentId is null || memory.Metadata.Text("agent_id") == filter.AgentId)
-                && visibility.Shows(memory.Namespace, Visibility.ScopeOf(memory.Metadata.Text("scope")));
+                && visibility.Shows(memory);
             if (shown)
             {
                 found.Add((matches.Integer(0), new(memory, score)));

@@ -32,6 +32,7 @@ public static class ConfigurationLoader
             Port = (int)Math.Clamp(settings.Integer("OM_PORT", "server.port") ?? standard.Port, int.MinValue, int.MaxValue),
             DatabasePath = Expanded(sources, settings.Text("OM_DB", "db", "AI_MEMORY_DB", "db")) ?? DefaultDatabase(sources),
             ApiKey = settings.Text("OM_API_KEY", "api_key", peerKey: "api_key"),
+            Keys = ReadKeys(own),
             TlsCertificatePath = Expanded(sources, settings.Text("OM_TLS_CERT", "server.tls_cert")),
             TlsKeyPath = Expanded(sources, settings.Text("OM_TLS_KEY", "server.tls_key")),
             ShutdownGrace = Seconds(settings.Integer("OM_SHUTDOWN_GRACE_SECS", "server.shutdown_grace_secs")) ?? standard.ShutdownGrace,
@@ -69,6 +70,35 @@ public static class ConfigurationLoader
             },
         };
         return new(options, files, warnings);
+    }
+
+    /// <summary>Tables <c>[keys.NAME]</c> of the own file; a secret that is bound to a role is not taken from a file of the peer system.</summary>
+    private static IReadOnlyList<KeyOptions> ReadKeys(IReadOnlyDictionary<string, object> own)
+    {
+        var keys = new SortedDictionary<string, KeyOptions>(StringComparer.Ordinal);
+        foreach (var (path, value) in own)
+        {
+            if (path.Split('.') is not ["keys", var name, var field])
+            {
+                continue;
+            }
+
+            var text = value as string ?? throw new InvalidOptionException($"{path} must be text in quotes");
+            var key = keys.GetValueOrDefault(name) ?? new(name);
+            keys[name] = field switch
+            {
+                "key" => key with { Key = text },
+                "key_sha256" => key with { Sha256 = text },
+                "role" => key with { Role = text },
+                "agent" => key with { AgentId = text },
+                "place" => key with { Place = text },
+
+                // A restriction that is misspelt must not be passed over.
+                _ => throw new InvalidOptionException($"{path} is not known: a key has key or key_sha256, role, agent and place"),
+            };
+        }
+
+        return keys.Count == 0 ? [] : [.. keys.Values];
     }
 
     private static ScoringWeights Weights(Settings settings)

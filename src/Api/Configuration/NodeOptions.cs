@@ -27,6 +27,12 @@ public sealed record NodeOptions
     /// <summary>Null: everybody is let in.</summary>
     public string? ApiKey { get; init; }
 
+    /// <summary>Keys that are bound to a role and an agent. With any key at all a request needs one.</summary>
+    public IReadOnlyList<KeyOptions> Keys { get; init; } = [];
+
+    /// <summary>The key that this node shows to its peers: its own, else that of a peer; null: none.</summary>
+    public string? PeerKey => ApiKey ?? Keys.FirstOrDefault(static key => key is { Role: "peer", Key: not null })?.Key;
+
     /// <summary>PEM file with the certificate, its chain behind it. Needs <see cref="TlsKeyPath"/>.</summary>
     public string? TlsCertificatePath { get; init; }
 
@@ -152,6 +158,11 @@ public sealed record NodeOptions
             GcInterval >= TimeSpan.FromSeconds(1) && GcInterval <= TimeSpan.FromDays(1),
             "the gc interval must be between 1 and 86400 seconds: set OM_GC_INTERVAL_SECS");
         Require(ApiKey is not "", "api_key must not be empty: remove it to let everybody in");
+        foreach (var key in Keys)
+        {
+            key.Validate();
+        }
+
         foreach (var (key, weight) in WeightsByKey())
         {
             Require(
@@ -207,7 +218,7 @@ public sealed record NodeOptions
         }
 
         List<string> warnings = [];
-        if (ApiKey is null)
+        if (ApiKey is null && Keys.Count == 0)
         {
             warnings.Add("no api_key is set and the node listens beyond loopback: everybody who reaches it can read and change every memory");
         }

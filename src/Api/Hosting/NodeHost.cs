@@ -158,7 +158,7 @@ public sealed partial class NodeHost : IAsyncDisposable
         (configureLogging ?? StandardErrorLog.Add)(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
-        builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Warnings = options.ExposureWarnings() }, service);
+        builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Keys = options.Keys, Warnings = options.ExposureWarnings() }, service);
         builder.Services.AddSingleton<BackfillLog>();
         if (options.Cluster.Role == ClusterRole.Silo)
         {

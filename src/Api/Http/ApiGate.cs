@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.Routes;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -14,7 +15,7 @@ namespace OrleansMemory.Api.Http;
 /// latency of the whole.
 /// </summary>
 internal sealed partial class ApiGate(
-    RequestDelegate next, ApiKey key, ServingState state, INodeService? node, ApiInstruments instruments, TimeProvider time, ILogger<ApiGate> logger)
+    RequestDelegate next, ApiKeys keys, CallerServices callers, ServingState state, INodeService? node, ApiInstruments instruments, TimeProvider time, ILogger<ApiGate> logger)
 {
     private readonly MemoryTokens _tokens = new();
     private readonly ReplicaSetSettings? _set = node?.Replication is { Nodes: > 1 } set ? set : null;
@@ -79,9 +80,20 @@ internal sealed partial class ApiGate(
 
         if (route is not { IsOpen: true })
         {
-            if (!key.Admits(context))
+            if (!keys.Admits(context, out var principal))
             {
                 return JsonAnswer.WriteErrorAsync(context, ErrorKind.Unauthorized, "missing or invalid API key");
+            }
+
+            if (principal is not null)
+            {
+                if (route is { IsInternal: true })
+                {
+                    // What nodes tell each other is everything.
+                    Principal.Require(principal.SeesEverything, "speak for a node");
+                }
+
+                callers.Set(context, principal);
             }
 
             if (state.IsDraining && route is not { IsInternal: true })

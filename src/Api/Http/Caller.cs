@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Http;
@@ -31,6 +32,9 @@ internal static class Caller
         return values.Count == 1 && values[0] is { } header && Ascii.IsValid(header) ? MemoryRules.AgentId(header, prefix) : null;
     }
 
+    /// <summary>Who writes, and how many nodes must hold it.</summary>
+    public static WriteContext Writes(HttpContext context, string? agentFromBody = null) => new(Agent(context, agentFromBody), Quorum: Quorum(context));
+
     /// <summary>
     /// The name of a caller that gave none: <c>anonymous:req-</c> and 8 hexadecimal digits, random for each request. With an
     /// idempotency key they follow from the key, so that a retry is the same write.
@@ -49,7 +53,7 @@ internal static class Caller
             number = BitConverter.ToUInt32(hash);
         }
 
-        return string.Create(CultureInfo.InvariantCulture, $"anonymous:req-{number:x8}");
+        return string.Create(CultureInfo.InvariantCulture, $"{AgentIdentity.AnonymousPrefix}req-{number:x8}");
     }
 
     /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidIdempotencyKey"/></exception>

@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using OrleansMemory.Api.Json;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -16,6 +17,8 @@ internal static class JsonAnswer
 {
     public const string ContentType = "application/json";
 
+    private const string ProblemContentType = "application/problem+json";
+
     private const string RetryAfterSeconds = "2";
 
     /// <summary>A buffer that a large answer made grow beyond this is not kept.</summary>
@@ -26,7 +29,7 @@ internal static class JsonAnswer
     [ThreadStatic]
     private static Buffered? _kept;
 
-    public static Task WriteAsync<TState>(HttpContext context, int status, TState state, Action<Utf8JsonWriter, TState> write)
+    public static Task WriteAsync<TState>(HttpContext context, int status, TState state, Action<Utf8JsonWriter, TState> write, string contentType = ContentType)
     {
         var buffered = _kept ?? new();
         _kept = null;
@@ -34,7 +37,7 @@ internal static class JsonAnswer
         buffered.Writer.Flush();
         var response = context.Response;
         response.StatusCode = status;
-        response.ContentType = ContentType;
+        response.ContentType = contentType;
         response.ContentLength = buffered.Bytes.WrittenCount;
 
         // The bytes are copied before the call returns; awaiting only waits for a slow reader.
@@ -50,6 +53,28 @@ internal static class JsonAnswer
 
     public static Task WriteErrorAsync(HttpContext context, MemoryException error)
     {
+        if (error is PendingException pending)
+        {
+            return WriteAsync(context, error.Kind.HttpStatus, pending, static (writer, pending) =>
+            {
+                writer.WriteStartObject();
+                writer.WriteString("action"u8, pending.ActionType);
+                if (pending.MemoryId is { } id)
+                {
+                    writer.WriteString("memory_id"u8, id);
+                }
+                else
+                {
+                    writer.WriteString("namespace"u8, pending.Namespace);
+                }
+
+                writer.WriteString("pending_id"u8, pending.PendingId);
+                writer.WriteString("reason"u8, pending.Message);
+                writer.WriteString("status"u8, PendingStatuses.Pending);
+                writer.WriteEndObject();
+            });
+        }
+
         if (error is not QuorumException quorum)
         {
             return WriteErrorAsync(context, error.Kind, error.Message);
@@ -61,12 +86,23 @@ internal static class JsonAnswer
             MemoryTokens.Answer(context, position);
         }
 
-        return WriteAsync(context, error.Kind.HttpStatus, quorum, static (writer, quorum) =>
-        {
-            writer.WriteStartObject();
-            QuorumJson.Write(writer, quorum);
-            writer.WriteEndObject();
-        });
+        var isProblem = AsksForProblem(context);
+        return WriteAsync(
+            context,
+            error.Kind.HttpStatus,
+            (quorum, isProblem),
+            static (writer, error) =>
+            {
+                writer.WriteStartObject();
+                QuorumJson.Write(writer, error.quorum);
+                if (error.isProblem)
+                {
+                    WriteProblem(writer, error.quorum.Kind, error.quorum.Message);
+                }
+
+                writer.WriteEndObject();
+            },
+            isProblem ? ProblemContentType : ContentType);
     }
 
     public static Task WriteErrorAsync(HttpContext context, ErrorKind kind, string text)
@@ -76,13 +112,46 @@ internal static class JsonAnswer
             context.Response.Headers.RetryAfter = RetryAfterSeconds;
         }
 
-        return WriteAsync(context, kind.HttpStatus, (kind, text), static (writer, error) =>
+        var isProblem = AsksForProblem(context);
+        return WriteAsync(
+            context,
+            kind.HttpStatus,
+            (kind, text, isProblem),
+            static (writer, error) =>
+            {
+                writer.WriteStartObject();
+                writer.WriteString("code"u8, error.kind.Code);
+                if (error.isProblem)
+                {
+                    WriteProblem(writer, error.kind, error.text);
+                }
+
+                writer.WriteString("error"u8, error.text);
+                writer.WriteEndObject();
+            },
+            isProblem ? ProblemContentType : ContentType);
+    }
+
+    /// <summary>RFC 9457: the members that it names, beside those that every error has.</summary>
+    private static void WriteProblem(Utf8JsonWriter writer, ErrorKind kind, string text)
+    {
+        writer.WriteString("detail"u8, text);
+        writer.WriteNumber("status"u8, kind.HttpStatus);
+        writer.WriteString("title"u8, kind.Code.Replace('_', ' '));
+        writer.WriteString("type"u8, "about:blank"u8);
+    }
+
+    private static bool AsksForProblem(HttpContext context)
+    {
+        foreach (var accepted in context.Request.Headers.Accept)
         {
-            writer.WriteStartObject();
-            writer.WriteString("code"u8, error.kind.Code);
-            writer.WriteString("error"u8, error.text);
-            writer.WriteEndObject();
-        });
+            if (accepted?.Contains(ProblemContentType, StringComparison.OrdinalIgnoreCase) is true)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private sealed class Buffered

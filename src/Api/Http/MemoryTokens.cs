@@ -96,7 +96,7 @@ internal sealed class MemoryTokens
         return [seen, .. tokens.Take(LogsOfCaller - 1)];
     }
 
-    private static string CallerOf(HttpContext context) => context.Request.Headers["X-Agent-Id"].ToString();
+    private static string CallerOf(HttpContext context) => CallerServices.PrincipalOf(context)?.AgentId ?? context.Request.Headers["X-Agent-Id"].ToString();
 
     private sealed record Remembered(string Caller, LogPosition[] Tokens);
 }

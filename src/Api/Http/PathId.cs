@@ -10,9 +10,12 @@ internal static class PathId
 
     /// <summary>The id in the path, percent-decoded, the escaped slash included.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidId"/></exception>
-    public static string Of(HttpContext context)
+    public static string Of(HttpContext context) => MemoryRules.Id(Text(context, "id"));
+
+    /// <summary>The text that stands behind the first word of the path, percent-decoded, the escaped slash included.</summary>
+    public static string Text(HttpContext context, string name)
     {
-        var id = (string)context.Request.RouteValues["id"]!;
+        var id = (string)context.Request.RouteValues[name]!;
         if (id.Contains("%2f", StringComparison.OrdinalIgnoreCase))
         {
             // The server leaves an escaped slash as it is, and so "%252F" and "%2F" look alike here; only the raw target tells.
@@ -24,6 +27,6 @@ internal static class PathId
             }
         }
 
-        return MemoryRules.Id(id);
+        return id;
     }
 }

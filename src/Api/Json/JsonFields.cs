@@ -87,6 +87,16 @@ internal static class JsonFields
     public static MemoryException WrongType(ref Utf8JsonReader reader, string field, string wanted) =>
         new(ErrorKind.WrongType, $"invalid type for `{field}`: {Found(reader.TokenType)}, expected {wanted}");
 
+    public static string Found(JsonValueKind kind) => kind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => "an array",
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number out of range or of another kind",
+        JsonValueKind.True or JsonValueKind.False => "a boolean",
+        _ => "null",
+    };
+
     private static string Found(JsonTokenType token) => token switch
     {
         JsonTokenType.StartObject => "an object",

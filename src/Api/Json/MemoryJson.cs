@@ -1,6 +1,9 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Json;
@@ -102,6 +105,40 @@ internal static class MemoryJson
         writer.WriteEndObject();
     }
 
+    /// <summary>As clients know archived rows: tags as JSON in a string, and null where other answers leave an instant out. The tags are in <c>tag_list</c> too.</summary>
+    public static void Write(Utf8JsonWriter writer, ArchivedMemory archived)
+    {
+        var memory = archived.Memory;
+        writer.WriteStartObject();
+        writer.WriteNumber(AccessCount, memory.AccessCount);
+        writer.WriteString("archive_reason"u8, archived.Reason);
+        writer.WriteString("archived_at"u8, archived.ArchivedAt.ToString());
+        writer.WritePropertyName(Confidence);
+        WriteReal(writer, memory.Confidence);
+        writer.WriteString(Content, memory.Content);
+        writer.WriteString(CreatedAt, memory.CreatedAt.ToString());
+        writer.WriteString(ExpiresAt, memory.ExpiresAt?.ToString());
+        writer.WriteString(Id, memory.Id);
+        writer.WriteString(LastAccessedAt, memory.LastAccessedAt?.ToString());
+        writer.WritePropertyName(MetadataName);
+        writer.WriteRawValue(memory.Metadata.Json, skipInputValidation: true);
+        writer.WriteString(Namespace, memory.Namespace);
+        writer.WriteNumber(Priority, memory.Priority);
+        writer.WriteString(Source, memory.Source);
+        writer.WriteStartArray("tag_list"u8);
+        foreach (var tag in memory.Tags)
+        {
+            writer.WriteStringValue(tag);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteString(Tags, JsonSerializer.Serialize(memory.Tags, StringsJson.Relaxed.IReadOnlyListString));
+        writer.WriteString(TierName, memory.Tier.Name());
+        writer.WriteString(Title, memory.Title);
+        writer.WriteString(UpdatedAt, memory.UpdatedAt.ToString());
+        writer.WriteEndObject();
+    }
+
     public static void Write(Utf8JsonWriter writer, Link link)
     {
         writer.WriteStartObject();
@@ -164,4 +201,10 @@ internal static class MemoryJson
             writer.WriteNumberValue(value);
         }
     }
+}
+
+[JsonSerializable(typeof(IReadOnlyList<string>))]
+internal sealed partial class StringsJson : JsonSerializerContext
+{
+    public static StringsJson Relaxed { get; } = new(new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 }

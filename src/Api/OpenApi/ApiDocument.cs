@@ -70,6 +70,7 @@ internal static class ApiDocument
         operation.Parameters =
         [
             .. path.Contains("{id}", StringComparison.Ordinal) ? [Parameter("id", ParameterLocation.Path, "string", "The id of a memory, or a prefix that only it has.", required: true)] : Array.Empty<OpenApiParameter>(),
+            .. path.Contains("{namespace}", StringComparison.Ordinal) ? [Parameter("namespace", ParameterLocation.Path, "string", "A namespace, its slashes escaped; * stands for all of them.", required: true)] : Array.Empty<OpenApiParameter>(),
             .. route.Query.Select(field => Parameter(field.Name, ParameterLocation.Query, field.Type, field.Text, field.Required)),
             .. (route.Group is "Health" or "Metrics" ? route.Headers : [.. route.Headers, SharedFields.Token]).Select(field => Parameter(field.Name, ParameterLocation.Header, "string", field.Text, required: false)),
         ];

@@ -3,6 +3,8 @@ using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Curation;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -154,7 +156,6 @@ internal static class ApiSchemas
             [.. quorum, ("created_at", Instant()), ("linked", Boolean()), ("relation", Words(ClosedSets.Relations)), ("source_id", Text(null)), ("target_id", Text(null))]));
         yield return ("Links", Object(["count", "links"], ("count", Integer(0)), ("links", ListOf("Link"))));
         yield return ("NamespaceCount", Object(["count", "namespace"], ("count", Integer(0)), ("namespace", Text(null))));
-        yield return ("Namespaces", Object(["namespaces"], ("namespaces", ListOf("NamespaceCount"))));
         yield return ("PolicyRequest", Object(["quorum_writes"],
             ("quorum_writes", Nullable(Integer(1)))));
         yield return ("Policy", Object(["effective_quorum_writes", "namespace", "quorum_writes"],
@@ -166,6 +167,103 @@ internal static class ApiSchemas
             ("expiring_soon", Integer(0)),
             ("links_count", Integer(0)),
             ("total", Integer(0))));
+        yield return ("ArchivePage", Object(["archived", "count"], ("archived", ListOf("ArchivedMemory")), ("count", Integer(0))));
+        yield return ("ArchivedMemory", Object([.. always, "archive_reason", "archived_at", "expires_at", "last_accessed_at", "tag_list"],
+            [
+                .. memory.Where(static field => field.Item1 is not ("tags" or "expires_at" or "last_accessed_at")),
+                ("archive_reason", Words([ArchiveMark.Consolidated, ArchiveMark.Forgotten, ArchiveMark.Expired])),
+                ("archived_at", Instant()),
+                ("expires_at", Nullable(Instant())),
+                ("last_accessed_at", Nullable(Instant())),
+                ("tag_list", Tags()),
+                ("tags", Text("A JSON array of strings, as text.")),
+            ]));
+        yield return ("Purged", Object(["purged"], ("purged", Integer(0))));
+        yield return ("ArchiveStatistics", Object(["archived_total", "by_namespace"], ("archived_total", Integer(0)), ("by_namespace", ListOf("NamespaceCount"))));
+        yield return ("Restored", Object(["id", "restored"], [("id", Text(null)), ("restored", Boolean()), .. quorum]));
+        (string, IOpenApiSchema)[] agent =
+        [
+            ("agent_id", Text(null)), ("agent_type", Text("One of the known ones, or ai: and a name.")), ("capabilities", Tags()), ("last_seen_at", Instant()), ("registered_at", Instant()),
+        ];
+        yield return ("Agents", Object(["agents", "count"],
+            ("agents", List(Object(["agent_id", "agent_type", "capabilities", "last_seen_at", "registered_at"], agent))), ("count", Integer(0))));
+        yield return ("AgentRequest", Object(["agent_id", "agent_type"], ("agent_id", Text(null)), ("agent_type", Text(null)), ("capabilities", Tags())));
+        yield return ("RegisteredAgent", Object(["agent_id", "agent_type", "capabilities", "id", "last_seen_at", "registered", "registered_at"],
+            [.. agent, ("id", Text("Of the registration.")), ("registered", Boolean())]));
+        yield return ("Governance", Object(["approver", "delete", "promote", "write"],
+            ("approver", new OpenApiSchema { Description = "human, {\"agent\": id} or {\"consensus\": number}." }),
+            ("delete", Words(["any", "registered", "owner", "approve"])),
+            ("promote", Words(["any", "registered", "owner", "approve"])),
+            ("write", Words(["any", "registered", "owner", "approve"]))));
+        yield return ("StandardRequest", Object([],
+            ("governance", Ref("Governance")), ("id", Text("Of the memory.")), ("namespace", Text("Where the path does not name it.")), ("parent", Nullable(Text("The namespace whose standards come before.")))));
+        yield return ("StandardSet", Object(["namespace", "set", "standard_id"],
+            ("governance", Ref("Governance")), ("namespace", Text(null)), ("parent", Text(null)), ("set", Boolean()), ("standard_id", Text(null))));
+        yield return ("StandardCleared", Object(["cleared", "namespace"], ("cleared", Boolean()), ("namespace", Text(null))));
+        (string, IOpenApiSchema)[] standard =
+        [
+            ("chain", List(Text("Namespaces, the most general first; with inherit."))),
+            ("content", Text(null)), ("count", Integer(0)), ("governance", Ref("Governance")), ("namespace", Text(null)), ("parent", Text(null)), ("priority", Priority()),
+            ("standard_id", Nullable(Text("Null: none is set."))), ("standards", List(AnyObject("Of those in the chain that have one; with inherit."))), ("title", Text(null)),
+            ("warning", Text("The memory is gone.")),
+        ];
+        yield return ("Standard", Object(["namespace"], standard));
+        yield return ("NamespacesOrStandard", Object([], [.. standard, ("namespaces", ListOf("NamespaceCount"))]));
+        yield return ("Pending", Object(["action", "pending_id", "reason", "status"],
+            ("action", Text("store, update, delete or promote.")), ("memory_id", Text("Of what it would change.")), ("namespace", Text("Of something new.")),
+            ("pending_id", Text(null)), ("reason", Text(null)), ("status", Words([PendingStatuses.Pending]))));
+        yield return ("PendingActions", Object(["count", "pending"],
+            ("count", Integer(0)),
+            ("pending", List(Object(["action_type", "approvals", "id", "memory_id", "namespace", "payload", "requested_at", "requested_by", "status"],
+                ("action_type", Text(null)),
+                ("approvals", List(Object(["agent_id", "approved_at"], ("agent_id", Text(null)), ("approved_at", Instant())))),
+                ("decided_at", Instant()),
+                ("decided_by", Text(null)),
+                ("id", Text(null)),
+                ("memory_id", Nullable(Text("Of what it changes, or made."))),
+                ("namespace", Text(null)),
+                ("payload", AnyObject("The request.")),
+                ("requested_at", Instant()),
+                ("requested_by", Text(null)),
+                ("status", Words([PendingStatuses.Approved, PendingStatuses.Pending, PendingStatuses.Rejected])))))));
+        yield return ("PendingApproved", Object(["approved", "decided_by", "executed", "id", "memory_id"],
+            ("approved", Boolean()), ("decided_by", Text(null)), ("executed", Boolean()), ("id", Text(null)), ("memory_id", Nullable(Text(null)))));
+        yield return ("PendingVoted", Object(["approved", "id", "quorum", "reason", "status", "votes"],
+            ("approved", Boolean()), ("id", Text(null)), ("quorum", Integer(1)), ("reason", Text(null)), ("status", Words([PendingStatuses.Pending])), ("votes", Integer(0))));
+        yield return ("PendingRejected", Object(["decided_by", "id", "rejected"], ("decided_by", Text(null)), ("id", Text(null)), ("rejected", Boolean())));
+        yield return ("MessageRequest", Object(["body", "subject", "to"],
+            ("agent_id", Text("Who sends; wins over X-Agent-Id.")), ("body", Text("At most 65,536 bytes.")), ("memory_id", Nullable(Text("What it is about."))),
+            ("metadata", AnyObject("Taken as the payload when there is none.")), ("payload", AnyObject("At most 65,536 bytes and 32 levels.")), ("priority", Priority()),
+            ("subject", Text("At most 512 characters.")), ("tier", Tiers()), ("to", Text("An agent id."))));
+        yield return ("MessageSent", Object(["delivered_at", "from", "id", "namespace", "sent", "tier", "to"],
+            ("delivered_at", Instant()), ("from", Text(null)), ("id", Text(null)), ("namespace", Text(null)), ("sent", Boolean()), ("tier", Tiers()), ("to", Text(null))));
+        yield return ("Inbox", Object(["agent_id", "count", "messages", "namespace", "unread", "unread_only"],
+            ("agent_id", Text(null)),
+            ("count", Integer(0)),
+            ("messages", List(Object(["access_count", "body", "created_at", "from", "id", "payload", "priority", "read", "received_at", "subject", "tier", "title", "to"],
+                ("access_count", Integer(0, 1)), ("body", Text(null)), ("created_at", Instant()), ("from", Text(null)), ("id", Text(null)), ("memory_id", Text(null)),
+                ("payload", new OpenApiSchema { Description = "An object that was sent, or the text." }), ("priority", Priority()), ("read", Boolean()), ("received_at", Instant()),
+                ("subject", Text(null)), ("tier", Tiers()), ("title", Text("The subject.")), ("to", Text(null))))),
+            ("namespace", Text(null)),
+            ("unread", Integer(0)),
+            ("unread_only", Boolean())));
+        yield return ("MessagesRequest", Object(["ids"], ("agent_id", Text("Whose inbox; the caller's without it.")), ("ids", List(Text(null)))));
+        yield return ("MessagesRead", Object(["marked"], ("marked", Integer(0))));
+        yield return ("MessageDeleted", Object(["deleted"], ("deleted", Boolean())));
+        yield return ("ConsolidationRequest", Object(["ids", "summary", "title"],
+            ("agent_id", Text("Who consolidates; wins over X-Agent-Id.")),
+            ("ids", new OpenApiSchema { Type = JsonSchemaType.Array, Items = Text(null), MinItems = ConsolidationDraft.FewestMemories, MaxItems = ConsolidationDraft.MostMemories }),
+            ("namespace", Text("global unless told.")), ("summary", Text("The content of the new memory.")), ("tier", Tiers()), ("title", Text("At most 512 characters."))));
+        yield return ("Consolidated", Object(["consolidated", "curation_id", "id"], [.. quorum, ("consolidated", Integer(2)), ("curation_id", Text("Undoes it.")), ("id", Text("Of the new memory."))]));
+        yield return ("Curation", Object(["action", "at", "by", "id", "namespace", "result_id", "source_ids"],
+            ("action", Words([CurationBody.Consolidate])), ("at", Instant()), ("by", Text(null)), ("id", Text(null)), ("namespace", Text(null)), ("result_id", Text("What was made.")),
+            ("source_ids", List(Text("What was put away."))), ("undone_at", Instant())));
+        yield return ("Curations", Object(["count", "curations"], ("count", Integer(0)), ("curations", ListOf("Curation"))));
+        yield return ("SessionRequest", Object([], ("limit", Nullable(Integer(0, MemoryLimits.RecallRows))), ("namespace", Nullable(Text(null)))));
+        yield return ("SessionStart", Object(["count", "memories", "mode"],
+            ("count", Integer(0)), ("memories", ListOf("RankedMemory")), ("mode", Words(["session_start"])), ("standard", Ref("Memory")), ("standards", ListOf("Memory"))));
+        yield return ("Capabilities", Object(["features", "models", "tier", "version"],
+            ("features", AnyObject("What works here now.")), ("models", AnyObject("Names; none where there is none.")), ("tier", Words(["keyword"])), ("version", Text(null))));
         yield return ("Collected", Object(["expired_deleted"], ("expired_deleted", Integer(0))));
         yield return ("Export", Object(["count", "exported_at", "links", "memories"],
             ("count", Integer(0)), ("exported_at", Instant()), ("links", ListOf("Link")), ("memories", ListOf("Memory"))));

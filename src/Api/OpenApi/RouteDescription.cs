@@ -49,6 +49,8 @@ internal static class SharedFields
 
     public static readonly Answer BadRequest = new(400, "Error", "A rule is broken, or the request cannot be read.");
     public static readonly Answer Unauthorized = new(401, "Error", "The node has a key and the request has not.");
+    public static readonly Answer Pending = new(202, "Pending", "It waits for approval.");
+    public static readonly Answer Forbidden = new(403, "Error", "The caller may not.");
     public static readonly Answer NotFound = new(404, "Error", "No such memory.");
     public static readonly Answer Conflict = new(409, "Error", "The title is taken in that namespace.");
     public static readonly Answer PreconditionFailed = new(412, "Error", "The memory has changed since.");

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
@@ -11,13 +12,13 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>The backfills of the node's own store.</summary>
-internal sealed class BackfillRoutes(INodeService node)
+internal sealed class BackfillRoutes(CallerServices callers)
 {
     private const string Path = "/api/v1/backfills";
 
-    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    public static void Map(IEndpointRouteBuilder endpoints)
     {
-        var routes = new BackfillRoutes(node);
+        var routes = ActivatorUtilities.CreateInstance<BackfillRoutes>(endpoints.ServiceProvider);
         endpoints.MapRead(Path, routes.ListAsync, new("backfills", "Maintenance", "How far each backfill of this node is, and the rows that could not be converted")
         {
             Answers = [new(200, "Backfills", "All steps."), SharedFields.NotFound],
@@ -33,17 +34,17 @@ internal sealed class BackfillRoutes(INodeService node)
         });
     }
 
-    private BackfillRunner Runner => node.Backfills ?? throw new MemoryException(ErrorKind.NotFound, "a front end has no store and so no backfills: ask a node");
+    private BackfillRunner RunnerOf(HttpContext context) => callers.NodeOf(context).Backfills ?? throw new MemoryException(ErrorKind.NotFound, "a front end has no store and so no backfills: ask a node");
 
     private async Task ListAsync(HttpContext context)
     {
-        var runner = Runner;
+        var runner = RunnerOf(context);
         var overview = await runner.ReadAsync(context.RequestAborted);
         var cluster = runner.Cluster is { } read ? await read(context.RequestAborted) : null;
         await JsonAnswer.WriteAsync(
             context,
             StatusCodes.Status200OK,
-            (overview, cluster, (await node.ClusterAsync(context.RequestAborted)).Nodes),
+            (overview, cluster, (await callers.NodeOf(context).ClusterAsync(context.RequestAborted)).Nodes),
             static (writer, told) => BackfillJson.Write(writer, told.overview, told.cluster, told.Nodes));
     }
 
@@ -52,12 +53,12 @@ internal sealed class BackfillRoutes(INodeService node)
         var (action, step) = await RequestBody.ReadAsync(context, Read);
         if (action == BackfillActions.DryRun)
         {
-            var counted = await Runner.DryRunAsync(step, context.RequestAborted);
+            var counted = await RunnerOf(context).DryRunAsync(step, context.RequestAborted);
             await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, counted, BackfillJson.Write);
             return;
         }
 
-        await Runner.ActAsync(action, step ?? throw JsonFields.Missing("step"));
+        await RunnerOf(context).ActAsync(action, step ?? throw JsonFields.Missing("step"));
         await ListAsync(context);
     }
 

@@ -6,12 +6,13 @@ using OrleansMemory.Api.Json;
 using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Api.Routes;
 
-internal sealed class BulkRoutes(IMemoryService service, ApiInstruments instruments)
+internal sealed class BulkRoutes(CallerServices callers, ApiInstruments instruments)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -49,7 +50,7 @@ internal sealed class BulkRoutes(IMemoryService service, ApiInstruments instrume
         }
 
         // A retry must meet the same rows in the same places, so the engine gets the good ones in their order.
-        var outcomes = drafts.Count == 0 ? [] : await service.StoreManyAsync(drafts, new(caller, key, Quorum: Caller.Quorum(context)));
+        var outcomes = drafts.Count == 0 ? [] : await callers.Of(context).StoreManyAsync(drafts, new(caller, key, Quorum: Caller.Quorum(context)));
         var next = 0;
         for (var index = 0; index < rows.Length; index++)
         {
@@ -103,6 +104,10 @@ internal sealed class BulkRoutes(IMemoryService service, ApiInstruments instrume
                 {
                     writer.WriteString("code"u8, outcome.Error!.Kind.Code);
                     writer.WriteString("error"u8, outcome.Error.Message);
+                    if (outcome.Error is PendingException pending)
+                    {
+                        writer.WriteString("pending_id"u8, pending.PendingId);
+                    }
                 }
 
                 writer.WriteEndObject();

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
@@ -10,13 +11,13 @@ using OrleansMemory.Core.Replication;
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>The node among its peers.</summary>
-internal sealed class ClusterRoutes(INodeService node)
+internal sealed class ClusterRoutes(CallerServices callers)
 {
     private const int DeadLettersShown = 100;
 
-    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    public static void Map(IEndpointRouteBuilder endpoints)
     {
-        var routes = new ClusterRoutes(node);
+        var routes = ActivatorUtilities.CreateInstance<ClusterRoutes>(endpoints.ServiceProvider);
         endpoints.MapRead("/api/v1/cluster", routes.StatusAsync, new("cluster", "Cluster", "The node among its peers: who is up, how far behind, what was refused")
         {
             Query = [new("digest", "string", "true adds a digest over all live rows: equal on nodes that hold the same.")],
@@ -29,11 +30,11 @@ internal sealed class ClusterRoutes(INodeService node)
         Digest? digest = new QueryText(context).Text("digest") switch
         {
             null or "false" => null,
-            "true" => await node.DigestAsync(context.RequestAborted),
+            "true" => await callers.NodeOf(context).DigestAsync(context.RequestAborted),
             _ => throw new MemoryException(ErrorKind.InvalidQuery, "query parameter `digest` must be true or false"),
         };
-        var letters = await node.DeadLettersAsync(DeadLettersShown, context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (Status: await node.ClusterAsync(context.RequestAborted), letters, digest), static (writer, answer) =>
+        var letters = await callers.NodeOf(context).DeadLettersAsync(DeadLettersShown, context.RequestAborted);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (Status: await callers.NodeOf(context).ClusterAsync(context.RequestAborted), letters, digest), static (writer, answer) =>
         {
             var status = answer.Status;
             writer.WriteStartObject();

@@ -10,7 +10,7 @@ using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
-internal sealed class ForgetRoutes(IMemoryService service)
+internal sealed class ForgetRoutes(CallerServices callers)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -34,7 +34,7 @@ internal sealed class ForgetRoutes(IMemoryService service)
             throw new MemoryException(ErrorKind.FilterMissing, "at least one of namespace, pattern, tier is required");
         }
 
-        var deleted = await service.ForgetAsync(request, new(Caller.Agent(context), Quorum: Caller.Quorum(context)));
+        var deleted = await callers.Of(context).ForgetAsync(request, new(Caller.Agent(context), Quorum: Caller.Quorum(context)));
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, deleted, static (writer, deleted) =>
         {
             writer.WriteStartObject();

@@ -5,12 +5,11 @@ using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
-internal sealed class LinkRoutes(IMemoryService service)
+internal sealed class LinkRoutes(CallerServices callers)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -34,14 +33,14 @@ internal sealed class LinkRoutes(IMemoryService service)
     private async Task LinkAsync(HttpContext context)
     {
         var (source, target, relation, agentId) = await RequestBody.ReadAsync(context, Read);
-        var receipt = await service.LinkAsync(source, target, relation, new(Caller.Agent(context, agentId), Quorum: Caller.Quorum(context)));
+        var receipt = await callers.Of(context).LinkAsync(source, target, relation, new(Caller.Agent(context, agentId), Quorum: Caller.Quorum(context)));
         MemoryTokens.Answer(context, receipt.Position);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, receipt, static (writer, receipt) => MemoryJson.Write(writer, receipt));
     }
 
     private async Task LinksAsync(HttpContext context)
     {
-        var links = await service.LinksAsync(PathId.Of(context), context.RequestAborted);
+        var links = await callers.Of(context).LinksAsync(PathId.Of(context), context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, links, static (writer, links) =>
         {
             writer.WriteStartObject();

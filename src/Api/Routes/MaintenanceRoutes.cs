@@ -3,11 +3,10 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core;
 
 namespace OrleansMemory.Api.Routes;
 
-internal sealed class MaintenanceRoutes(IMemoryService service)
+internal sealed class MaintenanceRoutes(CallerServices callers)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -20,7 +19,7 @@ internal sealed class MaintenanceRoutes(IMemoryService service)
 
     private async Task CollectAsync(HttpContext context)
     {
-        var expired = await service.CollectGarbageAsync();
+        var expired = await callers.Of(context).CollectGarbageAsync();
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, expired, static (writer, expired) =>
         {
             writer.WriteStartObject();

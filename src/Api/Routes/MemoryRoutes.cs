@@ -11,7 +11,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>One memory at a time, and the list of them.</summary>
-internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, ApiInstruments instruments)
+internal sealed class MemoryRoutes(CallerServices callers, TimeProvider time, ApiInstruments instruments)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -23,7 +23,7 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
             Answers =
             [
                 new(201, "StoredMemory", "Durable. X-Memory-Token holds its place in the log, ETag its version."),
-                SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
+                SharedFields.Pending, SharedFields.BadRequest, SharedFields.Forbidden, SharedFields.Conflict, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
             ],
         });
         endpoints.MapRead("/api/v1/memories", routes.ListAsync, new("listMemories", "Memories", "By priority, then by update time, both descending")
@@ -51,19 +51,19 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
             Answers =
             [
                 new(200, "UpdatedMemory", "The memory after the change."),
-                SharedFields.BadRequest, SharedFields.NotFound, SharedFields.Conflict, SharedFields.PreconditionFailed,
+                SharedFields.Pending, SharedFields.BadRequest, SharedFields.Forbidden, SharedFields.NotFound, SharedFields.Conflict, SharedFields.PreconditionFailed,
                 SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
             ],
         });
         endpoints.MapWrite("DELETE", "/api/v1/memories/{id}", routes.DeleteAsync, new("deleteMemory", "Memories", "Delete for good: the id never comes back")
         {
             Headers = [SharedFields.Agent, SharedFields.IfMatch, SharedFields.Quorum],
-            Answers = [new(200, "Deleted", "Gone."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
+            Answers = [new(200, "Deleted", "Gone."), SharedFields.Pending, SharedFields.Forbidden, SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
         });
         endpoints.MapWrite("POST", "/api/v1/memories/{id}/promote", routes.PromoteAsync, new("promoteMemory", "Memories", "Make a memory long-lived")
         {
             Headers = [SharedFields.Agent, SharedFields.IfMatch, SharedFields.Quorum],
-            Answers = [new(200, "PromotedMemory", "The memory, now long."), SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
+            Answers = [new(200, "PromotedMemory", "The memory, now long."), SharedFields.Pending, SharedFields.Forbidden, SharedFields.BadRequest, SharedFields.NotFound, SharedFields.PreconditionFailed, SharedFields.Unavailable],
         });
     }
 
@@ -83,7 +83,7 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
                 throw broken;
             }
 
-            receipt = await service.StoreAsync(draft, new(agentId, key, Quorum: Caller.Quorum(context)));
+            receipt = await callers.Of(context).StoreAsync(draft, new(agentId, key, Quorum: Caller.Quorum(context)));
             stored = true;
         }
         finally
@@ -94,7 +94,7 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
         EntityTags.Set(context, receipt);
 
         // The author is the first one to have stored it, who need not be this caller.
-        var author = receipt.Created ? draft.AgentId : receipt.Memory.Metadata.Text("agent_id");
+        var author = receipt.Memory.Metadata.Text("agent_id") ?? (receipt.Created ? draft.AgentId : null);
         await JsonAnswer.WriteAsync(
             context, StatusCodes.Status201Created, (receipt, author), static (writer, stored) =>
                 MemoryJson.Write(writer, stored.receipt.Memory, new(AgentId: stored.author, Receipt: stored.receipt)));
@@ -103,7 +103,7 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
     private async Task ListAsync(HttpContext context)
     {
         var query = new QueryText(context);
-        var page = await service.ListAsync(
+        var page = await callers.Of(context).ListAsync(
             new()
             {
                 Namespace = query.Text("namespace"),
@@ -138,9 +138,9 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
         var id = PathId.Of(context);
         var found = new QueryText(context).Text("consistency") switch
         {
-            null or "local" => await service.GetAsync(id, context.RequestAborted),
-            "quorum" when service is INodeService node => await node.GetAtQuorumAsync(id, context.RequestAborted),
-            "quorum" => await service.GetAsync(id, context.RequestAborted),
+            null or "local" => await callers.Of(context).GetAsync(id, context.RequestAborted),
+            "quorum" when callers.Of(context) is INodeService node => await node.GetAtQuorumAsync(id, context.RequestAborted),
+            "quorum" => await callers.Of(context).GetAsync(id, context.RequestAborted),
             _ => throw new MemoryException(ErrorKind.InvalidQuery, "query parameter `consistency` must be local or quorum"),
         };
         EntityTags.Set(context, found.Version);
@@ -158,7 +158,7 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
             throw broken;
         }
 
-        var receipt = await service.UpdateAsync(id, body.Patch, await WriteContextAsync(context, id, body.AgentId));
+        var receipt = await callers.Of(context).UpdateAsync(id, body.Patch, await WriteContextAsync(context, id, body.AgentId));
         EntityTags.Set(context, receipt);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) => MemoryJson.Write(writer, receipt.Memory, new(Receipt: receipt)));
     }
@@ -166,7 +166,7 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
     private async Task DeleteAsync(HttpContext context)
     {
         var id = PathId.Of(context);
-        var receipt = await service.DeleteAsync(id, await WriteContextAsync(context, id));
+        var receipt = await callers.Of(context).DeleteAsync(id, await WriteContextAsync(context, id));
         MemoryTokens.Answer(context, receipt.Position);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) =>
         {
@@ -180,11 +180,11 @@ internal sealed class MemoryRoutes(IMemoryService service, TimeProvider time, Ap
     private async Task PromoteAsync(HttpContext context)
     {
         var id = PathId.Of(context);
-        var receipt = await service.PromoteAsync(id, await WriteContextAsync(context, id));
+        var receipt = await callers.Of(context).PromoteAsync(id, await WriteContextAsync(context, id));
         EntityTags.Set(context, receipt);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) => MemoryJson.Write(writer, receipt.Memory, new(Promoted: true, Receipt: receipt)));
     }
 
     private async ValueTask<WriteContext> WriteContextAsync(HttpContext context, string id, string? agentId = null) =>
-        new(Caller.Agent(context, agentId), IfMatch: await EntityTags.IfMatchAsync(context, service, id), Quorum: Caller.Quorum(context));
+        new(Caller.Agent(context, agentId), IfMatch: await EntityTags.IfMatchAsync(context, callers.Of(context), id), Quorum: Caller.Quorum(context));
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
@@ -9,13 +10,13 @@ using OrleansMemory.Core;
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>What a namespace asks of its writes.</summary>
-internal sealed class PolicyRoutes(INodeService node)
+internal sealed class PolicyRoutes(CallerServices callers)
 {
     private const string Path = "/api/v1/namespaces/policy";
 
-    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    public static void Map(IEndpointRouteBuilder endpoints)
     {
-        var routes = new PolicyRoutes(node);
+        var routes = ActivatorUtilities.CreateInstance<PolicyRoutes>(endpoints.ServiceProvider);
         QueryField field = new("namespace", "string", "The namespace.", Required: true);
         endpoints.MapRead(Path, routes.GetAsync, new("getPolicy", "Namespaces", "What a namespace asks of its writes")
         {
@@ -31,12 +32,12 @@ internal sealed class PolicyRoutes(INodeService node)
         });
     }
 
-    private async Task GetAsync(HttpContext context) => await AnswerAsync(context, await node.QuorumAsync(Namespace(context), context.RequestAborted));
+    private async Task GetAsync(HttpContext context) => await AnswerAsync(context, await callers.NodeOf(context).QuorumAsync(Namespace(context), context.RequestAborted));
 
     private async Task PutAsync(HttpContext context)
     {
         var writes = await RequestBody.ReadAsync(context, Read);
-        await AnswerAsync(context, await node.SetQuorumAsync(Namespace(context), writes, new(Caller.Agent(context), Quorum: Caller.Quorum(context))));
+        await AnswerAsync(context, await callers.NodeOf(context).SetQuorumAsync(Namespace(context), writes, new(Caller.Agent(context), Quorum: Caller.Quorum(context))));
     }
 
     private static string Namespace(HttpContext context) => new QueryText(context).Text("namespace") ?? throw JsonFields.Missing("namespace");

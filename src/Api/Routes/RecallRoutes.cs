@@ -6,12 +6,11 @@ using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
-internal sealed class RecallRoutes(IMemoryService service, TimeProvider time, ApiInstruments instruments)
+internal sealed class RecallRoutes(CallerServices callers, TimeProvider time, ApiInstruments instruments)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -59,7 +58,7 @@ internal sealed class RecallRoutes(IMemoryService service, TimeProvider time, Ap
 
         var started = time.GetTimestamp();
         var budget = ReadFilters.BudgetTokens(request.BudgetTokens);
-        var result = await service.RecallAsync(
+        var result = await callers.Of(context).RecallAsync(
             new()
             {
                 Context = request.Context,

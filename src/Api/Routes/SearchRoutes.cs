@@ -9,7 +9,7 @@ using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
-internal sealed class SearchRoutes(IMemoryService service)
+internal sealed class SearchRoutes(CallerServices callers)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -34,7 +34,7 @@ internal sealed class SearchRoutes(IMemoryService service)
             throw new MemoryException(ErrorKind.QueryEmpty, "query is required");
         }
 
-        var found = await service.SearchAsync(
+        var found = await callers.Of(context).SearchAsync(
             new()
             {
                 Text = text,

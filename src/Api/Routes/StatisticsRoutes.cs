@@ -8,37 +8,21 @@ using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
-/// <summary>Counts: of namespaces, and of the whole store.</summary>
-internal sealed class StatisticsRoutes(IMemoryService service)
+/// <summary>Counts over the whole store.</summary>
+internal sealed class StatisticsRoutes(CallerServices callers)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
         var routes = ActivatorUtilities.CreateInstance<StatisticsRoutes>(endpoints.ServiceProvider);
-        endpoints.MapRead("/api/v1/namespaces", routes.NamespacesAsync, new("listNamespaces", "Statistics", "Live memories of each namespace, most first")
-        {
-            Answers = [new(200, "Namespaces", "All of them.")],
-        });
         endpoints.MapRead("/api/v1/stats", routes.StatisticsAsync, new("stats", "Statistics", "Counts over the store, expired memories included")
         {
             Answers = [new(200, "Statistics", "The counts.")],
         });
     }
 
-    private async Task NamespacesAsync(HttpContext context)
-    {
-        var namespaces = await service.NamespacesAsync(context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, namespaces, static (writer, namespaces) =>
-        {
-            writer.WriteStartObject();
-            writer.WritePropertyName("namespaces"u8);
-            WriteNamespaces(writer, namespaces);
-            writer.WriteEndObject();
-        });
-    }
-
     private async Task StatisticsAsync(HttpContext context)
     {
-        var statistics = await service.StatisticsAsync(context.RequestAborted);
+        var statistics = await callers.Of(context).StatisticsAsync(context.RequestAborted);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, statistics, static (writer, statistics) =>
         {
             writer.WriteStartObject();
@@ -62,7 +46,7 @@ internal sealed class StatisticsRoutes(IMemoryService service)
         });
     }
 
-    private static void WriteNamespaces(Utf8JsonWriter writer, IReadOnlyList<NamespaceCount> namespaces)
+    internal static void WriteNamespaces(Utf8JsonWriter writer, IReadOnlyList<NamespaceCount> namespaces)
     {
         writer.WriteStartArray();
         foreach (var (@namespace, count) in namespaces)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
@@ -13,7 +14,7 @@ namespace OrleansMemory.Api.Routes;
 /// What nodes of the peer system, version 0.6.0, ask of each other. Rows they push become writes of this node, and reach its own
 /// peers as such.
 /// </summary>
-internal sealed class SyncRoutes(INodeService node)
+internal sealed class SyncRoutes(CallerServices callers)
 {
     private const int StandardRows = 500;
     private const int MaxRows = 10_000;
@@ -30,9 +31,9 @@ internal sealed class SyncRoutes(INodeService node)
     /// <summary>A batch of a thousand rows of usual size; other routes take less.</summary>
     private const int PushBytes = 32 * 1024 * 1024;
 
-    public static void Map(IEndpointRouteBuilder endpoints, INodeService node)
+    public static void Map(IEndpointRouteBuilder endpoints)
     {
-        var routes = new SyncRoutes(node);
+        var routes = ActivatorUtilities.CreateInstance<SyncRoutes>(endpoints.ServiceProvider);
         endpoints.MapWrite("POST", "/api/v1/sync/push", routes.PushAsync, new("syncPush", "Sync", "Take up to 1,000 memories of a 0.6.0 node; the newer update time wins")
         {
             Headers = [SharedFields.Agent, SharedFields.Quorum],
@@ -66,7 +67,7 @@ internal sealed class SyncRoutes(INodeService node)
         // The sender's own quorum counts nodes, so a row is acknowledged when this one holds it.
         var outcomes = body.DryRun
             ? rows.ConvertAll(static memory => new SyncOutcome(Changed: false, default, Judge(memory)))
-            : await node.SyncAsync(rows, new(receiver, Quorum: Caller.Quorum(context) ?? "1"));
+            : await callers.NodeOf(context).SyncAsync(rows, new(receiver, Quorum: Caller.Quorum(context) ?? "1"));
         if (outcomes.FirstOrDefault(static outcome => outcome.Error is { Kind.HttpStatus: >= 500 }) is { Error: { } unavailable })
         {
             // The sender would take a 200 for an acknowledgement of every row.
@@ -124,7 +125,7 @@ internal sealed class SyncRoutes(INodeService node)
         var ties = cursor is null && limit > 0 ? MaxTies : 0;
         var pipe = context.Response.BodyWriter;
         var cancellation = context.RequestAborted;
-        var page = await node.ChangesAsync(place, Math.Min(limit, PageRows), cancellation);
+        var page = await callers.NodeOf(context).ChangesAsync(place, Math.Min(limit, PageRows), cancellation);
         context.Response.ContentType = JsonAnswer.ContentType;
 
         // Not disposed: that would send half a document when the store fails.
@@ -156,7 +157,7 @@ internal sealed class SyncRoutes(INodeService node)
                 }
             }
 
-            page = more ? [] : await node.ChangesAsync(new(last!.UpdatedAt, last.Id), PageRows, cancellation);
+            page = more ? [] : await callers.NodeOf(context).ChangesAsync(new(last!.UpdatedAt, last.Id), PageRows, cancellation);
         }
 
         writer.WriteEndArray();

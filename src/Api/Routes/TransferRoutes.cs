@@ -5,13 +5,12 @@ using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>The whole store out, and memories with their ids in.</summary>
-internal sealed class TransferRoutes(IMemoryService service, TimeProvider time)
+internal sealed class TransferRoutes(CallerServices callers, TimeProvider time)
 {
     /// <summary>What an export gathers before it waits for the reader.</summary>
     private const int FlushBytes = 32 * 1024;
@@ -46,7 +45,7 @@ internal sealed class TransferRoutes(IMemoryService service, TimeProvider time)
         writer.WriteStartObject();
         writer.WriteString("exported_at"u8, Timestamp.Now(time).ToString());
         writer.WriteStartArray("links"u8);
-        await foreach (var link in service.ExportLinksAsync(cancellation))
+        await foreach (var link in callers.Of(context).ExportLinksAsync(cancellation))
         {
             MemoryJson.Write(writer, link);
             await FlushWhenFullAsync();
@@ -55,7 +54,7 @@ internal sealed class TransferRoutes(IMemoryService service, TimeProvider time)
         writer.WriteEndArray();
         writer.WriteStartArray("memories"u8);
         long count = 0;
-        await foreach (var memory in service.ExportMemoriesAsync(cancellation))
+        await foreach (var memory in callers.Of(context).ExportMemoriesAsync(cancellation))
         {
             MemoryJson.Write(writer, memory);
             count++;
@@ -85,7 +84,7 @@ internal sealed class TransferRoutes(IMemoryService service, TimeProvider time)
     {
         var (rows, links) = await RequestBody.ReadAsync(context, MemoryReader.ReadDocument);
         var memories = rows.Where(row => row.Memory is not null).Select(row => row.Memory!).ToList();
-        var outcomes = await service.ImportAsync(memories, links, new(TrustSource: true), new(Caller.Agent(context), Quorum: Caller.Quorum(context)));
+        var outcomes = await callers.Of(context).ImportAsync(memories, links, new(TrustSource: true), new(Caller.Agent(context), Quorum: Caller.Quorum(context)));
         if (outcomes.LastOrDefault(outcome => outcome.Receipt is not null) is { } last)
         {
             MemoryTokens.Answer(context, last.Receipt!.Position);

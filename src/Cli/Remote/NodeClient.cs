@@ -5,6 +5,7 @@ using System.Text.Json;
 using OrleansMemory.Cli.Output;
 using OrleansMemory.Cli.Transfer;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -113,6 +114,14 @@ internal sealed class NodeClient : IDisposable
             throw new MemoryException(new ErrorKind("node_timeout", 504), $"the node did not answer within {_http.Timeout.TotalSeconds:0} s", exception);
         }
 
+        if (response.StatusCode == HttpStatusCode.Accepted)
+        {
+            using (response)
+            {
+                throw await PendingAsync(response, cancellation);
+            }
+        }
+
         if (response.IsSuccessStatusCode)
         {
             return response;
@@ -122,6 +131,15 @@ internal sealed class NodeClient : IDisposable
         {
             throw await ErrorAsync(response, cancellation);
         }
+    }
+
+    /// <summary>The change was not made: it waits for approval.</summary>
+    private static async Task<PendingException> PendingAsync(HttpResponseMessage response, CancellationToken cancellation)
+    {
+        var body = Parse(await response.Content.ReadAsByteArrayAsync(cancellation), "a write");
+        return new(
+            WireReader.OptionalText(body, "pending_id") ?? "", WireReader.OptionalText(body, "action") ?? "change", WireReader.OptionalText(body, "namespace") ?? "",
+            WireReader.OptionalText(body, "memory_id"));
     }
 
     private static async Task<MemoryException> ErrorAsync(HttpResponseMessage response, CancellationToken cancellation)

@@ -1,3 +1,5 @@
+using OrleansMemory.Core.Memories;
+
 namespace OrleansMemory.Core.Governance;
 
 /// <summary>How far from its own namespace a memory is seen. Ordered from narrow to wide.</summary>
@@ -20,17 +22,25 @@ public enum MemoryScope
 }
 
 /// <summary>
-/// The one visibility predicate: which memories a caller sees from its place in the namespace tree. A level that the caller's
-/// place does not have shows nothing of that scope.
+/// The one visibility predicate: which memories a caller sees. One with a credential of its own sees what it wrote, and of others what their scopes
+/// show at its place in the namespace tree. Without one a caller may say a place, and sees private memories of exactly that namespace; saying none
+/// it sees everything. A level that a place does not have shows nothing of that scope.
 /// </summary>
 public sealed class Visibility
 {
     private readonly string? _place;
     private readonly string?[] _roots = new string?[3];
+    private readonly bool _isOfCredential;
 
-    private Visibility(string? place)
+    /// <summary>Shows no more than this either.</summary>
+    private readonly Visibility? _within;
+
+    private Visibility(string? place, string? author, bool isOfCredential, Visibility? within)
     {
         _place = place;
+        _isOfCredential = isOfCredential;
+        _within = within;
+        Author = author;
         for (var level = 0; level < _roots.Length && place is not null; level++)
         {
             var separator = place.LastIndexOf('/');
@@ -40,12 +50,21 @@ public sealed class Visibility
     }
 
     /// <summary>No caller named: everything is seen.</summary>
-    public static Visibility Everything { get; } = new(place: null);
+    public static Visibility Everything { get; } = new(place: null, author: null, isOfCredential: false, within: null);
 
-    /// <param name="asAgent">The caller's place; null sees everything.</param>
-    public static Visibility Of(string? asAgent) => asAgent is null ? Everything : new(asAgent);
+    /// <summary>Whose own memories are seen whatever their scope; null: nobody's.</summary>
+    public string? Author { get; }
 
-    public bool IsEverything => _place is null;
+    /// <param name="principal">Null: a caller without a credential of its own.</param>
+    /// <param name="asAgent">A place that narrows what is seen; null: none.</param>
+    public static Visibility Of(Principal? principal, string? asAgent = null)
+    {
+        var place = asAgent is null ? Everything : new(asAgent, author: null, isOfCredential: false, within: null);
+        return principal is null or { SeesEverything: true } ? place
+            : new(principal.Place, principal.AgentId, isOfCredential: true, asAgent is null ? null : place);
+    }
+
+    public bool IsEverything => _place is null && !_isOfCredential;
 
     /// <summary>The scope that a stored text names. Any text but the five counts as private.</summary>
     public static MemoryScope ScopeOf(string? text) => text switch
@@ -57,20 +76,25 @@ public sealed class Visibility
         _ => MemoryScope.Private,
     };
 
-    public bool Shows(string @namespace, MemoryScope scope) => _place is null || scope switch
-    {
-        MemoryScope.Private => @namespace == _place,
-        MemoryScope.Collective => true,
-        _ => IsWithin(@namespace, _roots[(int)scope - 1]),
-    };
+    public bool Shows(Memory memory) =>
+        IsEverything || Shows(memory.Namespace, ScopeOf(memory.Metadata.Text("scope")), Author is not null && memory.Metadata.Text("agent_id") == Author);
+
+    /// <param name="isOwn">The <see cref="Author"/> wrote it.</param>
+    public bool Shows(string @namespace, MemoryScope scope, bool isOwn) =>
+        IsEverything || ((isOwn || scope switch
+        {
+            MemoryScope.Private => !_isOfCredential && @namespace == _place,
+            MemoryScope.Collective => true,
+            _ => IsWithin(@namespace, _roots[(int)scope - 1]),
+        }) && (_within is null || _within.Shows(@namespace, scope, isOwn: false)));
 
     /// <summary>Bit n is set when a memory of scope n in the namespace is seen.</summary>
-    public int ScopesShown(string @namespace)
+    public int ScopesShown(string @namespace, bool isOwn)
     {
         var bits = 0;
         for (var scope = MemoryScope.Private; scope <= MemoryScope.Collective; scope++)
         {
-            bits |= Shows(@namespace, scope) ? 1 << (int)scope : 0;
+            bits |= Shows(@namespace, scope, isOwn) ? 1 << (int)scope : 0;
         }
 
         return bits;

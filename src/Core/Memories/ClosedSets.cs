@@ -14,6 +14,9 @@ public static class ClosedSets
     public static readonly FrozenSet<string> Scopes =
         FrozenSet.Create(StringComparer.Ordinal, "private", "team", "unit", "org", "collective");
 
+    public static readonly FrozenSet<string> AgentTypes =
+        FrozenSet.Create(StringComparer.Ordinal, "ai:claude-opus-4.6", "ai:claude-opus-4.7", "ai:codex-5.4", "ai:grok-4.2", "human", "system");
+
     public const string DefaultRelation = "related_to";
     public const string DefaultNamespace = "global";
 }

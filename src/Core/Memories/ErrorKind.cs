@@ -53,7 +53,16 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind InvalidToken = new("invalid_token", 400);
     public static readonly ErrorKind IdempotencyMismatch = new("idempotency_mismatch", 422);
 
+    public static readonly ErrorKind InvalidConsolidation = new("invalid_consolidation", 400);
+    public static readonly ErrorKind InvalidGovernance = new("invalid_governance", 400);
+
+    /// <summary>No failure: the change waits for approval.</summary>
+    public static readonly ErrorKind ApprovalPending = new("approval_pending", 202, 0);
+
     public static readonly ErrorKind Unauthorized = new("unauthorized", 401);
+    public static readonly ErrorKind Forbidden = new("forbidden", 403);
+    public static readonly ErrorKind GovernanceDenied = new("governance_denied", 403);
+    public static readonly ErrorKind ReservedNamespace = new("reserved_namespace", 403);
     public static readonly ErrorKind NotFound = new("not_found", 404);
     public static readonly ErrorKind AlreadyExists = new("already_exists", 409);
     public static readonly ErrorKind TitleTaken = new("title_taken", 409);

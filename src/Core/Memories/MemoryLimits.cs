@@ -29,6 +29,12 @@ public static class MemoryLimits
     public const int DefaultRecallRows = 10;
     public const int AmbiguousIdsShown = 10;
 
+    /// <summary>Agents that a policy may ask the consent of.</summary>
+    public const int ConsensusVoters = 1_000;
+
+    /// <summary>Namespaces in a chain of standards that name each other as parents.</summary>
+    public const int StandardParents = 8;
+
     /// <summary>Words of a query that are used; the rest are ignored.</summary>
     public const int QueryWords = 64;
 }

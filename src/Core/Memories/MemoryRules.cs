@@ -12,6 +12,9 @@ public static class MemoryRules
     private static readonly SearchValues<char> AgentIdCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-:@./");
 
+    private static readonly SearchValues<char> AgentNameCharacters =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.");
+
     /// <summary>The first failing rule wins: title, content, namespace, source, tags, priority, confidence, expires_at, ttl_secs, metadata.</summary>
     public static MemoryDraft Check(MemoryDraft draft, Timestamp now)
     {
@@ -272,6 +275,12 @@ public static class MemoryRules
             ? throw new MemoryException(ErrorKind.InvalidAgentId, $"{prefix} may contain only letters, digits and _ - : @ . /")
             : agentId;
     }
+
+    /// <summary>One of <see cref="ClosedSets.AgentTypes"/>, or <c>ai:</c> and a name of letters, digits and _ - .</summary>
+    public static string AgentType(string agentType) =>
+        ClosedSets.AgentTypes.TryGetValue(agentType, out var known) ? known
+        : agentType.Length is > 3 and <= MemoryLimits.AgentTypeBytes && agentType.StartsWith("ai:", StringComparison.Ordinal) && !agentType.AsSpan(3).ContainsAnyExcept(AgentNameCharacters) ? agentType
+        : throw new MemoryException(ErrorKind.InvalidAgentType, $"invalid agent_type: {Shown(agentType)} (use {Listed(ClosedSets.AgentTypes)}, or ai: and a name of letters, digits and _ - .)");
 
     public static string Scope(string scope) => ClosedSets.Scopes.TryGetValue(scope, out var known)
         ? known

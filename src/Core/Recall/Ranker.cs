@@ -117,8 +117,7 @@ public static class Ranker
             && !(filter.Until is { } until && memory.CreatedAt > until)
             && (filter.Tag is null || memory.Tags.Contains(filter.Tag))
             && (filter.AgentId is null || memory.Metadata.Text("agent_id") == filter.AgentId)
-            && (query.Visibility.IsEverything
-                || query.Visibility.Shows(memory.Namespace, Governance.Visibility.ScopeOf(memory.Metadata.Text("scope"))));
+            && query.Visibility.Shows(memory);
     }
 
     /// <summary>The query's words, rare ones first, with what each can add.</summary>
@@ -175,12 +174,13 @@ public static class Ranker
             (left, right) => left.Score == right.Score ? right.Row.CompareTo(left.Row) : left.Score.CompareTo(right.Score));
 
         private readonly PriorityQueue<Candidate, (double Score, long Row)> _heap = new(WorstFirst);
-        private readonly Dictionary<int, int> _scopesShown = [];
+        private readonly Dictionary<(int Namespace, bool IsOwn), int> _scopesShown = [];
         private readonly Timestamp _since = query.Filter.Since ?? new(long.MinValue);
         private readonly Timestamp _until = query.Filter.Until ?? new(long.MaxValue);
         private readonly int _minPriority = query.Filter.MinPriority ?? 0;
         private readonly uint? _agent = query.Filter.AgentId is { } agent ? RankInputs.Hash(agent) : null;
         private readonly ulong _tag = query.Filter.Tag is { } tag ? RankInputs.TagBit(tag) : 0;
+        private readonly uint? _author = query.Visibility.Author is { } author ? RankInputs.Hash(author) : null;
         private readonly bool _everyNamespace = query.Filter.Namespace is null && query.Visibility.IsEverything;
         private readonly double _averageLength = Math.Max(reader.AverageLength, 1);
         private HashSet<long>? _seen;
@@ -247,7 +247,7 @@ public static class Ranker
             if (inputs.ExpiresAt <= query.Now || inputs.Priority < _minPriority || inputs.CreatedAt < _since || inputs.CreatedAt > _until
                 || (inputs.Tags & _tag) != _tag || (_agent is { } agent && agent != inputs.Agent)
                 || (query.Filter.Tier is { } tier && tier != inputs.Tier)
-                || !(_everyNamespace || (ScopesShown(inputs.Namespace) & (1 << (int)inputs.Scope)) != 0))
+                || !(_everyNamespace || (ScopesShown(inputs.Namespace, inputs.Agent == _author) & (1 << (int)inputs.Scope)) != 0))
             {
                 return Interest.Pass;
             }
@@ -291,13 +291,13 @@ public static class Ranker
             return best;
         }
 
-        private int ScopesShown(int number)
+        private int ScopesShown(int number, bool isOwn)
         {
-            if (!_scopesShown.TryGetValue(number, out var shown))
+            if (!_scopesShown.TryGetValue((number, isOwn), out var shown))
             {
                 var name = reader.NamespaceName(number);
-                shown = query.Filter.Namespace is null || query.Filter.Namespace == name ? query.Visibility.ScopesShown(name) : 0;
-                _scopesShown.Add(number, shown);
+                shown = query.Filter.Namespace is null || query.Filter.Namespace == name ? query.Visibility.ScopesShown(name, isOwn) : 0;
+                _scopesShown.Add((number, isOwn), shown);
             }
 
             return shown;

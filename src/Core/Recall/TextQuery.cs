@@ -43,24 +43,24 @@ public sealed record TextQuery
     public required Timestamp Now { get; init; }
 
     /// <exception cref="MemoryException"><see cref="ErrorKind.QueryEmpty"/>: no usable word.</exception>
-    public static TextQuery From(RecallQuery query, Timestamp now) => new()
+    public static TextQuery From(RecallQuery query, Timestamp now, Principal? principal = null) => new()
     {
         Words = Parse(query.Context),
         Mode = MatchMode.Any,
         Filter = query,
-        Visibility = Visibility.Of(query.AsAgent),
+        Visibility = Visibility.Of(principal, query.AsAgent),
         Limit = query.Limit,
         Now = now,
     };
 
     /// <summary>A limit of <see cref="int.MaxValue"/> means: all.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.QueryEmpty"/>: no usable word.</exception>
-    public static TextQuery From(SearchQuery query, Timestamp now) => new()
+    public static TextQuery From(SearchQuery query, Timestamp now, Principal? principal = null) => new()
     {
         Words = Parse(query.Text),
         Mode = MatchMode.All,
         Filter = query,
-        Visibility = Visibility.Of(query.AsAgent),
+        Visibility = Visibility.Of(principal, query.AsAgent),
         Limit = query.Limit == int.MaxValue ? null : query.Limit,
         Now = now,
     };

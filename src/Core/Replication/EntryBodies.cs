@@ -20,10 +20,14 @@ public sealed record StandardBody(string StandardId, string? ParentNamespace, lo
 /// <summary>
 /// Key and owner: namespace. <c>quorum_writes</c>: nodes that must hold a write of the namespace and of those below it; null: as the
 /// nearest namespace above says. Rules are any, registered, owner or approve; the approver is human, {"agent":id} or {"consensus":n}.
+/// Owner: the agent that set the rules; null: the author of the namespace's standard.
 /// </summary>
-public sealed record PolicyBody(string? Write, string? Promote, string? Delete, JsonElement? Approver, int? QuorumWrites);
+public sealed record PolicyBody(string? Write, string? Promote, string? Delete, JsonElement? Approver, int? QuorumWrites, string? Owner = null)
+{
+    public static PolicyBody Empty { get; } = new(null, null, null, null, null);
+}
 
-/// <summary>Key: pending id. Owner: namespace. Decided by the node that began it.</summary>
+/// <summary>Key: pending id. Owner: namespace. Decided by the node that began it. Result: the memory that it made or changed, once it was carried out.</summary>
 public sealed record PendingActionBody(
     string ActionType,
     string? MemoryId,
@@ -34,7 +38,8 @@ public sealed record PendingActionBody(
     string Status,
     string? DecidedBy,
     long? DecidedAt,
-    string OriginNode);
+    string OriginNode,
+    string? Result = null);
 
 /// <summary>Key: pending id and voter. Owner: pending id.</summary>
 public sealed record VoteBody(bool Approve, long At);
@@ -75,6 +80,16 @@ public sealed record IdempotencyReceiptBody(string RequestHash, bool Created);
 /// <param name="Node">Where its writes are decided.</param>
 public sealed record EpochBody(string Node);
 
+/// <summary>Key: the curation's id. Owner: the namespace of what it made. What it takes to undo it.</summary>
+/// <param name="SourceIds">The memories that were told as one, as they were shown.</param>
+/// <param name="ArchivedIds">Every id that was archived: those of one name together.</param>
+/// <param name="TakenLinks">Keys of the links that the new memory took over.</param>
+public sealed record CurationBody(
+    string Action, string ResultId, IReadOnlyList<string> SourceIds, IReadOnlyList<string> ArchivedIds, IReadOnlyList<string> TakenLinks, string By, long At, long? UndoneAt)
+{
+    public const string Consolidate = "consolidate";
+}
+
 /// <summary>The JSON bodies of <see cref="EntryState"/>, snake_case, nulls left out.</summary>
 public static class EntryBodies
 {
@@ -97,7 +112,21 @@ public static class EntryBodies
 
     public static EntryKey VoteKey(string pendingId, string voter) => new(MutationKind.Vote, string.Join(Separator, pendingId, voter));
 
+    public static string Voter(EntryKey vote) => vote.Key[(vote.Key.IndexOf(Separator, StringComparison.Ordinal) + 1)..];
+
+    public static EntryKey CurationKey(string id) => new(MutationKind.Curation, id);
+
+    public static EntryKey MessageKey(string id) => new(MutationKind.Message, id);
+
+    public static EntryKey MessageReadKey(string id) => new(MutationKind.MessageRead, id);
+
+    public static EntryKey PendingKey(string id) => new(MutationKind.PendingAction, id);
+
     public static EntryKey EpochKey(string @namespace) => new(MutationKind.NamespaceEpoch, @namespace);
+
+    public static EntryKey AgentKey(string agentId) => new(MutationKind.Agent, agentId);
+
+    public static EntryKey StandardKey(string @namespace) => new(MutationKind.Standard, @namespace);
 
     public static EntryKey PolicyKey(string @namespace) => new(MutationKind.Policy, @namespace);
 
@@ -120,6 +149,8 @@ public static class EntryBodies
     public static byte[] Encode(IdempotencyReceiptBody body) => JsonSerializer.SerializeToUtf8Bytes(body, EntryJson.Default.IdempotencyReceiptBody);
 
     public static IdempotencyReceiptBody Receipt(ReadOnlyMemory<byte> body) => Decode(body, EntryJson.Default.IdempotencyReceiptBody);
+
+    public static byte[] Encode<T>(T body, JsonTypeInfo<T> type) => JsonSerializer.SerializeToUtf8Bytes(body, type);
 
     /// <exception cref="MemoryException"><see cref="ErrorKind.MalformedRequest"/></exception>
     public static T Decode<T>(ReadOnlyMemory<byte> body, JsonTypeInfo<T> type)
@@ -150,4 +181,5 @@ public static class EntryBodies
 [JsonSerializable(typeof(MessageReadBody))]
 [JsonSerializable(typeof(IdempotencyReceiptBody))]
 [JsonSerializable(typeof(EpochBody))]
+[JsonSerializable(typeof(CurationBody))]
 public sealed partial class EntryJson : JsonSerializerContext;

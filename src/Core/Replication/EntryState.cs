@@ -19,6 +19,7 @@ public enum MutationKind
     MessageRead = 12,
     IdempotencyReceipt = 13,
     NamespaceEpoch = 14,
+    Curation = 15,
 }
 
 public readonly record struct EntryKey(MutationKind Kind, string Key);

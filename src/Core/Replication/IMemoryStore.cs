@@ -69,6 +69,9 @@ public interface IMemoryStore : IBackfillStore, IAsyncDisposable
     /// <summary>Shown memories, expired ones included, by (update time, id), after the given place.</summary>
     ValueTask<IReadOnlyList<Memory>> ListChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default);
 
+    /// <summary>Archived rows of every id, by (archive time descending, id), after the given key.</summary>
+    ValueTask<IReadOnlyList<MemoryRow>> ListArchivedAsync(ArchiveScan scan, CancellationToken cancellation = default);
+
     ValueTask<StoreStatistics> ReadStatisticsAsync(Timestamp now, CancellationToken cancellation = default);
 
     ValueTask<IReadOnlyList<NamespaceCount>> ReadNamespacesAsync(Timestamp now, CancellationToken cancellation = default);
@@ -235,6 +238,10 @@ public sealed record DeadLetter(Mutation Mutation, ApplyOutcome Reason, int Atte
 
 /// <param name="After">The key of the last row of the page before.</param>
 public sealed record ListScan(MemoryFilter Filter, Timestamp Now, (int Priority, Timestamp UpdatedAt, string Id)? After, long Offset, int Limit);
+
+/// <param name="Namespace">Null: any.</param>
+/// <param name="After">The key of the last row of the page before, or an instant and an empty id: archived at or before it.</param>
+public sealed record ArchiveScan(string? Namespace, (Timestamp ArchivedAt, string Id)? After, int Limit);
 
 /// <param name="ByTarget">Rows whose <see cref="EntryState.Target"/> is <paramref name="Owner"/>.</param>
 public sealed record EntryScan(MutationKind Kind, string? Owner, bool ByTarget, (long Clock, string Key)? After, int Limit);

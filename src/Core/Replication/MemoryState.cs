@@ -23,6 +23,7 @@ public sealed record ArchiveMark(Timestamp At, string Reason, Timestamp? ActedOn
 {
     public const string Expired = "ttl_expired";
     public const string Forgotten = "forget";
+    public const string Consolidated = "consolidate";
 }
 
 /// <summary>A field that a newer node wrote and this one does not know: kept, merged by stamp, passed on.</summary>

@@ -96,7 +96,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _compared = links.Count == 0 ? Task.CompletedTask : CompareAsync();
         Writer = new(writer, _quorum, _session, settings, time, CompareOnceAsync);
         var feed = new MutationFeed(store.Log, head.Sequence);
-        writer.Committed = (log, changes) =>
+        writer.Committed += (log, changes) =>
         {
             _quorum.Writing(log);
             feed.Append(log, changes);

@@ -184,6 +184,7 @@ internal static class PostgresSchema
         ("memory_created", $"{Name}.memory(created_at, id) where state = 0", false),
         ("memory_updated", $"{Name}.memory(updated_at, id) where state = 0", false),
         ("memory_expiry", $"{Name}.memory(expires_at) where state = 0 and expires_at is not null", false),
+        ("memory_archived", $"{Name}.memory(archived_at desc, id) where state = 2", false),
         ("memory_words", $"{Name}.memory_text using gin(words) with (fastupdate = on, gin_pending_list_limit = 65536)", false),
         ("tombstone_clock", $"{Name}.tombstone(clock)", false),
         ("entry_owner", $"{Name}.entry(kind, owner, clock)", false),

@@ -119,6 +119,25 @@ public sealed partial class PostgresStore
             $"select {PostgresRows.Columns} from {Schema}.memory m where m.state = 0 and {from} order by m.updated_at, m.id limit $2", values, static row => PostgresRows.Read(row), cancellation);
     }
 
+    public ValueTask<IReadOnlyList<MemoryRow>> ListArchivedAsync(ArchiveScan scan, CancellationToken cancellation = default)
+    {
+        var sql = new StringBuilder($"select {PostgresRows.RowColumns} from {Schema}.memory m where m.state = 2");
+        var values = new List<object>();
+        if (scan.Namespace is { } @namespace)
+        {
+            sql.Append(CultureInfo.InvariantCulture, $" and m.namespace = {Place(values, PostgresRows.Escaped(@namespace))}");
+        }
+
+        if (scan.After is { } after)
+        {
+            var (at, id) = (Place(values, after.ArchivedAt.Nanoseconds), Place(values, PostgresRows.Escaped(after.Id)));
+            sql.Append(CultureInfo.InvariantCulture, $" and m.archived_at <= {at} and not (m.archived_at = {at} and m.id <= {id})");
+        }
+
+        sql.Append(CultureInfo.InvariantCulture, $" order by m.archived_at desc, m.id limit {Place(values, (long)scan.Limit)}");
+        return ListAsync(sql.ToString(), values, static row => PostgresRows.ReadRow(row), cancellation);
+    }
+
     public ValueTask<StoreStatistics> ReadStatisticsAsync(Timestamp now, CancellationToken cancellation = default) => Snapshot(
         async (connection, token) =>
         {

@@ -60,6 +60,7 @@ internal static class SqliteSchema
         create index if not exists memory_created on memory(created_at) where state = 0;
         create index if not exists memory_updated on memory(updated_at) where state = 0;
         create index if not exists memory_expiry on memory(expires_at) where state = 0 and expires_at is not null;
+        create index if not exists memory_archived on memory(archived_at desc, id) where state = 2;
         create table if not exists tombstone(
             id text primary key,
             namespace text not null,

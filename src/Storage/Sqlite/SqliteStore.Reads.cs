@@ -137,6 +137,28 @@ public sealed partial class SqliteStore
             },
             cancellation);
 
+    public ValueTask<IReadOnlyList<MemoryRow>> ListArchivedAsync(ArchiveScan scan, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<MemoryRow>>(
+            reader =>
+            {
+                var sql = new StringBuilder($"select {MemoryRows.RowColumns} from memory where state = 2");
+                sql.Append(scan.Namespace is null ? "" : " and namespace = :namespace");
+                sql.Append(scan.After is null ? "" : " and archived_at <= :at and not (archived_at = :at and id <= :id)");
+                var statement = reader.Statement(sql.Append(" order by archived_at desc, id limit :limit").ToString()).Bind(":limit", scan.Limit);
+                if (scan.Namespace is { } @namespace)
+                {
+                    statement.Bind(":namespace", @namespace);
+                }
+
+                if (scan.After is { } after)
+                {
+                    statement.Bind(":at", after.ArchivedAt.Nanoseconds).Bind(":id", after.Id);
+                }
+
+                return statement.All(MemoryRows.ReadRow);
+            },
+            cancellation);
+
     public ValueTask<StoreStatistics> ReadStatisticsAsync(Timestamp now, CancellationToken cancellation = default) => _readers.ReadAsync(
         reader =>
         {

@@ -61,6 +61,13 @@ public sealed partial class SimulatedStore
             .Where(memory => memory.UpdatedAt > after.UpdatedAt || (memory.UpdatedAt == after.UpdatedAt && after.Id is { } id && string.CompareOrdinal(memory.Id, id) > 0))
             .OrderBy(static memory => memory.UpdatedAt).ThenBy(static memory => memory.Id, StringComparer.Ordinal).Take(limit)]);
 
+    public ValueTask<IReadOnlyList<MemoryRow>> ListArchivedAsync(ArchiveScan scan, CancellationToken cancellation = default) => Read<IReadOnlyList<MemoryRow>>(tables =>
+        [.. tables.Memories.Values.Where(row => row.Visibility == RowVisibility.Archived && (scan.Namespace is null || row.View.Namespace == scan.Namespace))
+            .Where(row => scan.After is not { } after || ArchivedAt(row) < after.ArchivedAt || (ArchivedAt(row) == after.ArchivedAt && string.CompareOrdinal(row.Own.Id, after.Id) > 0))
+            .OrderByDescending(ArchivedAt).ThenBy(static row => row.Own.Id, StringComparer.Ordinal).Take(scan.Limit)]);
+
+    private static Timestamp ArchivedAt(MemoryRow row) => row.Own.Archive!.Value.Value!.At;
+
     public ValueTask<StoreStatistics> ReadStatisticsAsync(Timestamp now, CancellationToken cancellation = default) => Read(tables =>
     {
         var shown = Shown(tables).ToList();

@@ -1,0 +1,92 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Json;
+using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core.Memories;
+
+namespace OrleansMemory.Api.Routes;
+
+/// <summary>What an agent asks first: what there is to know, and what this node can do.</summary>
+internal sealed class SessionRoutes(CallerServices callers)
+{
+    public static void Map(IEndpointRouteBuilder endpoints)
+    {
+        var routes = ActivatorUtilities.CreateInstance<SessionRoutes>(endpoints.ServiceProvider);
+        endpoints.MapQuery("/api/v1/session/start", routes.StartAsync, new("startSession", "Recall", "The standards of a namespace, and its memories by priority")
+        {
+            Body = "SessionRequest",
+            BodyOptional = true,
+            Answers = [new(200, "SessionStart", "What to begin with."), SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape],
+        });
+        endpoints.MapRead("/api/v1/capabilities", CapabilitiesAsync, new("capabilities", "Statistics", "What this node can do")
+        {
+            Answers = [new(200, "Capabilities", "What works here now.")],
+        });
+    }
+
+    private async Task StartAsync(HttpContext context)
+    {
+        var body = RequestBody.Exists(context) ? await RequestBody.ReadAsync(context, BodyFields.Read) : BodyFields.Empty;
+        var start = await callers.NodeOf(context).StartSessionAsync(
+            body.TextOrNull("namespace"), ReadFilters.Limit(body.Integer("limit"), MemoryLimits.DefaultRecallRows, MemoryLimits.RecallRows), context.RequestAborted);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, start, static (writer, start) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("count"u8, start.Memories.Count);
+            writer.WriteStartArray("memories"u8);
+            foreach (var memory in start.Memories)
+            {
+                MemoryJson.Write(writer, memory, new(Score: 0));
+            }
+
+            writer.WriteEndArray();
+            writer.WriteString("mode"u8, "session_start"u8);
+            WriteStandards(writer, start.Standards);
+            writer.WriteEndObject();
+        });
+    }
+
+    /// <summary>One under <c>standard</c>, several under <c>standards</c>, none not at all.</summary>
+    private static void WriteStandards(Utf8JsonWriter writer, IReadOnlyList<Memory> standards)
+    {
+        if (standards.Count == 1)
+        {
+            writer.WritePropertyName("standard"u8);
+            MemoryJson.Write(writer, standards[0]);
+        }
+        else if (standards.Count > 1)
+        {
+            writer.WritePropertyName("standards"u8);
+            MemoryJson.WriteAll(writer, standards);
+        }
+    }
+
+    private static Task CapabilitiesAsync(HttpContext context) => JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, 0, static (writer, _) =>
+    {
+        writer.WriteStartObject();
+        writer.WriteStartObject("features"u8);
+        foreach (var feature in (ReadOnlySpan<string>)
+        [
+            "auto_consolidation", "auto_tagging", "contradiction_analysis", "cross_encoder_reranking", "hybrid_recall", "keyword_search", "memory_reflection",
+            "query_expansion", "semantic_search",
+        ])
+        {
+            // What works, not what was asked for.
+            writer.WriteBoolean(feature, feature == "keyword_search");
+        }
+
+        writer.WriteEndObject();
+        writer.WriteStartObject("models"u8);
+        writer.WriteString("cross_encoder"u8, "none"u8);
+        writer.WriteString("embedding"u8, "none"u8);
+        writer.WriteNumber("embedding_dim"u8, 0);
+        writer.WriteString("llm"u8, "none"u8);
+        writer.WriteEndObject();
+        writer.WriteString("tier"u8, "keyword"u8);
+        writer.WriteString("version"u8, typeof(SessionRoutes).Assembly.GetName().Version!.ToString(3));
+        writer.WriteEndObject();
+    });
+}
