@@ -46,6 +46,9 @@ public sealed class CommandWriter : IAsyncDisposable
     /// <summary>The log that is written now.</summary>
     public LogId Log => _store.Log;
 
+    /// <summary>The last sequence number before what was written since the store was opened, or its log renewed.</summary>
+    public long OpenedAt => _openedAt;
+
     /// <summary>Gets every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
     public Action<LogId, ChangeSet>? Committed { get; set; }
 
