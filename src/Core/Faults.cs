@@ -34,6 +34,9 @@ internal enum Fault
     /// <summary>A node that was away comes back with rows that were deleted and forgotten meanwhile.</summary>
     RejoinKeepsOldRows,
 
+    /// <summary>A node that was away lets go of what it wrote since it came back.</summary>
+    RejoinDropsNewRows,
+
     /// <summary>Stamps of rows that come in do not move the clock.</summary>
     ClockNotMerged,
 
@@ -42,6 +45,9 @@ internal enum Fault
 
     /// <summary>A replica that has lost rows counts for quorum reads.</summary>
     RecoveringReplicaCounts,
+
+    /// <summary>A replica that has lost rows recovers from one that has lost them too.</summary>
+    RecoveringPeerHeals,
 
     /// <summary>Which of two ids keeps a title is decided when the second one comes.</summary>
     TitleDecidedAtApply,
@@ -84,14 +90,14 @@ internal enum Fault
     /// <summary>A node that is stopped before it has recovered takes itself for whole when it starts again.</summary>
     RecoveryForgottenAtStart,
 
-    /// <summary>A row that waits to be shipped goes out as it was, though it was deleted since.</summary>
-    FeedShipsDeletedRows,
-
     /// <summary>A delete is forgotten while the log still names it.</summary>
     TombstoneCollectedUnderLog,
 
     /// <summary>An old copy of a node acknowledges rows that it lets go of when it rejoins.</summary>
     StaleNodeAcknowledges,
+
+    /// <summary>An old copy decides writes before it has rejoined.</summary>
+    StaleNodeWrites,
 
     /// <summary>A repetition that meets a delete is decided as if it were the first request.</summary>
     RepetitionDecidedAnew,
@@ -101,6 +107,12 @@ internal enum Fault
 
     /// <summary>A quorum read counts a peer whose rows it could not take in.</summary>
     RefusedRowsAnswerReads,
+
+    /// <summary>An exchange takes rows for held that left their bucket while it ran.</summary>
+    ExchangeMissesMoves,
+
+    /// <summary>An old copy applies what it had refused before deletes of it were forgotten.</summary>
+    OldRefusalsRetried,
 }
 
 /// <summary>

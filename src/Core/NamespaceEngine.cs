@@ -128,6 +128,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     private async Task<WriteReceipt> WriteAsync(Func<WriteSession, bool, ValueTask<WriteReceipt>> decide, WriteContext context, ReadHints hints)
     {
         var wanted = writer.Parse(context.Quorum);
+        var met = new QuorumOutcome(0, 0, null);
         for (var attempt = 0; ; attempt++)
         {
             try
@@ -147,11 +148,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
             catch (QuorumException exception) when (exception.Quorum.MetDelete && attempt < DecidedAgain)
             {
                 // This node holds the delete now: a store takes a new id, a change finds nothing.
+                met = exception.Quorum;
             }
-            catch (QuorumException exception) when (attempt > 0 && exception.Outcome == QuorumException.NotStored)
+            catch (MemoryException exception) when (attempt > 0 && exception.Kind != ErrorKind.NotFound && exception is not QuorumException { Outcome: not QuorumException.NotStored })
             {
                 // What was decided first stands, under those ids of the name that are not deleted.
-                throw new QuorumException(exception.Quorum, QuorumException.Unknown, exception.Message, exception);
+                throw new QuorumException((exception as QuorumException)?.Quorum ?? met, QuorumException.Unknown, exception.Message, exception);
             }
         }
     }

@@ -60,12 +60,8 @@ if (Value("--seeds")?.Split("..") is [var from, var to])
         steps,
         Number("--failures", 20),
         done => Console.WriteLine($"{done} seeds, {watch.Elapsed.TotalSeconds:F0} s"),
-        Value("--threads") is { } threads ? int.Parse(threads, CultureInfo.InvariantCulture) : null);
-    foreach (var failure in result.Failures)
-    {
-        Console.WriteLine($"FAILED seed {failure.Seed}: {failure.Failure!.Split('\n')[0]}");
-    }
-
+        Value("--threads") is { } threads ? int.Parse(threads, CultureInfo.InvariantCulture) : null,
+        static failure => Console.WriteLine($"FAILED seed {failure.Seed}: {failure.Failure!.Split('\n')[0]}"));
     Console.WriteLine(
         $"seeds={result.Seeds} steps={steps} seconds={watch.Elapsed.TotalSeconds:F0} continuations={result.Continuations} acknowledged={result.Acknowledged} "
         + $"faults={result.Faults} set_stable={result.Set.Stable} set_stale={result.Set.Stale} undecided={result.Undecided} failed={result.Failures.Count} commit={Runs.Commit}");

@@ -29,7 +29,9 @@ public static class Runs
 
     /// <param name="mostFailures">After so many no further seed is begun.</param>
     /// <param name="progress">Gets the number of seeds done, now and then.</param>
-    public static RunsResult Many(long first, long last, int steps, int mostFailures, Action<long>? progress = null, int? threads = null)
+    /// <param name="failed">Gets each failure when it is found.</param>
+    public static RunsResult Many(
+        long first, long last, int steps, int mostFailures, Action<long>? progress = null, int? threads = null, Action<RunResult>? failed = null)
     {
         var gate = new Lock();
         var next = first;
@@ -65,6 +67,11 @@ public static class Runs
                         total.Set + result.Set,
                         total.Undecided + result.Undecided,
                         result.Failure is null ? total.Failures : [.. total.Failures, result]);
+                    if (result.Failure is not null)
+                    {
+                        failed?.Invoke(result);
+                    }
+
                     if (total.Seeds % 1_000 == 0)
                     {
                         progress?.Invoke(total.Seeds);

@@ -45,24 +45,46 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
         var mine = await store.ReadDigestSnapshotAsync(floor, cancellation);
         var differing = theirs.Digests.Where(pair => wanted(pair.Key) && mine.Digests.GetValueOrDefault(pair.Key) != pair.Value).Select(static pair => pair.Key).ToHashSet();
         Faults.Run(Fault.VectorWithoutRows, differing.Clear);
-        var whole = true;
-        if (differing.Count > 0)
+        if (differing.Count == 0)
         {
-            string? after = null;
-            do
-            {
-                var page = await peer.ReadHashesAsync(differing, after, cancellation);
-                foreach (var keys in (await MissingAsync(page.Rows, cancellation)).Chunk(FetchRows))
-                {
-                    var rows = await peer.ReadRowsAsync(keys, cancellation);
-                    var joined = await replica.JoinAsync(rows);
-                    whole &= joined == rows.Count;
-                }
-
-                after = page.Next;
-            }
-            while (after is not null);
+            return true;
         }
+
+        var whole = await FetchAsync(peer, differing, cancellation);
+
+        // A row that was deleted there meanwhile, or moved to another namespace, was not in the buckets any more when they were read.
+        var later = await peer.ReadDigestsAsync(floor, cancellation);
+        var changed = theirs.Digests.Keys.Union(later.Digests.Keys)
+            .Where(key => theirs.Digests.GetValueOrDefault(key) != later.Digests.GetValueOrDefault(key)).ToHashSet();
+        Faults.Run(Fault.ExchangeMissesMoves, changed.Clear);
+        if (changed.Count > 0)
+        {
+            // And one that moved may be deleted by now.
+            changed.Add(DigestKey.Tombstones);
+            whole &= await FetchAsync(peer, changed, cancellation);
+        }
+
+        return whole;
+    }
+
+    /// <returns>False when some of it could not be taken in.</returns>
+    private async Task<bool> FetchAsync(IReplicaLink peer, IReadOnlyCollection<DigestKey> buckets, CancellationToken cancellation)
+    {
+        var whole = true;
+        string? after = null;
+        do
+        {
+            var page = await peer.ReadHashesAsync(buckets, after, cancellation);
+            foreach (var keys in (await MissingAsync(page.Rows, cancellation)).Chunk(FetchRows))
+            {
+                var rows = await peer.ReadRowsAsync(keys, cancellation);
+                var joined = await replica.JoinAsync(rows);
+                whole &= joined == rows.Count;
+            }
+
+            after = page.Next;
+        }
+        while (after is not null);
 
         return whole;
     }

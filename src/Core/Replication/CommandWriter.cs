@@ -53,7 +53,10 @@ public sealed class CommandWriter : IAsyncDisposable
     /// <summary>Commands that were taken so far.</summary>
     public long Taken => Volatile.Read(ref _taken);
 
-    /// <summary>Get every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
+    /// <summary>The last sequence number before what was written since the store was opened, or its log renewed.</summary>
+    public long OpenedAt => _openedAt;
+
+    /// <summary>Gets every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
     public Action<LogId, ChangeSet>? Committed { get; set; }
 
     /// <summary>The instant that a group of commands is run at; set before the first command. Unset: the wall clock's.</summary>

@@ -156,6 +156,11 @@ public sealed class CommitUncertainException(string message, Exception inner) : 
 public sealed record ReadHints(IReadOnlyList<string> Ids, IReadOnlyList<MemoryName> Names, IReadOnlyList<EntryKey> Entries)
 {
     public static ReadHints OfMemory(string id) => new([id], [], []);
+
+    public static ReadHints Of(IReadOnlyCollection<RowKey> rows) => new(
+        [.. rows.Where(static row => row.Kind is MutationKind.Memory or MutationKind.MemoryDelete).Select(static row => row.Key)],
+        [],
+        [.. rows.Where(static row => row.Kind is not (MutationKind.Memory or MutationKind.MemoryDelete)).Select(static row => new EntryKey(row.Kind, row.Key))]);
 }
 
 /// <summary>The last sequence number and clock reading that the store drew or saw.</summary>

@@ -38,21 +38,29 @@ public static class MemoryMerge
         };
     }
 
-    /// <summary>Two deletes of one id: the later one is kept.</summary>
-    public static Tombstone Merge(Tombstone left, Tombstone right)
+    /// <summary>Two deletes of one id: what is later of each is kept.</summary>
+    public static Tombstone Merge(Tombstone left, Tombstone right) => Above(
+        left,
+        right.Stamp,
+        string.CompareOrdinal(left.Namespace, right.Namespace) >= 0 ? left.Namespace : right.Namespace,
+        right.DeletedAt);
+
+    /// <summary>
+    /// A delete and what it overrules. It is stamped no lower than that: a memory may have been written under the id after all nodes
+    /// could forget the delete, and after some did; then it must be remembered for as long again.
+    /// </summary>
+    public static Tombstone Merge(Tombstone tombstone, MemoryState overruled) =>
+        Above(tombstone, overruled.NewestStamp, tombstone.Namespace, Timestamp.FromUnixMilliseconds(overruled.NewestStamp.UnixMilliseconds));
+
+    private static Tombstone Above(Tombstone tombstone, Stamp stamp, string @namespace, Timestamp deletedAt)
     {
-        var order = left.Stamp.CompareTo(right.Stamp);
-        if (order == 0)
+        var above = tombstone with
         {
-            order = string.CompareOrdinal(left.Namespace, right.Namespace);
-        }
-
-        if (order == 0)
-        {
-            order = left.DeletedAt.CompareTo(right.DeletedAt);
-        }
-
-        return order >= 0 ? left : right;
+            Stamp = Stamp.Max(tombstone.Stamp, stamp),
+            Namespace = @namespace,
+            DeletedAt = tombstone.DeletedAt >= deletedAt ? tombstone.DeletedAt : deletedAt,
+        };
+        return above == tombstone ? tombstone : above;
     }
 
     public static Stamped<T> Newer<T>(Stamped<T> left, Stamped<T> right, Comparison<T> compare)

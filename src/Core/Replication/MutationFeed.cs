@@ -155,7 +155,6 @@ public sealed class MutationFeed
     /// </summary>
     private void Bury(IReadOnlyList<Tombstone> tombstones)
     {
-        Faults.Replace(Fault.FeedShipsDeletedRows, ref tombstones, []);
         lock (_gate)
         {
             foreach (var tombstone in tombstones)

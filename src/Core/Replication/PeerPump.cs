@@ -28,6 +28,7 @@ public sealed class PeerPump(
     Replica replica,
     QuorumWriter quorum,
     PeerSession session,
+    Func<Task> mayWrite,
     TimeProvider time,
     Random random)
 {
@@ -331,7 +332,13 @@ public sealed class PeerPump(
         _getsOn = true;
 
         Faults.Replace(Fault.RefusedRowCounts, ref outcomes, [.. outcomes.Select(static outcome => outcome == ApplyOutcome.RefusedDeleted ? ApplyOutcome.Applied : outcome)]);
-        await BuryAsync(batch.Where((_, index) => outcomes[index] == ApplyOutcome.RefusedDeleted), both.Token);
+        var overruled = batch.Where((_, index) => outcomes[index] == ApplyOutcome.RefusedDeleted).Select(static mutation => new RowKey(MutationKind.Memory, mutation.Key)).Distinct().ToList();
+        if (overruled.Count > 0)
+        {
+            // A delete that this node decided after the row may arrive before it; the row came first all the same, and the delete holds it.
+            var own = await BuryAsync(overruled, both.Token);
+            outcomes = [.. outcomes.Select((outcome, index) => outcome == ApplyOutcome.RefusedDeleted && own.Contains(batch[index].Key) ? ApplyOutcome.Applied : outcome)];
+        }
 
         // Runs of rows that count are told as ranges.
         for (var first = 0; first < batch.Count;)
@@ -362,13 +369,14 @@ public sealed class PeerPump(
     }
 
     /// <summary>Takes in the deletes that a peer holds of what it was sent, so that the writer can decide on what is true.</summary>
-    private async Task BuryAsync(IEnumerable<Mutation> overruled, CancellationToken cancellation)
+    /// <returns>The ids that this node had deleted itself.</returns>
+    private async Task<IReadOnlySet<string>> BuryAsync(IReadOnlyList<RowKey> overruled, CancellationToken cancellation)
     {
-        var keys = overruled.Select(static mutation => new RowKey(MutationKind.Memory, mutation.Key)).Distinct().ToList();
-        if (keys.Count > 0)
-        {
-            await replica.BuryAsync(await link.ReadRowsAsync(keys, cancellation));
-        }
+        var deletes = await link.ReadRowsAsync(overruled, cancellation);
+
+        // They are logged here: under numbers that this store may draw.
+        await mayWrite();
+        return await replica.BuryAsync(deletes);
     }
 
     private void Held(LogPosition first, long last)

@@ -79,7 +79,12 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
             return applied;
         });
 
-        bool IsOld(DeadLetter letter) => letter.Mutation.Stamp.Clock < floor();
+        bool IsOld(DeadLetter letter)
+        {
+            var isOld = letter.Mutation.Stamp.Clock < floor();
+            Faults.Replace(Fault.OldRefusalsRetried, ref isOld, false);
+            return isOld;
+        }
     }
 
     /// <summary>
@@ -103,21 +108,29 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
     }, HintsOf(rows.Select(static row => (row.Key.Kind, row.Key.Key, row.Body))));
 
     /// <summary>
-    /// Takes in deletes that overrule what this node wrote. One that is news here is logged here too: this node and others had
-    /// forgotten it, and those took the row.
+    /// Takes in deletes that overrule what this node wrote. One that is news here is decided here anew: this node and others may
+    /// have forgotten it, and those took the row. Under its old stamp they would forget it again before all have it.
     /// </summary>
-    public Task<int> BuryAsync(IReadOnlyList<ReplicatedRow> rows) => writer.RunAsync(async session =>
+    /// <returns>The ids that this node had deleted itself, after it wrote them: nobody else overruled those.</returns>
+    public Task<IReadOnlySet<string>> BuryAsync(IReadOnlyList<ReplicatedRow> rows) => writer.RunAsync(async session =>
     {
+        var own = new HashSet<string>(StringComparer.Ordinal);
         foreach (var row in rows)
         {
-            var isNews = row.Key.Kind == MutationKind.MemoryDelete && await session.FindTombstoneAsync(row.Key.Key) is null;
-            if (await session.JoinAsync(row.Key.Kind, row.Body, Horizon()) == ApplyOutcome.Applied && isNews)
+            var id = row.Key.Key;
+            var known = await session.FindTombstoneAsync(id);
+            if (known?.Stamp.Log == session.Position.Log)
             {
-                session.Relog(row.Key.Kind, row.Key.Key);
+                own.Add(id);
+            }
+
+            if (await session.JoinAsync(row.Key.Kind, row.Body, Horizon()) == ApplyOutcome.Applied && row.Key.Kind == MutationKind.MemoryDelete && known is null)
+            {
+                await session.DeleteAsync((await session.FindTombstoneAsync(id))! with { Stamp = session.NextStamp(), DeletedAt = session.Now });
             }
         }
 
-        return rows.Count;
+        return (IReadOnlySet<string>)own;
     });
 
     /// <summary>Says that everything a peer held at some instant is held here too.</summary>

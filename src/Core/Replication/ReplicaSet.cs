@@ -43,8 +43,13 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private readonly AntiEntropy _antiEntropy;
     private readonly PeerPump[] _pumps;
     private readonly CancellationTokenSource _stopping = new();
+
+    /// <summary>Can be asked for longer than its source, which is gone when the last of this has ended.</summary>
+    private readonly CancellationToken _stopped;
     private readonly Lock _gate = new();
-    private readonly HashSet<string> _synchronised = new(StringComparer.Ordinal);
+
+    /// <summary>Peers that were synchronised with, and whether they were whole.</summary>
+    private readonly Dictionary<string, bool> _synchronised = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _complete = new(StringComparer.Ordinal);
     private Task _compared;
     private readonly Task[] _running;
@@ -58,6 +63,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private bool _lostRows;
     private bool _readable;
     private bool _rejoining;
+    private TaskCompletionSource _rejoined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _staleBelow;
 
     private ReplicaSet(
@@ -80,6 +86,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _vector = new(vector);
         _floors = floors;
         _logStart = logStart;
+        _stopped = _stopping.Token;
 
         // A store gets a floor when it has synchronised: one without it is new, or was stopped before it had.
         _lostRows = floors.Own == 0;
@@ -94,7 +101,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session, this);
         _compared = links.Count == 0 ? Task.CompletedTask : CompareAsync();
-        Writer = new(writer, _quorum, _session, settings, time, CompareOnceAsync);
+        Writer = new(writer, _quorum, _session, settings, time, ReadyToWriteAsync);
         var feed = new MutationFeed(store.Log, head.Sequence);
         writer.Committed += (log, changes) =>
         {
@@ -102,8 +109,8 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             feed.Append(log, changes);
             Advance(changes.Vector);
         };
-        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, _quorum, _session, time, new Random(random.Next())))];
-        _running = [.. _pumps.Select(pump => pump.RunAsync(_stopping.Token)), .. links.Select(ExchangeAsync), UpkeepAsync()];
+        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, _quorum, _session, ReadyToWriteAsync, time, new Random(random.Next())))];
+        _running = [.. _pumps.Select(pump => pump.RunAsync(_stopped)), .. links.Select(ExchangeAsync), UpkeepAsync()];
     }
 
     /// <summary>Where this node's own writes go.</summary>
@@ -133,9 +140,22 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         get
         {
             var recovering = _links.Count > 0
-                && (_comparing || _staleBelow > 0 || (_lostRows && _synchronised.Count < Math.Min(_settings.QuorumReads, _links.Count)));
+                && (_comparing || _staleBelow > 0 || (_lostRows && !IsWhole));
             Faults.Replace(Fault.RecoveringReplicaCounts, ref recovering, false);
             return recovering;
+        }
+    }
+
+    /// <summary>
+    /// Under the gate. What was acknowledged is on one of any read quorum, unless that has lost rows itself; and on one of all nodes.
+    /// </summary>
+    private bool IsWhole
+    {
+        get
+        {
+            var whole = _synchronised.Values.Count(static isWhole => isWhole);
+            Faults.Replace(Fault.RecoveringPeerHeals, ref whole, _synchronised.Count);
+            return whole >= _settings.QuorumReads || _synchronised.Count >= _links.Count;
         }
     }
 
@@ -206,7 +226,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         {
             lock (_gate)
             {
-                return _compared.IsCompletedSuccessfully;
+                return _compared.IsCompletedSuccessfully && _staleBelow == 0;
             }
         }
     }
@@ -471,7 +491,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             if (!await EverybodyAnsweredAsync())
             {
                 await RenewLogAsync();
-                _stopping.Token.ThrowIfCancellationRequested();
+                _stopped.ThrowIfCancellationRequested();
             }
 
             lock (_gate)
@@ -491,7 +511,47 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     {
         lock (_gate)
         {
-            return _compared.IsFaulted && !_stopping.IsCancellationRequested ? _compared = CompareAsync() : _compared;
+            return _compared.IsFaulted && !_stopped.IsCancellationRequested ? _compared = CompareAsync() : _compared;
+        }
+    }
+
+    /// <summary>Ends when this node may write to its log, and what it writes stays.</summary>
+    private async Task ReadyToWriteAsync()
+    {
+        await CompareOnceAsync();
+        var started = _time.GetTimestamp();
+        while (true)
+        {
+            Task rejoined;
+            lock (_gate)
+            {
+                var isStale = _staleBelow > 0;
+                Faults.Replace(Fault.StaleNodeWrites, ref isStale, false);
+                if (!isStale)
+                {
+                    return;
+                }
+
+                rejoined = _rejoined.Task;
+            }
+
+            var left = _settings.Timeout - _time.GetElapsedTime(started);
+            try
+            {
+                await rejoined.OnOwnScheduler().WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, _time, _stopped);
+            }
+            catch (TimeoutException exception)
+            {
+                throw new QuorumException(
+                    new(0, _settings.QuorumWrites, QuorumReasons.Unreachable),
+                    QuorumException.NotStored,
+                    "this node is an old copy and has not rejoined the others yet; retry on another node",
+                    exception);
+            }
+            catch (OperationCanceledException exception)
+            {
+                throw new MemoryException(ErrorKind.Draining, "the node is shutting down; retry on another node", exception);
+            }
         }
     }
 
@@ -499,7 +559,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     {
         try
         {
-            await _session.EverybodyHeard.OnOwnScheduler().WaitAsync(FirstComparison, _time, _stopping.Token);
+            await _session.EverybodyHeard.OnOwnScheduler().WaitAsync(FirstComparison, _time, _stopped);
             return true;
         }
         catch (TimeoutException)
@@ -521,7 +581,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     /// <summary>However long the store is away.</summary>
     private async Task RenewLogAsync()
     {
-        while (!_stopping.IsCancellationRequested)
+        while (!_stopped.IsCancellationRequested)
         {
             try
             {
@@ -530,7 +590,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             }
             catch (MemoryException exception) when (exception.Kind == ErrorKind.StoreFailed && !_writer.Fatal.IsCompleted)
             {
-                await Task.Delay(PauseAfterFailure, _time, _stopping.Token);
+                await Task.Delay(PauseAfterFailure, _time, _stopped);
             }
         }
     }
@@ -597,7 +657,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         {
             try
             {
-                await Task.Delay(_settings.UpkeepInterval, _time, _stopping.Token);
+                await Task.Delay(_settings.UpkeepInterval, _time, _stopped);
                 await CompareOnceAsync();
                 await Replica.RetryAsync(_store, ForgottenBelow);
                 await AdvanceFloorsAsync();
@@ -657,7 +717,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             var before = Timestamp.Now(_time).AddSeconds(-(long)_settings.TombstoneGrace.TotalSeconds);
             var floor = Floors.Common;
             Faults.Replace(Fault.TombstoneCollectedEarly, ref floor, long.MaxValue);
-            _candidates = await _store.ReadTombstonesAsync(floor, before, CollectedInRound, _stopping.Token);
+            _candidates = await _store.ReadTombstonesAsync(floor, before, CollectedInRound, _stopped);
             _candidatesFoundAt = new(_store.Log, (await _store.ReadHeadAsync()).Sequence);
         }
 
@@ -677,15 +737,17 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
         foreach (var chunk in _candidates.Chunk(CollectedRows))
         {
-            await _writer.RunAsync(session =>
-            {
-                foreach (var tombstone in chunk)
+            await _writer.RunAsync(
+                async session =>
                 {
-                    session.Collect(tombstone.Id);
-                }
+                    foreach (var tombstone in chunk)
+                    {
+                        await session.CollectAsync(tombstone);
+                    }
 
-                return ValueTask.FromResult(0);
-            });
+                    return chunk.Length;
+                },
+                new ReadHints([.. chunk.Select(static tombstone => tombstone.Id)], [], []));
         }
 
         _candidates = [];
@@ -720,6 +782,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         // Its log goes first: a row of the log must not outlive the row that it names, whenever the process dies. Then what it says
         // that it holds: nobody may take its word for a row that is about to go. And its clock may be as old as the copy: what it
         // decides from now on must be above the floor, where everybody looks for it.
+        var written = await ReadWrittenAsync();
         await _writer.RunAsync(session =>
         {
             session.Observe(floor);
@@ -727,44 +790,61 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             return ValueTask.FromResult(0);
         });
         await _writer.RenewLogAsync();
-        await _writer.RunAsync(session =>
-        {
-            session.ForgetVector();
-            return ValueTask.FromResult(0);
-        });
+
+        // What it wrote before it knew, and may keep, is for all the others still: the new log names it again.
+        await _writer.RunAsync(
+            async session =>
+            {
+                session.ForgetVector();
+                foreach (var key in written)
+                {
+                    await session.RelogAsync(key, floor);
+                }
+
+                return written.Count;
+            },
+            ReadHints.Of(written));
         lock (_gate)
         {
             _vector = _vector.Where(pair => pair.Key == _store.Log).ToDictionary();
             _complete.Clear();
         }
 
+        var below = floor;
+        Faults.Replace(Fault.RejoinKeepsOldRows, ref below, 0);
+        Faults.Replace(Fault.RejoinDropsNewRows, ref below, long.MaxValue);
         string? after = null;
         do
         {
-            var page = await _store.ReadHashesAsync(null, after, DroppedRows, _stopping.Token);
-            var rows = await _store.ReadRowsAsync([.. page.Rows.Select(static row => row.Key)], _stopping.Token);
-            var old = rows.Where(row => NewestClock(row) < floor).Select(static row => row.Key).ToList();
-            Faults.Run(Fault.RejoinKeepsOldRows, old.Clear);
-            await _writer.RunAsync(async session =>
-            {
-                foreach (var key in old)
+            // Which of them are old is decided where they go: one that is written meanwhile stays.
+            var page = await _store.ReadHashesAsync(null, after, DroppedRows, _stopped);
+            await _writer.RunAsync(
+                async session =>
                 {
-                    await session.DropAsync(key);
-                }
+                    foreach (var (key, _) in page.Rows)
+                    {
+                        await session.DropAsync(key, below);
+                    }
 
-                return old.Count;
-            });
+                    return page.Rows.Count;
+                },
+                ReadHints.Of([.. page.Rows.Select(static row => row.Key)]));
             after = page.Next;
         }
         while (after is not null);
     }
 
-    private static long NewestClock(ReplicatedRow row) => row.Key.Kind switch
+    /// <summary>Rows that this node logged since it started, or began its log.</summary>
+    private async Task<IReadOnlyCollection<RowKey>> ReadWrittenAsync()
     {
-        MutationKind.Memory => MemoryCodec.Decode(row.Body).NewestStamp.Clock,
-        MutationKind.MemoryDelete => MemoryCodec.DecodeTombstone(row.Body).Stamp.Clock,
-        _ => EntryState.Decode(row.Body).Stamp.Clock,
-    };
+        var written = new HashSet<RowKey>();
+        for (var after = _writer.OpenedAt; await _store.ReadLogAsync(after, TrimmedRows, int.MaxValue, _stopped) is { Count: > 0 } page; after = page[^1].Position.Sequence)
+        {
+            written.UnionWith(page.Select(static mutation => new RowKey(mutation.Kind, mutation.Key)));
+        }
+
+        return written;
+    }
 
     /// <summary>
     /// Exchanges digests with one peer: soon when it holds what no log will bring, or began a new log (an older copy of it may have
@@ -775,11 +855,11 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         var next = _time.GetTimestamp();
         var (rows, arrivedAt) = (0L, next);
         LogId? exchanged = null;
-        while (!_stopping.IsCancellationRequested)
+        while (!_stopped.IsCancellationRequested)
         {
             try
             {
-                await Task.Delay(ExchangeCheck, _time, _stopping.Token);
+                await Task.Delay(ExchangeCheck, _time, _stopped);
                 if (HeldRows() is var held && held != rows)
                 {
                     (rows, arrivedAt) = (held, _time.GetTimestamp());
@@ -860,7 +940,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 await RejoinAsync(stale);
             }
 
-            if (!await _antiEntropy.PullAsync(link, Math.Max(Floors.Common, hello.CommonFloor), _stopping.Token))
+            if (!await _antiEntropy.PullAsync(link, Math.Max(Floors.Common, hello.CommonFloor), _stopped))
             {
                 // Rows stamped too far ahead of this node's clock: it is tried again when time has passed.
                 return;
@@ -871,7 +951,11 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
                 await RejoinedAsync(stale);
             }
 
-            Synchronised(link.Address);
+            if (IsRecovering)
+            {
+                // Asked after it was read: what was last heard of it may be from before it lost its disk.
+                Synchronised(link.Address, !(await link.GreetAsync(await _session.HelloAsync(), _stopped)).Recovering);
+            }
         }
         finally
         {
@@ -891,7 +975,12 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         {
             _floors = floors;
             _readable = _staleBelow == floor;
-            _staleBelow = _readable ? 0 : _staleBelow;
+            if (_readable)
+            {
+                _staleBelow = 0;
+                _rejoined.TrySetResult();
+                _rejoined = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
         }
     }
 
@@ -910,11 +999,11 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         bool Holds(LogId log, long through) => (_vector.GetValueOrDefault(log) ?? AppliedSet.None).Covers(1, through);
     }
 
-    private void Synchronised(string address)
+    private void Synchronised(string address, bool isWhole)
     {
         lock (_gate)
         {
-            _synchronised.Add(address);
+            _synchronised[address] = isWhole;
         }
     }
 }

@@ -6,7 +6,7 @@ namespace OrleansMemory.Core.Replication;
 /// A node's door for writes: the one writer, then the quorum. What the writer committed stays committed whatever the quorum
 /// says, and the answer says so.
 /// </summary>
-/// <param name="compared">Ends when writes may begin: a clock was compared with a peer's, or none answered for long enough.</param>
+/// <param name="compared">Ends when this node may write: it was compared with its peers, or they did not answer for long enough; and it is no old copy.</param>
 public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, PeerSession session, ReplicaSetSettings settings, TimeProvider time, Func<Task> compared)
 {
     private static readonly TimeSpan LongestComparison = TimeSpan.FromSeconds(5);
@@ -108,7 +108,7 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
         {
             await compared().WaitAsync(LongestComparison, time);
         }
-        catch (MemoryException exception) when (ReasonOf(exception.Kind) is { } reason)
+        catch (MemoryException exception) when (exception is not QuorumException && ReasonOf(exception.Kind) is { } reason)
         {
             throw Failed(new(0, wanted ?? settings.QuorumWrites, reason), QuorumException.NotStored, exception.Message, exception);
         }

@@ -208,6 +208,26 @@ public sealed class WriteSession
     /// <summary>Logs a row again as it is, so that every peer answers for it once more.</summary>
     public void Relog(MutationKind kind, string key) => Append(NextStamp(), kind, key, idempotencyKey: null);
 
+    /// <summary>Logs a row again, unless all of it was decided below the floor.</summary>
+    public async ValueTask RelogAsync(RowKey key, long floor)
+    {
+        if (key.Kind is not (MutationKind.Memory or MutationKind.MemoryDelete))
+        {
+            if (await FindEntryAsync(new(key.Kind, key.Key)) is { } entry && entry.Stamp.Clock >= floor)
+            {
+                Relog(key.Kind, key.Key);
+            }
+
+            return;
+        }
+
+        var slot = await SlotAsync(key.Key);
+        if (slot.Row?.Own.NewestStamp.Clock >= floor || slot.Tombstone?.Stamp.Clock >= floor)
+        {
+            Relog(slot.Row is null ? MutationKind.MemoryDelete : MutationKind.Memory, key.Key);
+        }
+    }
+
     internal void RequestRenewal()
     {
         var isRequested = true;
@@ -229,8 +249,16 @@ public sealed class WriteSession
         _undo.Push(() => _resolved.Remove(position));
     }
 
-    /// <summary>Takes a tombstone away that every node holds.</summary>
-    public void Collect(string id)
+    /// <summary>Takes a tombstone away that every node holds, unless it has overruled something since it was read.</summary>
+    public async ValueTask CollectAsync(Tombstone tombstone)
+    {
+        if ((await SlotAsync(tombstone.Id)).Tombstone == tombstone)
+        {
+            Collect(tombstone.Id);
+        }
+    }
+
+    private void Collect(string id)
     {
         _collected.Add(id);
         _undo.Push(() => _collected.Remove(id));
@@ -254,23 +282,33 @@ public sealed class WriteSession
         }
     }
 
-    /// <summary>Takes a row out without a trace, as if it had never come: only for a store that rejoins as empty.</summary>
-    public async ValueTask DropAsync(RowKey key)
+    /// <summary>
+    /// Takes a row out without a trace, as if it had never come, unless something of it was decided at or above the floor: only for
+    /// a store that rejoins as empty.
+    /// </summary>
+    public async ValueTask DropAsync(RowKey key, long floor)
     {
         switch (key.Kind)
         {
             case MutationKind.Memory:
-                var slot = await SlotAsync(key.Key);
-                await LeaveGroupAsync(slot);
-                Replace(slot, null);
-                _joined = true;
-                break;
             case MutationKind.MemoryDelete:
-                Collect(key.Key);
+                var slot = await SlotAsync(key.Key);
+                if (slot.Tombstone is { } tombstone && tombstone.Stamp.Clock < floor)
+                {
+                    Collect(key.Key);
+                }
+
+                if (slot.Row is { } row && row.Own.NewestStamp.Clock < floor)
+                {
+                    await LeaveGroupAsync(slot);
+                    Replace(slot, null);
+                    _joined = true;
+                }
+
                 break;
             default:
                 var held = new EntryKey(key.Kind, key.Key);
-                if (await FindEntryAsync(held) is { } entry)
+                if (await FindEntryAsync(held) is { } entry && entry.Stamp.Clock < floor)
                 {
                     var dropped = _entries[held];
                     dropped.State = null;
@@ -515,6 +553,7 @@ public sealed class WriteSession
         Faults.Replace(Fault.DeleteNotFinal, ref isDeleted, false);
         if (isDeleted)
         {
+            Overrule(slot, slot.Tombstone!, incoming);
             return ApplyOutcome.RefusedDeleted;
         }
 
@@ -577,12 +616,29 @@ public sealed class WriteSession
     private async ValueTask BuryAsync(MemorySlot slot, Tombstone tombstone)
     {
         await LeaveGroupAsync(slot);
+        var overruled = slot.Row?.Own;
         Replace(slot, null);
+        Overrule(slot, tombstone, overruled);
+    }
+
+    private void Overrule(MemorySlot slot, Tombstone tombstone, MemoryState? overruled)
+    {
+        if (overruled is not null)
+        {
+            tombstone = MemoryMerge.Merge(tombstone, overruled);
+            Observe(overruled.NewestStamp);
+        }
+
         var before = slot.Tombstone;
         if (!tombstone.Equals(before))
         {
+            _joined = true;
             slot.Tombstone = tombstone;
             _undo.Push(() => slot.Tombstone = before);
+            if (_collected.Remove(tombstone.Id))
+            {
+                _undo.Push(() => _collected.Add(tombstone.Id));
+            }
         }
     }
 

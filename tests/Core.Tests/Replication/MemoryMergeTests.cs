@@ -23,6 +23,25 @@ public sealed class MemoryMergeTests
     }));
 
     [Fact]
+    public void Deletes_and_what_they_overrule_merge_in_any_order() => Check.One(Runs, Prop.ForAll<int>(seed =>
+    {
+        var states = new States(new Random(seed));
+        var (a, b) = (Tombstone(seed), Tombstone(seed / 7));
+        var (x, y) = (states.State("x"), states.State("x"));
+        Assert.Equal(MemoryMerge.Merge(a, b), MemoryMerge.Merge(b, a));
+        Assert.Equal(MemoryMerge.Merge(MemoryMerge.Merge(a, x), b), MemoryMerge.Merge(MemoryMerge.Merge(b, a), x));
+        Assert.Equal(MemoryMerge.Merge(MemoryMerge.Merge(a, x), y), MemoryMerge.Merge(a, MemoryMerge.Merge(x, y)));
+        Assert.Equal(MemoryMerge.Merge(a, x), MemoryMerge.Merge(MemoryMerge.Merge(a, x), x));
+        Assert.True(MemoryMerge.Merge(a, x).Stamp >= x.NewestStamp);
+
+        static Tombstone Tombstone(int seed)
+        {
+            var random = new Random(seed);
+            return new("x", $"ns{random.Next(3)}", new(random.Next(100), new("abc"[random.Next(3)..][..1], 1)), new(random.Next(3)));
+        }
+    }));
+
+    [Fact]
     public void Encoded_states_decode_to_themselves() => Check.One(Runs, Prop.ForAll<int>(seed =>
     {
         var states = new States(new Random(seed));

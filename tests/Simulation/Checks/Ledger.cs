@@ -31,6 +31,15 @@ internal sealed record DecidedRow(LogPosition Position, RowKey Key, object State
     /// <summary>Nodes of the set when it was acknowledged.</summary>
     public int Nodes { get; init; }
 
+    /// <summary>
+    /// Stamped where deletes may be forgotten, by a node with a lost disk and a clock that was set back, before it heard of a peer: it
+    /// lets go of the row when it does.
+    /// </summary>
+    public bool IsBelowFloor { get; init; }
+
+    /// <summary>On how many of them it was said to be, and how many losses there had been.</summary>
+    public (int Got, int Losses) Acknowledged { get; init; }
+
     public SimulatedDisk? Disk { get; init; }
 }
 
@@ -86,6 +95,11 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
             }
 
             Judge(disk, change, deleted);
+        }
+
+        foreach (var change in changes.Memories.Where(static change => change.After is null))
+        {
+            JudgeDrop(disk, changes, change.Before!.Own.Id);
         }
 
         foreach (var tombstone in changes.Tombstones)
@@ -175,7 +189,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
                 _acknowledged[row.Key] = rows = [];
             }
 
-            rows.Add((row with { Nodes = nodes }, world.Now));
+            rows.Add((row with { Nodes = nodes, Acknowledged = (quorum?.Got ?? 1, lossesBefore) }, world.Now));
         }
         else
         {
@@ -223,12 +237,12 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     /// <summary>Rows that every node must hold in the end, with the promise that says so.</summary>
     public IEnumerable<(DecidedRow Row, string Promise)> Owed()
     {
-        foreach (var row in AcknowledgedRows)
+        foreach (var row in AcknowledgedRows.Where(static row => !row.IsBelowFloor || row.Acknowledged.Got > 1))
         {
             yield return (row, "promise 1: an acknowledged row");
         }
 
-        foreach (var row in _storedLocally.Where(static row => row.Disk!.Losses == row.LossesBefore))
+        foreach (var row in _storedLocally.Where(static row => row.Disk!.Losses == row.LossesBefore && !row.IsBelowFloor))
         {
             yield return (row, "promise 6: a row that is stored locally on a disk that survived");
         }
@@ -321,6 +335,23 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
         }
     }
 
+    /// <summary>A node lets go of a row: as long as no disk is lost, an acknowledged one stays on as many nodes as were counted.</summary>
+    private void JudgeDrop(SimulatedDisk disk, ChangeSet changes, string id)
+    {
+        if (changes.Tombstones.Any(tombstone => tombstone.Id == id))
+        {
+            return;
+        }
+
+        foreach (var (row, _) in _acknowledged.GetValueOrDefault(new(MutationKind.Memory, id)) ?? [])
+        {
+            if (row.Acknowledged.Losses == Losses && !(row.IsBelowFloor && row.Acknowledged.Got == 1) && disks().Count(other => other != disk && Holds(other.Tables, row)) is var others && others < row.Acknowledged.Got)
+            {
+                world.Fail($"promise 1: {row.Position} ({id}) was acknowledged by {row.Acknowledged.Got} nodes, {disk.Node} lets go of it, and {others} others hold it");
+            }
+        }
+    }
+
     /// <summary>A row for people.</summary>
     public static string Show(MemoryState? state) => state is null ? "none" :
         $"[name {state.Name} body {state.Body.Value.Content} {state.Body.Stamp} metadata {state.Metadata.Stamp} priority {state.Priority} confidence {state.Confidence} tier {state.Tier} expiry {state.Expiry} archive {state.Archive} created {state.CreatedAt} updated {state.UpdatedAt}]";
@@ -347,6 +378,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
             states[new(entry.Key.Kind, entry.Key.Key)] = entry;
         }
 
+        var floor = disks().Max(static each => each.Tables.Floors.Common);
         foreach (var row in changes.Log)
         {
             var key = new RowKey(row.Kind == MutationKind.MemoryDelete ? MutationKind.Memory : row.Kind, row.Key);
@@ -359,7 +391,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
 
             if ((states.GetValueOrDefault(key) ?? Held(disk.Tables, key)) is { } state)
             {
-                _decided[position] = new(position, key, state, row.Clock) { Disk = disk, LossesBefore = disk.Losses, At = world.Now };
+                _decided[position] = new(position, key, state, row.Clock) { Disk = disk, LossesBefore = disk.Losses, At = world.Now, IsBelowFloor = row.Clock < floor };
             }
         }
     }

@@ -11,7 +11,7 @@ namespace OrleansMemory.Simulation.Workload;
 /// One agent: asks one thing after the other, of any node, and tells the checkers what it was answered. What it asks is drawn from
 /// the seed and the number of the operation alone.
 /// </summary>
-internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowledge known, RunOptions options, TimeProvider time)
+internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowledge known, RunOptions options, TimeProvider time, bool races)
 {
     /// <summary>After so long a caller gives up and knows nothing of what it asked for.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -117,6 +117,9 @@ internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowled
             known.Retryable[index] = ("", draft, context, null);
         }
 
+        // Its memory is deleted at the same time by way of another node, which tells this one too late.
+        var other = races && id is not null && random.Next(2) == 0 ? cluster.Nodes[random.Next(cluster.Nodes.Count)] : target;
+        var racing = other == target ? Task.CompletedTask : DeleteAsync(operation, random, other, id!, () => new(_agent, Quorum: "1"));
         var losses = target.Disk.Losses;
         if (await WriteAsync(operation, $"retry {context.IdempotencyKey} {draft.Title}", target, random, draft.Content, memory => memory.StoreAsync(draft, context), isKeyed: true) is { } receipt
             && target.Name == first && target.Disk.Losses == 0 && losses == 0)
@@ -128,6 +131,8 @@ internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowled
 
             known.Retryable[index] = (first, draft, context, receipt.Memory.Id);
         }
+
+        await racing;
     }
 
     private Task UpdateAsync(int operation, Random random, SimulatedNode node)
@@ -160,10 +165,12 @@ internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowled
         return WriteAsync(operation, $"rename {target.Id}", node, random, content: null, memory => memory.UpdateAsync(target.Id, patch, Context(random)));
     }
 
-    private async Task DeleteAsync(int operation, Random random, SimulatedNode node)
+    private Task DeleteAsync(int operation, Random random, SimulatedNode node) =>
+        known.Pick(random) is { } target ? DeleteAsync(operation, random, node, target.Id, () => Context(random)) : Task.CompletedTask;
+
+    private async Task DeleteAsync(int operation, Random random, SimulatedNode node, string id, Func<WriteContext> context)
     {
-        if (known.Pick(random) is { } target
-            && await WriteAsync(operation, $"delete {target.Id}", node, random, content: null, memory => memory.DeleteAsync(target.Id, Context(random))) is { Durability: not Durabilities.BelowQuorum } receipt)
+        if (await WriteAsync(operation, $"delete {id}", node, random, content: null, memory => memory.DeleteAsync(id, context())) is { Durability: not Durabilities.BelowQuorum } receipt)
         {
             cluster.Ledger.DeletesAcknowledged.Add(receipt.Memory.Id);
         }
@@ -226,6 +233,17 @@ internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowled
         if (register.Seen is not { } seen || random.Next(6) == 0)
         {
             return PutAsync(operation, random, register, node, content);
+        }
+
+        if (races && random.Next(2) == 0)
+        {
+            // One of them is decided at once; the others wait together for its commit, and are decided in the next one.
+            return Task.WhenAll(
+                PutAsync(operation, random, register, node, $"{content}.0"),
+                RemoveAsync(operation, random, register, node, seen.Id),
+                ChangeAsync(operation, random, register, node, seen, $"{content}.1"),
+                PutAsync(operation, random, register, node, $"{content}.2"),
+                ChangeAsync(operation, random, register, node, seen, $"{content}.3"));
         }
 
         return random.Next(8) switch

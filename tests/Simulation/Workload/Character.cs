@@ -8,7 +8,9 @@ namespace OrleansMemory.Simulation.Workload;
 /// What kind of run a seed is: how many nodes, how they are configured, which faults there are and how many. Each run leaves most
 /// of it out, so that what hides behind one fault is found where that fault is missing (swarm testing: Groce and others, 2012).
 /// </summary>
-internal sealed record Character(ClusterSettings Cluster, int Callers, double Think, int Window, IReadOnlyList<FaultKind> Faults, double FaultPause, double InitialSkew)
+/// <param name="Races">Callers send requests together that get into each other's way.</param>
+internal sealed record Character(
+    ClusterSettings Cluster, int Callers, double Think, int Window, IReadOnlyList<FaultKind> Faults, double FaultPause, double InitialSkew, bool Races)
 {
     public bool Has(FaultKind kind) => Faults.Contains(kind);
 
@@ -45,7 +47,8 @@ internal sealed record Character(ClusterSettings Cluster, int Callers, double Th
             Window: random.Next(3) switch { 0 => 1, 1 => 4, _ => 64 },
             kinds,
             FaultPause: random.Next(3) switch { 0 => 150, 1 => 500, _ => 1_500 },
-            InitialSkew: random.Next(2) == 0 ? 0 : 200);
+            InitialSkew: random.Next(2) == 0 ? 0 : 200,
+            Races: Seeds.Stream(seed, "races").Next(4) == 0);
     }
 }
 

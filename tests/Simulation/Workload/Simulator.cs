@@ -63,7 +63,7 @@ public static class Simulator
 
             await Task.Delay(TimeSpan.FromMilliseconds(50), time);
             var injecting = faults.RunAsync();
-            await Task.WhenAll(Enumerable.Range(0, character.Callers).Select(number => new Caller(number, cluster, known, options, time)
+            await Task.WhenAll(Enumerable.Range(0, character.Callers).Select(number => new Caller(number, cluster, known, options, time, character.Races)
                 .RunAsync(Enumerable.Range(0, options.Steps).Where(operation => operation % character.Callers == number), character.Think)));
             await faults.MendAsync();
             await injecting;

@@ -1,0 +1,75 @@
+using OrleansMemory.Compliance;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Core.Tests.Replication;
+
+/// <summary>What waits to be shipped.</summary>
+public sealed class MutationFeedTests
+{
+    private static readonly LogId Log = new("a", 1);
+
+    [Fact]
+    public void A_row_that_is_deleted_while_it_waits_goes_out_as_its_delete()
+    {
+        var feed = new MutationFeed(Log, 0);
+        var states = new States(new Random(1));
+        feed.Append(Log, Changes(1, states.State("x")));
+        feed.Append(Log, Changes(2, states.State("y")));
+        Assert.Equal([MutationKind.Memory, MutationKind.Memory], feed.Read(0, 10, 1 << 20)!.Select(static row => row.Kind));
+        feed.Append(Log, new() { Head = new(2, 2), Tombstones = [new("x", "ns", new(5, new("b", 1)), new(5))] });
+        var rows = feed.Read(0, 10, 1 << 20)!;
+        Assert.Equal([MutationKind.MemoryDelete, MutationKind.Memory], rows.Select(static row => row.Kind));
+        Assert.Equal(new Stamp(5, new("b", 1)), MemoryCodec.DecodeTombstone(rows[0].Body).Stamp);
+        Assert.Equal(new Stamp(1, Log), rows[0].Stamp);
+    }
+
+    [Fact]
+    public void What_has_left_the_feed_is_asked_of_the_store()
+    {
+        var feed = new MutationFeed(Log, 7);
+        Assert.Null(feed.Read(3, 10, 1 << 20));
+        Assert.Empty(feed.Read(7, 10, 1 << 20)!);
+        feed.Append(Log, Changes(8, new States(new Random(1)).State("x")));
+        Assert.Null(feed.Read(6, 10, 1 << 20));
+        Assert.Equal(8, Assert.Single(feed.Read(7, 10, 1 << 20)!).Position.Sequence);
+        Assert.Equal(new(Log, 8), feed.Head);
+    }
+
+    [Fact]
+    public void A_batch_is_as_long_as_was_asked_for_and_begins_after_what_is_held()
+    {
+        var feed = new MutationFeed(Log, 0);
+        var states = new States(new Random(1));
+        for (var sequence = 1; sequence <= 5; sequence++)
+        {
+            feed.Append(Log, Changes(sequence, states.State($"m{sequence}")));
+        }
+
+        Assert.Equal([3, 4], feed.Read(2, 2, 1 << 20)!.Select(static row => row.Position.Sequence));
+        Assert.Equal([1], feed.Read(0, 5, 1)!.Select(static row => row.Position.Sequence));
+        Assert.Equal([5], feed.Read(4, 5, 1 << 20)!.Select(static row => row.Position.Sequence));
+    }
+
+    [Fact]
+    public async Task Whoever_waits_hears_of_a_new_row_and_of_a_new_log()
+    {
+        var feed = new MutationFeed(Log, 3);
+        var cancellation = TestContext.Current.CancellationToken;
+        Assert.True(feed.WaitAsync(new(Log, 2), cancellation).IsCompleted);
+        var waiting = feed.WaitAsync(new(Log, 3), cancellation);
+        Assert.False(waiting.IsCompleted);
+        var next = new LogId("a", 2);
+        feed.Append(next, Changes(1, new States(new Random(1)).State("x")));
+        await waiting.WaitAsync(TimeSpan.FromSeconds(30), cancellation);
+        Assert.Equal(new(next, 1), feed.Head);
+        Assert.Equal(next, Assert.Single(feed.Read(0, 10, 1 << 20)!).Position.Log);
+        Assert.True(feed.WaitAsync(new(Log, 3), cancellation).IsCompleted);
+    }
+
+    private static ChangeSet Changes(long sequence, MemoryState state) => new()
+    {
+        Head = new(sequence, sequence),
+        Memories = [new(null, new MemoryRow(1, state, MemoryView.Of(state, default), RowVisibility.Shown, default, MemoryCodec.Hash(state)))],
+        Log = [new(sequence, sequence, 0, MutationKind.Memory, state.Id, null)],
+    };
+}

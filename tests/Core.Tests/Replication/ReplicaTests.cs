@@ -1,0 +1,225 @@
+using OrleansMemory.Compliance;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+using OrleansMemory.Simulation.Disks;
+
+namespace OrleansMemory.Core.Tests.Replication;
+
+/// <summary>What a node takes in from others, over a store in memory.</summary>
+public sealed class ReplicaTests
+{
+    private static readonly LogId Peer = new("b", 1);
+
+    private readonly ManualTime _time = new();
+
+    [Fact]
+    public async Task A_refused_row_is_applied_when_its_time_comes_unless_deletes_of_it_may_be_forgotten()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        var early = Put("early", sequence: 1, Clock(TimeSpan.FromSeconds(61)));
+        var late = Put("late", sequence: 2, Clock(TimeSpan.FromSeconds(62)));
+        Assert.Equal([ApplyOutcome.RefusedFutureStamp, ApplyOutcome.RefusedFutureStamp], await node.Replica.ApplyAsync([early, late]));
+        Assert.Equal(0, await node.Replica.RetryAsync(node.Store, () => 0));
+        _time.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal(1, await node.Replica.RetryAsync(node.Store, () => late.Stamp.Clock));
+        Assert.Null(await node.Store.FindAsync("early"));
+        Assert.NotNull(await node.Store.FindAsync("late"));
+        Assert.Equal(0, await node.Store.CountDeadLettersAsync());
+
+        // Let go of and not applied: its log has a gap there.
+        Assert.Equal([(1, 1)], (await node.Store.ReadVectorAsync())[Peer].Missing(2));
+    }
+
+    [Fact]
+    public async Task What_an_old_copy_refused_is_let_go_of_before_its_time_comes()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        await node.Replica.ApplyAsync([Put("x", sequence: 1, Clock(TimeSpan.FromSeconds(61)))]);
+        Assert.Equal(0, await node.Replica.RetryAsync(node.Store, () => long.MaxValue));
+        Assert.Equal(0, await node.Store.CountDeadLettersAsync());
+        Assert.Null(await node.Store.FindAsync("x"));
+    }
+
+    [Fact]
+    public async Task A_delete_that_is_news_is_decided_anew()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        await node.Replica.ApplyAsync([Put("x", sequence: 1, Clock(default))]);
+        var delete = new Tombstone("x", "ns", new(Clock(default) + 1, Peer), Timestamp.Now(_time));
+        Assert.Empty(await node.Replica.BuryAsync([new(new(MutationKind.MemoryDelete, "x"), MemoryCodec.Encode(delete))]));
+        var buried = Assert.Single(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10));
+        Assert.True(buried.Stamp > delete.Stamp);
+        Assert.Equal(node.Store.Log, buried.Stamp.Log);
+        Assert.Equal(MutationKind.MemoryDelete, Assert.Single(await node.Store.ReadLogAsync(0, 10, 1 << 20)).Kind);
+
+        // The second time it is none, and this node's own.
+        Assert.Equal(["x"], await node.Replica.BuryAsync([new(new(MutationKind.MemoryDelete, "x"), MemoryCodec.Encode(delete))]));
+        Assert.Single(await node.Store.ReadLogAsync(0, 10, 1 << 20));
+    }
+
+    [Fact]
+    public async Task A_delete_that_overrules_something_is_not_forgotten_with_what_was_read_before()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        var delete = new Tombstone("x", "ns", new(Clock(default), Peer), Timestamp.Now(_time));
+        await node.Replica.ApplyAsync([new(new(Peer, 1), delete.Stamp, 0, MutationKind.MemoryDelete, "x", MemoryCodec.Encode(delete), null)]);
+        Assert.Equal([ApplyOutcome.RefusedDeleted], await node.Replica.ApplyAsync([Put("x", sequence: 2, Clock(TimeSpan.FromSeconds(5)))]));
+        await CollectAsync(delete);
+        var raised = Assert.Single(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10));
+        Assert.Equal(Clock(TimeSpan.FromSeconds(5)), raised.Stamp.Clock);
+        await CollectAsync(raised);
+        Assert.Empty(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10));
+
+        Task CollectAsync(Tombstone tombstone) => node.Writer.RunAsync(async session =>
+        {
+            await session.CollectAsync(tombstone);
+            return 0;
+        });
+    }
+
+    [Fact]
+    public async Task A_store_that_rejoins_lets_go_of_what_is_below_the_floor_alone()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        var floor = Clock(TimeSpan.FromSeconds(1));
+        var link = new EntryState(EntryBodies.LinkKey("x", "r", "y"), "x", "y", Live: true, new(floor - 1, Peer), EntryBodies.Encode(new LinkBody(1)));
+        await node.Replica.ApplyAsync([
+            Put("old", 1, floor - 1), Put("new", 2, floor), Delete("gone", 3, floor - 1), Delete("going", 4, floor),
+            new(new(Peer, 5), link.Stamp, 0, MutationKind.Link, link.Key.Key, link.Encode(), null)]);
+        var keys = (await node.Store.ReadHashesAsync(null, null, 100)).Rows.Select(static row => row.Key).ToList();
+        for (var page = await node.Store.ReadHashesAsync(null, null, 100); ; page = await node.Store.ReadHashesAsync(null, page.Next, 100))
+        {
+            keys = [.. keys.Union(page.Rows.Select(static row => row.Key))];
+            if (page.Next is null)
+            {
+                break;
+            }
+        }
+
+        Assert.Equal(5, keys.Count);
+        await node.Writer.RunAsync(async session =>
+        {
+            foreach (var key in keys)
+            {
+                await session.RelogAsync(key, floor);
+                await session.DropAsync(key, floor);
+            }
+
+            return 0;
+        });
+        Assert.Null(await node.Store.FindAsync("old"));
+        Assert.NotNull(await node.Store.FindAsync("new"));
+        Assert.Equal("going", Assert.Single(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Id);
+        Assert.Empty(await node.Store.ReadRowsAsync([new(MutationKind.Link, link.Key.Key)]));
+        Assert.Equal(["going", "new"], (await node.Store.ReadLogAsync(0, 10, 1 << 20)).Select(static mutation => mutation.Key).Order());
+        Assert.Empty((await node.Store.VerifyAsync()).Differences);
+    }
+
+    [Fact]
+    public async Task A_clock_that_was_observed_is_below_every_later_stamp()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        var floor = Clock(TimeSpan.FromSeconds(100));
+        await node.Writer.RunAsync(session =>
+        {
+            session.Observe(floor);
+            return ValueTask.FromResult(0);
+        });
+        Assert.True((await node.Writer.DrawClockAsync()).Clock > floor);
+    }
+
+    [Theory]
+    [InlineData("deleted")]
+    [InlineData("moved")]
+    public async Task An_exchange_holds_what_left_its_bucket_meanwhile(string how)
+    {
+        await using var here = await Node.StartAsync("a", _time);
+        await using var there = await Node.StartAsync("b", _time);
+        await there.Replica.ApplyAsync([Put("x", 1, Clock(default), from: "c")]);
+        var changed = false;
+        var link = new HookedLink(there, async () =>
+        {
+            if (!changed)
+            {
+                changed = true;
+                await there.Replica.ApplyAsync([how == "deleted"
+                    ? Delete("x", 2, Clock(TimeSpan.FromSeconds(1)), from: "c")
+                    : Put("x", 2, Clock(TimeSpan.FromSeconds(1)), from: "c", @namespace: "elsewhere")]);
+            }
+        });
+        Assert.True(await new AntiEntropy(here.Store, here.Replica).PullAsync(link, floor: 0, TestContext.Current.CancellationToken));
+        Assert.True((await here.Store.ReadVectorAsync())[new("c", 1)].Contains(1));
+        Assert.Equal(how == "moved" ? "elsewhere" : null, (await here.Store.FindAsync("x"))?.Own.Name.Value.Namespace);
+        Assert.Equal(how == "deleted" ? 1 : 0, (await here.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Count);
+    }
+
+    private long Clock(TimeSpan ahead) => (_time.GetUtcNow() + ahead).ToUnixTimeMilliseconds() << Stamp.CounterBits;
+
+    private static Mutation Put(string id, long sequence, long clock, string from = "b", string @namespace = "ns")
+    {
+        var stamp = new Stamp(clock, new(from, 1));
+        var state = new MemoryState
+        {
+            Id = id,
+            Name = new(new(@namespace, id), stamp),
+            Body = new(new("content", [], "api"), stamp),
+            Metadata = new(Metadata.Empty, stamp),
+            Priority = new(5, stamp),
+            Confidence = new(1, stamp),
+            Tier = Tier.Mid,
+            Expiry = new(null, stamp),
+            CreatedAt = new(1),
+            UpdatedAt = new(1),
+        };
+        return new(new(stamp.Log, sequence), stamp, 0, MutationKind.Memory, id, MemoryCodec.Encode(state), null);
+    }
+
+    private static Mutation Delete(string id, long sequence, long clock, string from = "b")
+    {
+        var stamp = new Stamp(clock, new(from, 1));
+        return new(new(stamp.Log, sequence), stamp, 0, MutationKind.MemoryDelete, id, MemoryCodec.Encode(new Tombstone(id, "ns", stamp, new(1))), null);
+    }
+
+    private sealed class Node(IMemoryStore store, CommandWriter writer, Replica replica) : IAsyncDisposable
+    {
+        public IMemoryStore Store => store;
+
+        public CommandWriter Writer => writer;
+
+        public Replica Replica => replica;
+
+        public static async Task<Node> StartAsync(string name, TimeProvider time)
+        {
+            var store = new SimulatedDisk().Open(name, static () => 1);
+            var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, time, new Random(1));
+            return new(store, writer, new(writer, new(time)));
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await writer.DisposeAsync();
+            await store.DisposeAsync();
+        }
+    }
+
+    /// <summary>Does something before it answers what rows there are.</summary>
+    private sealed class HookedLink(Node node, Func<Task> beforeHashes) : IReplicaLink
+    {
+        public string Address => "there";
+
+        public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => throw new NotSupportedException();
+
+        public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => await node.Store.ReadDigestSnapshotAsync(floor, cancellation);
+
+        public async Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation)
+        {
+            await beforeHashes();
+            return await node.Store.ReadHashesAsync(buckets, after, 100, cancellation);
+        }
+
+        public async Task<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation) =>
+            await node.Store.ReadRowsAsync(keys, cancellation);
+    }
+}
