@@ -34,7 +34,7 @@ public sealed class SiloCrashTests
             await cluster.KillAsync(victim);
             var resumed = await agents.ResumedAsync();
             slowest = resumed > slowest ? resumed : slowest;
-            await cluster.Processes.StartAsync(victim);
+            await cluster.StartAsync(victim);
             await cluster.ReadyAsync();
         }
 
@@ -115,7 +115,7 @@ public sealed class SiloCrashTests
 
         // It hears that it was declared dead, and ends; whoever started it starts it again.
         Assert.Equal(ProcessEnd.ExitCode, await paused.Ended.WaitAsync(TimeSpan.FromSeconds(60)));
-        await cluster.Processes.StartAsync(victim);
+        await cluster.StartAsync(victim);
         await cluster.ReadyAsync();
         await agents.ResumedAsync();
         await agents.StopAsync();
@@ -139,7 +139,7 @@ public sealed class SiloCrashTests
                 }
             }
 
-            await cluster.Processes.StartAsync(node);
+            await cluster.StartAsync(node);
             await cluster.ReadyAsync();
         }
 
@@ -171,7 +171,7 @@ public sealed class SiloCrashTests
             if (turn % 2 == 0)
             {
                 await cluster.KillAsync(victim);
-                await cluster.Processes.StartAsync(victim);
+                await cluster.StartAsync(victim);
             }
             else
             {

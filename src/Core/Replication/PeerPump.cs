@@ -330,6 +330,7 @@ public sealed class PeerPump(
 
         _getsOn = true;
 
+        Faults.Replace(Fault.FencedRowCounts, ref outcomes, [.. outcomes.Select(static outcome => outcome == ApplyOutcome.Fenced ? ApplyOutcome.Applied : outcome)]);
         Faults.Replace(Fault.RefusedRowCounts, ref outcomes, [.. outcomes.Select(static outcome => outcome == ApplyOutcome.RefusedDeleted ? ApplyOutcome.Applied : outcome)]);
         await BuryAsync(batch.Where((_, index) => outcomes[index] == ApplyOutcome.RefusedDeleted), both.Token);
 
