@@ -330,7 +330,7 @@ public static class ActivationSimulator
 
                 var last = memories.FirstOrDefault()?.Content;
                 List<HistoryStep<Shown>> history = [.. _histories[title], new(_world.Now, _world.Now, state => state.Content == last ? new(true, state) : StepResult<Shown>.No, $"shown: {last}")];
-                switch (history.Count > 128 ? Linearizability.Verdict.Undecided : Linearizability.Check(history, default))
+                switch (history.Count > 128 ? Linearizability.Verdict.Undecided : Linearizability.Check(history, default, mostSteps: 5_000_000))
                 {
                     case Linearizability.Verdict.NotLinearizable:
                         _world.Fail($"t{title} is not linearizable:\n{string.Join('\n', history.Select(static step => $"  {step.Began.TotalSeconds:F4} {step.Ended?.TotalSeconds:F4} {step.Name}"))}");
