@@ -76,6 +76,15 @@ internal enum Fault
     /// <summary>A pump passes over a row when several are waiting.</summary>
     FeedSkipsRow,
 
+    /// <summary>An activation decides before other replicas have recorded its epoch.</summary>
+    EpochNotRecorded,
+
+    /// <summary>A replica that knows a later epoch counts for a row of an earlier one.</summary>
+    FencedRowCounts,
+
+    /// <summary>An activation takes an epoch and does not ask what the others hold.</summary>
+    CatchUpSkipped,
+
     // Bugs that these engines once had.
 
     /// <summary>What a node decides replaces the row, also where the row is above it.</summary>

@@ -73,7 +73,7 @@ public sealed class FrontEndNodes : IAsyncDisposable
         {
             return await pages.MoveNextAsync();
         }
-        catch (Exception exception) when (exception is OrleansException or TimeoutException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
             throw Unreachable($"the node that was exported from does not answer: {exception.Message}", exception);
         }

@@ -43,26 +43,32 @@ public sealed partial class NamespaceGrain : Grain, INamespaceGrain
 
     private async Task<AnswerMessage> WriteAsync(byte[] command, Decider decider)
     {
-        NamespaceEpoch epoch;
         try
         {
-            epoch = await decider.Activation.EpochAsync();
+            var epoch = await decider.Activation.EpochAsync();
+            var answer = decider.Node == Own
+                ? await QuorumWriteGrain.DecideAsync(_node, epoch, command)
+                : await Door(decider.Node).WriteAsync(new(epoch.Namespace, command, Messages.Of(epoch)));
+            if (answer.IsFenced && decider == _decider)
+            {
+                LogFenced(epoch.Namespace, epoch.Number);
+                DeactivateOnIdle();
+            }
+
+            return answer;
         }
         catch (MemoryException exception)
         {
+            // No epoch was taken.
             return WriteAnswer.Of(exception).ToMessage();
         }
-
-        var answer = decider.Node == Own
-            ? await QuorumWriteGrain.DecideAsync(_node, epoch, command)
-            : await Door(decider.Node).WriteAsync(new(epoch.Namespace, command, Messages.Of(epoch)));
-        if (answer.IsFenced && decider == _decider)
+        catch (OrleansException exception)
         {
-            LogFenced(epoch.Namespace, epoch.Number);
-            DeactivateOnIdle();
+            // The other node is gone; what it stored the next decider finds.
+            _decider = decider == _decider ? DeciderOn(Own) : _decider;
+            var unknown = new QuorumOutcome(0, _node.Replication.QuorumWrites, QuorumReasons.Unreachable);
+            return WriteAnswer.Of(new QuorumException(unknown, QuorumException.Unknown, $"the node {decider.Node} cannot be reached: {exception.Message}", exception)).ToMessage();
         }
-
-        return answer;
     }
 
     /// <summary>

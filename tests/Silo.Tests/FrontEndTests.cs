@@ -36,14 +36,14 @@ public sealed class FrontEndTests
         await cluster.KillAsync(victim);
         Assert.Equal(HttpStatusCode.OK, (await SendAsync(http, HttpMethod.Get, "/api/v1/memories?limit=5")).Status);
         await agents.ResumedAsync();
-        await cluster.Processes.StartAsync(victim);
+        await cluster.StartAsync(victim);
         await cluster.ReadyAsync();
 
         // All of them die.
         await Task.WhenAll(Enumerable.Range(0, SiloCluster.Count).Select(cluster.KillAsync));
         await Eventually.HoldsAsync("it is not ready, and says why", async () =>
             (await SendAsync(http, HttpMethod.Get, "/readyz")) is (HttpStatusCode.ServiceUnavailable, var reason) && reason.GetProperty("reason").GetString()!.Length > 0);
-        await Task.WhenAll(Enumerable.Range(0, SiloCluster.Count).Select(node => cluster.Processes.StartAsync(node)));
+        await Task.WhenAll(Enumerable.Range(0, SiloCluster.Count).Select(cluster.StartAsync));
         await cluster.ReadyAsync();
         await ReadyAsync(http);
         await agents.ResumedAsync();

@@ -38,7 +38,7 @@ public sealed class OperatorTests
         await Eventually.HoldsAsync("the others have declared it dead", async () =>
             (await ClusterDatabase.Parse(cluster.Processes.ClusterDatabaseLocation).ReadMembersAsync("orleans-memory")).Where(static member => member.Silo == "n3").All(static member => !member.IsMember));
         var replacing = OmAsync("cluster", "replace", "n3", "--url", url, "--connection", cluster.Processes.ClusterDatabaseLocation);
-        await cluster.Processes.StartAsync(2);
+        await cluster.StartAsync(2);
         (code, output) = await replacing;
         Assert.True(code == 0 && output.Contains("holds everything", StringComparison.Ordinal), output);
         await cluster.ReadyAsync();
@@ -62,7 +62,7 @@ public sealed class OperatorTests
         await agents.ResumedAsync();
         await cluster.KillAsync(1);
         await agents.ResumedAsync();
-        await cluster.Processes.StartAsync(1);
+        await cluster.StartAsync(1);
         await cluster.ReadyAsync();
         await agents.StopAsync();
         await cluster.ConvergedAsync();
@@ -88,7 +88,7 @@ public sealed class OperatorTests
 
         // Another one goes and comes back meanwhile.
         await cluster.KillAsync(1);
-        await cluster.Processes.StartAsync(1);
+        await cluster.StartAsync(1);
         await agents.ResumedAsync();
         proxy.Mend();
         await Eventually.HoldsAsync("nothing is wrong any more", async () =>
@@ -98,7 +98,7 @@ public sealed class OperatorTests
         // Who is a member is known to it again.
         await cluster.KillAsync(2);
         await agents.ResumedAsync();
-        await cluster.Processes.StartAsync(2);
+        await cluster.StartAsync(2);
         await cluster.ReadyAsync();
         await agents.StopAsync();
         await cluster.ConvergedAsync();

@@ -49,6 +49,28 @@ public sealed class SiloHostTests : IDisposable
         Assert.False(File.Exists(good.DatabasePath));
     }
 
+    [Theory]
+    [InlineData("OM_CLUSTER_DB", "db")]
+    [InlineData("OM_CLUSTER_NODES", "none")]
+    [InlineData("OM_NODE_ID", "id")]
+    [InlineData("OM_DASHBOARD", "dashboard")]
+    [InlineData("OM_QUORUM_PEERS", "peers")]
+    public async Task Options_of_a_front_end_that_cannot_be_used_say_what_to_set(string named, string what)
+    {
+        var good = Options() with { NodeId = null };
+        good = good with { Cluster = good.Cluster with { Role = ClusterRole.FrontEnd } };
+        var bad = what switch
+        {
+            "db" => good with { Cluster = good.Cluster with { Database = null } },
+            "none" => good with { Cluster = good.Cluster with { Nodes = [] } },
+            "id" => good with { NodeId = "n1" },
+            "dashboard" => good with { ApiKey = "key", Cluster = good.Cluster with { Dashboard = true } },
+            _ => good with { QuorumPeers = [new("http://127.0.0.1:1")] },
+        };
+        Assert.Contains(named, (await Assert.ThrowsAsync<InvalidOptionException>(() => FrontEndHost.StartAsync(bad, TimeProvider.System))).Message, StringComparison.Ordinal);
+        Assert.Throws<InvalidOptionException>(() => ClusterOptions.ParseRole("neither"));
+    }
+
     [Fact]
     public async Task Without_the_clusters_database_it_lives_and_is_not_ready()
     {

@@ -12,7 +12,7 @@ public static class Mutants
 {
     private const int FailureShown = 100;
 
-    public static IReadOnlyList<string> Names { get; } = [.. Enum.GetValues<Fault>().Where(static fault => fault != Fault.None).Select(static fault => fault.ToString())];
+    public static IReadOnlyList<string> Names { get; } = [.. Enum.GetValues<Fault>().Where(static fault => fault != Fault.None).Select(static fault => fault.ToString()).Except(ActivationMutants.Names)];
 
     public static MutantResult Find(string name, long first, long last)
     {

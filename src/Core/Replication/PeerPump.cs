@@ -331,6 +331,7 @@ public sealed class PeerPump(
 
         _getsOn = true;
 
+        Faults.Replace(Fault.FencedRowCounts, ref outcomes, [.. outcomes.Select(static outcome => outcome == ApplyOutcome.Fenced ? ApplyOutcome.Applied : outcome)]);
         Faults.Replace(Fault.RefusedRowCounts, ref outcomes, [.. outcomes.Select(static outcome => outcome == ApplyOutcome.RefusedDeleted ? ApplyOutcome.Applied : outcome)]);
         var overruled = batch.Where((_, index) => outcomes[index] == ApplyOutcome.RefusedDeleted).Select(static mutation => new RowKey(MutationKind.Memory, mutation.Key)).Distinct().ToList();
         if (overruled.Count > 0)

@@ -315,10 +315,14 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
             // A node that has not recovered itself may lack what it once acknowledged.
             var needed = Math.Min(_settings.QuorumReads - (IsRecovering ? 0 : 1), _links.Count);
+            Faults.Replace(Fault.EpochNotRecorded, ref needed, 0);
 
             // The pumps bring it there; only then is there anything to ask for.
             await _quorum.WaitAsync(position.Log, position.Sequence, position.Sequence, needed + 1, _settings.Timeout);
-            var got = await CatchUpAsync(@namespace, position, needed, deadline);
+            var asked = needed;
+            Faults.Replace(Fault.CatchUpSkipped, ref asked, 0);
+            var got = await CatchUpAsync(@namespace, position, asked, deadline);
+            Faults.Replace(Fault.CatchUpSkipped, ref got, needed);
             if (got < needed && _settings.QuorumWrites > 1)
             {
                 throw new QuorumException(
@@ -421,30 +425,30 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
     private async Task<bool> CatchUpAsync(IReplicaLink link, string @namespace, LogPosition recorded, CancellationToken cancellation)
     {
-        while (!cancellation.IsCancellationRequested)
+        try
         {
-            try
+            while (true)
             {
-                if (_session.Hellos.TryGetValue(link.Address, out var hello) && !hello.Recovering
-                    && await _antiEntropy.PullAsync(link, Math.Max(Floors.Common, hello.CommonFloor), @namespace, recorded, cancellation))
+                try
                 {
-                    return true;
+                    if (_session.Hellos.TryGetValue(link.Address, out var hello) && !hello.Recovering
+                        && await _antiEntropy.PullAsync(link, Math.Max(Floors.Common, hello.CommonFloor), @namespace, recorded, cancellation))
+                    {
+                        return true;
+                    }
+                }
+                catch (Exception exception) when (exception is LinkException or MemoryException)
+                {
+                    // It may answer the next time.
                 }
 
                 await Task.Delay(CatchUpPause, _time, cancellation);
             }
-            catch (Exception exception) when (exception is LinkException or MemoryException)
-            {
-                // It may answer the next time.
-                await Task.WhenAny(Task.Delay(CatchUpPause, _time, cancellation));
-            }
-            catch (OperationCanceledException)
-            {
-                return false;
-            }
         }
-
-        return false;
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
     }
 
     private void RequireAgreement()
