@@ -11,10 +11,7 @@ public sealed class MutantTests(ITestOutputHelper output)
     /// <summary>Faults that take hundreds of seeds are looked for from the first seed on in the campaign, and where they were found in every run.</summary>
     private static readonly Dictionary<string, long> FoundAt = [];
 
-    /// <summary>Faults that hide behind rare coincidences: no seed is known for them yet, and only the campaign looks for one.</summary>
-    private static readonly string[] Rare = ["FeedShipsDeletedRows", "RefusalOutlivesItsGround", "RepetitionDecidedAnew", "StaleNodeAcknowledges"];
-
-    public static TheoryData<string> Names => [.. Campaign.Count("mutants", reduced: 0, full: 1) > 0 ? Mutants.Names : Mutants.Names.Except(Rare)];
+    public static TheoryData<string> Names => [.. Mutants.Names];
 
     [Theory]
     [MemberData(nameof(Names))]
