@@ -20,6 +20,23 @@ public sealed class DeterminismTests
         Assert.Equal(here, seeds.ConvertAll(seed => Elsewhere(ProgramOf(Configuration), seed)));
     }
 
+    /// <summary>Whichever build and machine the file was written with.</summary>
+    [Fact]
+    public void The_same_seed_gives_the_committed_trace()
+    {
+        var file = Path.Combine(Root, "tests", "Simulation.Tests", "traces.txt");
+        var seeds = Enumerable.Range(1, 20).ToList();
+        var traces = string.Concat(seeds.Select(static seed => $"{seed} {Hash(seed)}\n"));
+        if (Environment.GetEnvironmentVariable("OM_UPDATE_TRACES") is not null)
+        {
+            File.WriteAllText(file, traces);
+        }
+
+        Assert.True(
+            File.ReadAllText(file) == traces,
+            "the engines or the simulation do other things than when traces.txt was written; if that is meant, OM_UPDATE_TRACES=1 ./test Simulation --filter committed writes it anew");
+    }
+
     [Fact]
     [Trait(Campaign.Trait, "determinism")]
     public void The_same_seed_gives_the_same_trace_in_Debug_and_in_Release()

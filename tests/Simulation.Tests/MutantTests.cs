@@ -9,12 +9,22 @@ namespace OrleansMemory.Simulation.Tests;
 public sealed class MutantTests(ITestOutputHelper output)
 {
     /// <summary>Faults that take hundreds of seeds are looked for from the first seed on in the campaign, and where they were found in every run.</summary>
-    private static readonly Dictionary<string, long> FoundAt = [];
+    private static readonly Dictionary<string, long> FoundAt = new()
+    {
+        ["RejoinKeepsOldRows"] = 70,
+        ["FloorPastGap"] = 177,
+        ["RecoveryForgottenAtStart"] = 354,
+        ["RefusalOutlivesItsGround"] = 206,
+        ["RepetitionDecidedAnew"] = 58,
+        ["StaleNodeAcknowledges"] = 324,
+        ["ExchangeMissesMoves"] = 128,
+        ["RejoinDropsNewRows"] = 26,
+    };
 
-    /// <summary>Faults that hide behind rare coincidences: no seed is known for them yet, and only the campaign looks for one.</summary>
-    private static readonly string[] Rare = ["FeedShipsDeletedRows", "RefusalOutlivesItsGround", "RepetitionDecidedAnew", "StaleNodeAcknowledges"];
+    /// <summary>Bugs that the engines had, for which no seed is known that finds them in the engines as they are now: only the campaign looks for one.</summary>
+    private static readonly string[] Unmeasured = ["OldRefusalsRetried", "RecoveringPeerHeals", "StaleNodeWrites"];
 
-    public static TheoryData<string> Names => [.. Campaign.Count("mutants", reduced: 0, full: 1) > 0 ? Mutants.Names : Mutants.Names.Except(Rare)];
+    public static TheoryData<string> Names => [.. Campaign.Count("mutants", reduced: 0, full: 1) > 0 ? Mutants.Names : Mutants.Names.Except(Unmeasured)];
 
     [Theory]
     [MemberData(nameof(Names))]

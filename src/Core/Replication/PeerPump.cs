@@ -338,7 +338,8 @@ public sealed class PeerPump(
         {
             // A delete that this node decided after the row may arrive before it; the row came first all the same, and the delete holds it.
             var own = await BuryAsync(overruled, both.Token);
-            outcomes = [.. outcomes.Select((outcome, index) => outcome == ApplyOutcome.RefusedDeleted && own.Contains(batch[index].Key) ? ApplyOutcome.Applied : outcome)];
+            outcomes = [.. outcomes.Select((outcome, index) =>
+                outcome == ApplyOutcome.RefusedDeleted && own.TryGetValue(batch[index].Key, out var deleted) && deleted > batch[index].Stamp ? ApplyOutcome.Applied : outcome)];
         }
 
         // Runs of rows that count are told as ranges.
@@ -370,8 +371,8 @@ public sealed class PeerPump(
     }
 
     /// <summary>Takes in the deletes that a peer holds of what it was sent, so that the writer can decide on what is true.</summary>
-    /// <returns>The ids that this node had deleted itself.</returns>
-    private async Task<IReadOnlySet<string>> BuryAsync(IReadOnlyList<RowKey> overruled, CancellationToken cancellation)
+    /// <returns>The deletes that this node had decided itself.</returns>
+    private async Task<IReadOnlyDictionary<string, Stamp>> BuryAsync(IReadOnlyList<RowKey> overruled, CancellationToken cancellation)
     {
         var deletes = await link.ReadRowsAsync(overruled, cancellation);
 

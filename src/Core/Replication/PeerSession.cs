@@ -17,6 +17,9 @@ public interface IReplicaCondition
     /// <summary>This store is behind the floor: what it applies it may let go of again, until it has rejoined.</summary>
     bool IsStale { get; }
 
+    /// <summary>A peer ships rows as it holds them now.</summary>
+    void Arriving(IReadOnlyList<Mutation> batch);
+
     /// <summary>A peer greets, and may ship right after.</summary>
     void Greeted(PeerHello greeting);
 

@@ -111,17 +111,17 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
     /// Takes in deletes that overrule what this node wrote. One that is news here is decided here anew: this node and others may
     /// have forgotten it, and those took the row. Under its old stamp they would forget it again before all have it.
     /// </summary>
-    /// <returns>The ids that this node had deleted itself, after it wrote them: nobody else overruled those.</returns>
-    public Task<IReadOnlySet<string>> BuryAsync(IReadOnlyList<ReplicatedRow> rows) => writer.RunAsync(async session =>
+    /// <returns>The deletes that were held here already and that this node decided itself.</returns>
+    public Task<IReadOnlyDictionary<string, Stamp>> BuryAsync(IReadOnlyList<ReplicatedRow> rows) => writer.RunAsync(async session =>
     {
-        var own = new HashSet<string>(StringComparer.Ordinal);
+        var own = new Dictionary<string, Stamp>(StringComparer.Ordinal);
         foreach (var row in rows)
         {
             var id = row.Key.Key;
             var known = await session.FindTombstoneAsync(id);
-            if (known?.Stamp.Log == session.Position.Log)
+            if (known is { Stamp: var stamp } && stamp.Log == session.Position.Log)
             {
-                own.Add(id);
+                own[id] = stamp;
             }
 
             if (await session.JoinAsync(row.Key.Kind, row.Body, Horizon()) == ApplyOutcome.Applied && row.Key.Kind == MutationKind.MemoryDelete && known is null)
@@ -130,7 +130,7 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
             }
         }
 
-        return (IReadOnlySet<string>)own;
+        return (IReadOnlyDictionary<string, Stamp>)own;
     });
 
     /// <summary>Says that everything a peer held at some instant is held here too.</summary>

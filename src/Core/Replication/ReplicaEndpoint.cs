@@ -16,9 +16,13 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
     {
         var isStale = condition.IsStale;
         Faults.Replace(Fault.StaleNodeAcknowledges, ref isStale, false);
-        return isStale
-            ? throw new MemoryException(ErrorKind.NotYet, "this node is an old copy that rejoins; what it applied now would not stay")
-            : replica.ApplyAsync(batch);
+        if (isStale)
+        {
+            throw new MemoryException(ErrorKind.NotYet, "this node is an old copy that rejoins; what it applied now would not stay");
+        }
+
+        condition.Arriving(batch);
+        return replica.ApplyAsync(batch);
     }
 
     public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation)

@@ -24,6 +24,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private const int CollectedInRound = 10_000;
     private const int DroppedRows = 500;
     private const int TrimmedRows = 10_000;
+    private const int MostArrived = 100_000;
 
     private static readonly TimeSpan ExchangeCheck = TimeSpan.FromMilliseconds(250);
 
@@ -51,6 +52,12 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     /// <summary>Peers that were synchronised with, and whether they were whole.</summary>
     private readonly Dictionary<string, bool> _synchronised = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _complete = new(StringComparer.Ordinal);
+
+    /// <summary>Rows that came while this store might still turn out to be an old copy: those are not old.</summary>
+    private readonly HashSet<string> _arrived = new(StringComparer.Ordinal);
+
+    /// <summary>Nodes that greeted since this one runs: they know what it holds now, and no floor passes it any more.</summary>
+    private readonly HashSet<string> _greeted = new(StringComparer.Ordinal);
     private Task _compared;
     private readonly Task[] _running;
     private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -599,10 +606,26 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         }
     }
 
+    public void Arriving(IReadOnlyList<Mutation> batch)
+    {
+        lock (_gate)
+        {
+            if (_greeted.Count >= _links.Count)
+            {
+                _arrived.Clear();
+            }
+            else if (_arrived.Count < MostArrived)
+            {
+                _arrived.UnionWith(batch.Select(static mutation => mutation.Key));
+            }
+        }
+    }
+
     public void Greeted(PeerHello greeting)
     {
         lock (_gate)
         {
+            _greeted.Add(greeting.Log.Node);
             IsBehindFloor(greeting);
         }
     }
@@ -817,6 +840,12 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         var below = floor;
         Faults.Replace(Fault.RejoinKeepsOldRows, ref below, 0);
         Faults.Replace(Fault.RejoinDropsNewRows, ref below, long.MaxValue);
+        HashSet<string> arrived;
+        lock (_gate)
+        {
+            arrived = new(_arrived, StringComparer.Ordinal);
+        }
+
         string? after = null;
         do
         {
@@ -825,7 +854,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             await _writer.RunAsync(
                 async session =>
                 {
-                    foreach (var (key, _) in page.Rows)
+                    foreach (var (key, _) in page.Rows.Where(row => !arrived.Contains(row.Key.Key)))
                     {
                         await session.DropAsync(key, below);
                     }

@@ -53,7 +53,7 @@ public sealed class ReplicaTests
         Assert.Equal(MutationKind.MemoryDelete, Assert.Single(await node.Store.ReadLogAsync(0, 10, 1 << 20)).Kind);
 
         // The second time it is none, and this node's own.
-        Assert.Equal(["x"], await node.Replica.BuryAsync([new(new(MutationKind.MemoryDelete, "x"), MemoryCodec.Encode(delete))]));
+        Assert.Equal([new("x", buried.Stamp)], await node.Replica.BuryAsync([new(new(MutationKind.MemoryDelete, "x"), MemoryCodec.Encode(delete))]));
         Assert.Single(await node.Store.ReadLogAsync(0, 10, 1 << 20));
     }
 

@@ -37,8 +37,8 @@ internal sealed record DecidedRow(LogPosition Position, RowKey Key, object State
     /// </summary>
     public bool IsBelowFloor { get; init; }
 
-    /// <summary>On how many of them it was said to be, and how many losses there had been.</summary>
-    public (int Got, int Losses) Acknowledged { get; init; }
+    /// <summary>On how many of them it must stay, and how many losses there had been.</summary>
+    public (int Nodes, int Losses) Acknowledged { get; init; }
 
     public SimulatedDisk? Disk { get; init; }
 }
@@ -97,9 +97,17 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
             Judge(disk, change, deleted);
         }
 
-        foreach (var change in changes.Memories.Where(static change => change.After is null))
+        foreach (var change in changes.Memories)
         {
-            JudgeDrop(disk, changes, change.Before!.Own.Id);
+            if (change is { After: null, Before.Own.Id: var id } && !changes.Tombstones.Any(tombstone => tombstone.Id == id))
+            {
+                JudgeDrop(disk, new(MutationKind.Memory, id));
+            }
+        }
+
+        foreach (var entry in changes.DroppedEntries)
+        {
+            JudgeDrop(disk, new(entry.Key.Kind, entry.Key.Key));
         }
 
         foreach (var tombstone in changes.Tombstones)
@@ -189,7 +197,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
                 _acknowledged[row.Key] = rows = [];
             }
 
-            rows.Add((row with { Nodes = nodes, Acknowledged = (quorum?.Got ?? 1, lossesBefore) }, world.Now));
+            rows.Add((row with { Nodes = nodes, Acknowledged = (Math.Min(quorum?.Got ?? 1, needed), lossesBefore) }, world.Now));
         }
         else
         {
@@ -237,7 +245,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     /// <summary>Rows that every node must hold in the end, with the promise that says so.</summary>
     public IEnumerable<(DecidedRow Row, string Promise)> Owed()
     {
-        foreach (var row in AcknowledgedRows.Where(static row => !row.IsBelowFloor || row.Acknowledged.Got > 1))
+        foreach (var row in AcknowledgedRows.Where(static row => !row.IsBelowFloor || row.Acknowledged.Nodes > 1))
         {
             yield return (row, "promise 1: an acknowledged row");
         }
@@ -335,19 +343,14 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
         }
     }
 
-    /// <summary>A node lets go of a row: as long as no disk is lost, an acknowledged one stays on as many nodes as were counted.</summary>
-    private void JudgeDrop(SimulatedDisk disk, ChangeSet changes, string id)
+    /// <summary>A node lets go of a row: as long as no disk is lost, an acknowledged one stays on as many nodes as writes must be on.</summary>
+    private void JudgeDrop(SimulatedDisk disk, RowKey key)
     {
-        if (changes.Tombstones.Any(tombstone => tombstone.Id == id))
+        foreach (var (row, _) in _acknowledged.GetValueOrDefault(key) ?? [])
         {
-            return;
-        }
-
-        foreach (var (row, _) in _acknowledged.GetValueOrDefault(new(MutationKind.Memory, id)) ?? [])
-        {
-            if (row.Acknowledged.Losses == Losses && !(row.IsBelowFloor && row.Acknowledged.Got == 1) && disks().Count(other => other != disk && Holds(other.Tables, row)) is var others && others < row.Acknowledged.Got)
+            if (row.Acknowledged.Losses == Losses && !(row.IsBelowFloor && row.Acknowledged.Nodes == 1) && disks().Count(other => other != disk && Holds(other.Tables, row)) is var others && others < row.Acknowledged.Nodes)
             {
-                world.Fail($"promise 1: {row.Position} ({id}) was acknowledged by {row.Acknowledged.Got} nodes, {disk.Node} lets go of it, and {others} others hold it");
+                world.Fail($"promise 1: {row.Position} ({key.Kind} {key.Key}) was acknowledged as on {row.Acknowledged.Nodes} nodes, {disk.Node} lets go of it, and {others} others hold it");
             }
         }
     }
