@@ -85,6 +85,12 @@ internal enum Fault
     /// <summary>An activation takes an epoch and does not ask what the others hold.</summary>
     CatchUpSkipped,
 
+    /// <summary>A backfill goes on under a lease that has ended, as long as nobody has taken it.</summary>
+    ExpiredLeaseExtended,
+
+    /// <summary>A backfill does not look whose lease it is that it commits under.</summary>
+    StaleEpochCommits,
+
     // Bugs that these engines once had.
 
     /// <summary>What a node decides replaces the row, also where the row is above it.</summary>

@@ -394,6 +394,23 @@ public abstract class BackfillCompliance
     }
 
     [Fact]
+    public async Task A_step_that_passes_rows_over_is_not_called_complete()
+    {
+        await using var store = await OpenAsync(NewName(), "n");
+        await FillAsync(store, 60);
+        var isMended = false;
+        var step = new ForgetfulStep(store, new("words", 1, static _ => [1]), () => isMended);
+        await using var bench = await Bench.StartAsync(store, [step], new() { Sweep = TimeSpan.FromMilliseconds(20), LargestBatch = 10, FirstRetry = TimeSpan.FromMilliseconds(20) });
+        bench.Runner.Start(new Random(1), Exclusive());
+        await Eventually.HoldsAsync("the step has failed", async () => (await RecordAsync(store, "words"))?.State == BackfillState.Failed);
+        Assert.Contains("rows are left", (await RecordAsync(store, "words"))!.LastError, StringComparison.Ordinal);
+        Assert.Equal(6, await step.RemainingAsync());
+        isMended = true;
+        await bench.Runner.Settled.WaitAsync(Deadline);
+        Assert.Equal(0, await step.RemainingAsync());
+    }
+
+    [Fact]
     public async Task Pause_and_resume_survive_a_restart()
     {
         var name = await OldStoreAsync();
@@ -648,6 +665,25 @@ public abstract class BackfillCompliance
             await runner.DisposeAsync();
             await writer.DisposeAsync();
         }
+    }
+
+    /// <summary>Passes over titles that end in 7, until it is mended.</summary>
+    private sealed class ForgetfulStep(IMemoryStore store, DerivedColumn column, Func<bool> isMended) : IBackfillStep
+    {
+        private readonly DerivedStep _step = new(store, column);
+
+        public string Name => _step.Name;
+
+        public int Version => _step.Version;
+
+        public string Marker => _step.Marker;
+
+        public ValueTask<BackfillPage> PendingAsync(string cursor, int limit, CancellationToken cancellation = default) => _step.PendingAsync(cursor, limit, cancellation);
+
+        public async ValueTask<BackfillBatch> ApplyAsync(IReadOnlyList<BackfillRow> rows, CancellationToken cancellation = default) =>
+            await _step.ApplyAsync(isMended() ? rows : [.. rows.Where(static row => !row.Memory!.View.Title.EndsWith('7'))], cancellation);
+
+        public ValueTask<long> RemainingAsync(CancellationToken cancellation = default) => _step.RemainingAsync(cancellation);
     }
 
     /// <summary>A vector of word lengths: the same text always gives the same one.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using OrleansMemory.Core;
+using OrleansMemory.Simulation.Workload;
 
 namespace OrleansMemory.Simulation;
 
@@ -20,6 +21,12 @@ public static class Mutants
         Faults.Active = Enum.Parse<Fault>(name);
         try
         {
+            if (Faults.Active is Fault.ExpiredLeaseExtended or Fault.StaleEpochCommits)
+            {
+                var failed = BackfillRun.FirstFailure(first, last);
+                return new(name, failed?.Seed, failed?.Failure, watch.Elapsed);
+            }
+
             // Seeds are begun in order, so all before the first that fails were run.
             var failure = Runs.Many(first, last, Runs.Steps, mostFailures: 1).Failures is [var found, ..] ? found : null;
             return new(name, failure?.Seed, failure?.Failure, watch.Elapsed);

@@ -6,6 +6,7 @@ using OrleansMemory.Simulation.Workload;
 const string Usage = """
     usage: Simulation --seed S [--steps N] [--minimize] [--verbose] [--without-operations LIST] [--without-faults LIST]
            Simulation --seeds A..B [--steps N] [--failures N] [--threads N]
+           Simulation --backfill S [--verbose]
 
     Runs the replication engines in a simulated cluster. One seed prints the hash of its trace; one that fails is run a second time
     and must fail alike. Many seeds print a summary and the seeds that failed. Exit code: 0, or 1 when anything failed.
@@ -51,6 +52,13 @@ if (args.Contains("--mutants"))
 }
 
 #endif
+if (Value("--backfill") is { } backfill)
+{
+    var one = BackfillRun.One(long.Parse(backfill, CultureInfo.InvariantCulture), args.Contains("--verbose") ? Console.WriteLine : null);
+    Console.WriteLine(one);
+    return one.Failure is null ? 0 : 1;
+}
+
 if (Value("--seeds")?.Split("..") is [var from, var to])
 {
     var watch = Stopwatch.StartNew();

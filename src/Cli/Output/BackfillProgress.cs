@@ -20,11 +20,18 @@ internal static class BackfillProgress
                 stop.ThrowIfCancellationRequested();
                 var running = (await runner.ReadAsync(stop)).Steps.FirstOrDefault(static status => status.Record.State == BackfillState.Running);
                 var line = running is null ? "" : BackfillLine.Of(running);
-                await terminal.WriteAsync("\r" + line.PadRight(width));
-                width = line.Length;
+                if (width > 0 || line.Length > 0)
+                {
+                    await terminal.WriteAsync("\r" + line.PadRight(width));
+                    await terminal.FlushAsync(stop);
+                    width = line.Length;
+                }
             }
 
-            await terminal.WriteAsync("\r" + new string(' ', width) + "\r");
+            if (width > 0)
+            {
+                await terminal.WriteAsync("\r" + new string(' ', width) + "\r");
+            }
         }
         catch (Exception exception) when (exception is OperationCanceledException or MemoryException or IOException or ObjectDisposedException)
         {

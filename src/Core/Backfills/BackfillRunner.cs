@@ -11,13 +11,13 @@ namespace OrleansMemory.Core.Backfills;
 /// </summary>
 public sealed class BackfillRunner : IAsyncDisposable
 {
-    private const int FirstBatch = 64;
     private const int ShownQuarantine = 100;
     private const int SavedCursorRows = 1_000;
-    private const int Rounds = 3;
+    private const int Rounds = 10;
 
-    private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan LongestTurn = TimeSpan.FromMilliseconds(100);
+    /// <summary>Less would not be waited for at all.</summary>
+    private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(1);
+
     private static readonly string CodeVersion = typeof(BackfillRunner).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
 
     private readonly IMemoryStore _store;
@@ -28,6 +28,7 @@ public sealed class BackfillRunner : IAsyncDisposable
     private readonly string _owner;
     private readonly TimeProvider _time;
     private Random _random = new(0);
+    private readonly BackfillPace _pace;
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
@@ -36,8 +37,6 @@ public sealed class BackfillRunner : IAsyncDisposable
     private readonly Dictionary<string, string> _checked = new(StringComparer.Ordinal);
     private TaskCompletionSource _wake = NewSignal();
     private Task _loop = Task.CompletedTask;
-    private int _batch = FirstBatch;
-    private long _taken;
 
     /// <param name="opening">
     /// Names this opening of the store. Only one process has a store open, so a lease that was taken under another opening is nobody's.
@@ -54,6 +53,7 @@ public sealed class BackfillRunner : IAsyncDisposable
         _opening = $"@{opening}";
         _owner = name + _opening;
         _time = time;
+        _pace = new(writer, settings, time);
     }
 
     /// <summary>Told from the runner's own scheduler; must be quick and never throw.</summary>
@@ -245,7 +245,7 @@ public sealed class BackfillRunner : IAsyncDisposable
 
         try
         {
-            var total = record is null || record.Marker != step.Marker ? await step.RemainingAsync(_stopping.Token) : 0;
+            var total = record?.StartedAt is null || record.Marker != step.Marker ? await step.RemainingAsync(_stopping.Token) : 0;
             if (await TakeAsync(step, record, ledger, total) is not { } taken)
             {
                 return _settings.Sweep < _settings.Lease ? _settings.Sweep : _settings.Lease;
@@ -256,6 +256,7 @@ public sealed class BackfillRunner : IAsyncDisposable
         catch (LeaseLostException exception)
         {
             Instruments.BackfillLeaseLosses.Add(1);
+            _pace.Shrink();
             Tell(BackfillEventKind.LeaseLost, step.Name, step.Version, exception.Message);
             return TimeSpan.Zero;
         }
@@ -292,7 +293,8 @@ public sealed class BackfillRunner : IAsyncDisposable
             _checked[step.Name] = page.Cursor;
         }
 
-        if (long.TryParse(page.Cursor, CultureInfo.InvariantCulture, out var now) && long.TryParse(record.Cursor, CultureInfo.InvariantCulture, out var then) && now - then >= SavedCursorRows)
+        // Not at the start: one with nothing pending writes nothing.
+        if (looked is not null && long.TryParse(page.Cursor, CultureInfo.InvariantCulture, out var now) && long.TryParse(record.Cursor, CultureInfo.InvariantCulture, out var then) && now - then >= SavedCursorRows)
         {
             await _writer.RunAsync(async session =>
             {
@@ -360,26 +362,36 @@ public sealed class BackfillRunner : IAsyncDisposable
         var before = record.RowsDone;
         for (var round = 1; ;)
         {
-            await GiveWayAsync();
+            await _pace.GiveWayAsync(_stopping.Token);
             var began = _time.GetTimestamp();
-            var page = await step.PendingAsync(record.Cursor, Math.Min(_batch, _settings.LargestBatch), _stopping.Token);
+            var page = await step.PendingAsync(record.Cursor, _pace.Rows, _stopping.Token);
             var batch = page.Rows.Count > 0 ? await step.ApplyAsync(page.Rows, _stopping.Token) : new(static _ => new(0), []);
 
-            // What was passed over, as by a fault in the step, must not be called done.
-            var mayEnd = page.IsLast && await step.RemainingAsync(_stopping.Token) <= page.Rows.Count;
-            if (page.IsLast && !mayEnd)
+            // Once rows were found that it had passed over, the step's word for its last rows is not enough.
+            var mayEnd = page.IsLast && await step.RemainingAsync(_stopping.Token) <= (round == 1 ? page.Rows.Count : 0);
+            if (page is { IsLast: true, Rows.Count: 0 } && !mayEnd)
             {
+                // Rows were passed over, as by a fault in the step: they must not be called done, nor be looked for without an end.
                 page = page with { Cursor = "" };
-                if (round++ > Rounds)
+                if (round++ == Rounds)
                 {
                     throw new InvalidOperationException("rows are left that the step does not bring up");
                 }
             }
 
-            record = await CommitAsync(step, record, page, batch, mayEnd);
-            Instruments.BackfillRows.Add(page.Rows.Count, new KeyValuePair<string, object?>("step", step.Name));
+            var (committed, hold) = await CommitAsync(step, record, page, batch, mayEnd);
+            record = committed;
+            if (record.State == BackfillState.Paused)
+            {
+                TellOnce(BackfillEventKind.Paused, step, "paused");
+                return false;
+            }
+
             var worked = _time.GetElapsedTime(began);
+            Instruments.BackfillRows.Add(page.Rows.Count, new KeyValuePair<string, object?>("step", step.Name));
             Instruments.BackfillBatchSeconds.Record(worked.TotalSeconds);
+            Instruments.BackfillLockSeconds.Record(hold.TotalSeconds);
+            _pace.Learn(hold, worked, page.Rows.Count);
             if (batch.Failures.Count > 0)
             {
                 Tell(BackfillEventKind.Quarantined, step.Name, step.Version, batch.Failures[0].Error, batch.Failures.Count);
@@ -390,23 +402,20 @@ public sealed class BackfillRunner : IAsyncDisposable
                 _rates[step.Name] = (record.RowsDone - before) / Math.Max(_time.GetElapsedTime(started).TotalSeconds, 0.001);
             }
 
-            switch (record.State)
+            if (record is { State: BackfillState.Complete, LeaseOwner: null })
             {
-                case BackfillState.Paused:
-                    TellOnce(BackfillEventKind.Paused, step, "paused");
-                    return false;
-                case BackfillState.Complete when mayEnd && record.LeaseOwner is null:
-                    Tell(BackfillEventKind.Completed, step.Name, step.Version, $"{record.RowsDone - before} rows in {_time.GetElapsedTime(started).TotalSeconds:0.0} s", record.RowsDone);
-                    return true;
-                default:
-                    await RestAfterAsync(worked);
-                    break;
+                var took = _time.GetElapsedTime(started).TotalSeconds;
+                Tell(BackfillEventKind.Completed, step.Name, step.Version, string.Create(CultureInfo.InvariantCulture, $"{record.RowsDone - before} rows in {took:0.0} s"), record.RowsDone);
+                return true;
             }
+
+            await _pace.RestAsync(worked, _stopping.Token);
         }
     }
 
     /// <summary>Rows, cursor, progress and lease in one transaction; with the last batch the mark that the step is complete.</summary>
-    private async Task<BackfillRecord> CommitAsync(IBackfillStep step, BackfillRecord lease, BackfillPage page, BackfillBatch batch, bool mayEnd)
+    /// <returns>Also how long other writes had to wait for it.</returns>
+    private async Task<(BackfillRecord Record, TimeSpan Hold)> CommitAsync(IBackfillStep step, BackfillRecord lease, BackfillPage page, BackfillBatch batch, bool mayEnd)
     {
         var locked = 0L;
         var written = await _writer.RunAsync(async session =>
@@ -418,13 +427,18 @@ public sealed class BackfillRunner : IAsyncDisposable
                 return held;
             }
 
-            if (held is null || held.LeaseEpoch != lease.LeaseEpoch || held.LeaseOwner != _owner)
+            var isOurs = held is not null && held.LeaseEpoch == lease.LeaseEpoch && held.LeaseOwner == _owner;
+            Faults.Replace(Fault.StaleEpochCommits, ref isOurs, held is not null);
+            if (held is null || !isOurs)
             {
                 throw new LeaseLostException($"epoch {lease.LeaseEpoch} is not the present one, {held?.LeaseEpoch ?? 0}");
             }
 
             // Never extended: whoever could have taken it meanwhile must be able to rely on its end.
-            if (held.LeaseExpiresAt is not { } end || end <= session.Now)
+            var hasEnded = held.LeaseExpiresAt is not { } end || end <= session.Now;
+            Faults.Replace(Fault.ExpiredLeaseExtended, ref hasEnded, false);
+            Faults.Replace(Fault.StaleEpochCommits, ref hasEnded, false);
+            if (hasEnded)
             {
                 throw new LeaseLostException($"the lease of epoch {lease.LeaseEpoch} has ended");
             }
@@ -453,10 +467,7 @@ public sealed class BackfillRunner : IAsyncDisposable
 
             return Put(session, next);
         });
-        var hold = _time.GetElapsedTime(locked);
-        Instruments.BackfillLockSeconds.Record(hold.TotalSeconds);
-        Adapt(hold, page.Rows.Count);
-        return written;
+        return (written, _time.GetElapsedTime(locked));
     }
 
     /// <summary>The writer holds everybody off meanwhile: what the look-up finds now beside this batch's own rows is left.</summary>
@@ -490,40 +501,6 @@ public sealed class BackfillRunner : IAsyncDisposable
         return Backoff(attempts);
     }
 
-    /// <summary>Those who wait for the writer go first, for a bounded time.</summary>
-    private async Task GiveWayAsync()
-    {
-        for (var waited = TimeSpan.Zero; _writer.Waiting > 0 && waited < LongestTurn; waited += Turn)
-        {
-            await Task.Delay(Turn, _time, _stopping.Token);
-        }
-    }
-
-    private async Task RestAfterAsync(TimeSpan worked)
-    {
-        var rest = IsBusy ? worked * _settings.BusyRest : Turn;
-        await Task.Delay(rest > Turn ? rest : Turn, _time, _stopping.Token);
-    }
-
-    /// <summary>Others have written since the batch before.</summary>
-    private bool IsBusy { get; set; }
-
-    private void Adapt(TimeSpan hold, int rows)
-    {
-        // One command is the batch's own.
-        var taken = _writer.Taken;
-        IsBusy = taken - _taken > 1;
-        _taken = taken;
-        var target = IsBusy ? _settings.BusyHold : _settings.Hold;
-        var factor = Math.Clamp(target / (hold > TimeSpan.Zero ? hold : Turn), 0.25, 2);
-
-        // A page that was not full says nothing about larger ones.
-        if (factor < 1 || rows >= _batch)
-        {
-            _batch = Math.Clamp((int)(_batch * factor), 1, _settings.LargestBatch);
-        }
-    }
-
     private TimeSpan Backoff(int failures)
     {
         var longest = _settings.FirstRetry * Math.Pow(2, Math.Min(failures, 20) - 1);
@@ -533,7 +510,7 @@ public sealed class BackfillRunner : IAsyncDisposable
     private async Task RestAsync(TimeSpan rest, Task wake)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        await Task.WhenAny(Task.Delay(rest, _time, ended.Token), wake).OnOwnScheduler();
+        await Task.WhenAny(Task.Delay(rest > ShortestRest ? rest : ShortestRest, _time, ended.Token), wake).OnOwnScheduler();
         ended.Cancel();
     }
 

@@ -693,9 +693,9 @@ public sealed class WriteSession
         if (entry.Key.Kind == MutationKind.Access)
         {
             var memory = await SlotAsync(entry.Owner);
-            if (memory.Row is { } row)
+            if (memory.Row is { } row && await AccessAsync(entry.Owner) is var access && access != row.Access)
             {
-                await SetAsync(memory, row.Own, await AccessAsync(entry.Owner));
+                await SetAsync(memory, row.Own, access);
             }
         }
     }
