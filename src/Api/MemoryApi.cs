@@ -69,6 +69,7 @@ public static class MemoryApi
             PendingRoutes.Map(application);
             MessageRoutes.Map(application);
             CurationRoutes.Map(application);
+            SubscriptionRoutes.Map(application);
             SessionRoutes.Map(application);
         }
 

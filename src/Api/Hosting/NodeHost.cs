@@ -10,6 +10,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Webhooks;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Replication;
 
@@ -155,6 +156,11 @@ public sealed partial class NodeHost : IAsyncDisposable
         builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Keys = options.Keys, Warnings = options.ExposureWarnings() }, service);
         builder.Services.AddHostedService(services =>
             new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
+        if (service is MemoryNode node)
+        {
+            builder.Services.AddHostedService(services => new WebhookDispatcher(node, options.Webhooks, time, services.GetRequiredService<ILogger<WebhookDispatcher>>()));
+        }
+
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);
         builder.WebHost.UseKestrelCore();
         builder.WebHost.UseKestrelHttpsConfiguration();
