@@ -70,6 +70,7 @@ public static class MemoryApi
             PendingRoutes.Map(application);
             MessageRoutes.Map(application);
             CurationRoutes.Map(application);
+            SubscriptionRoutes.Map(application);
             SessionRoutes.Map(application);
         }
 

@@ -226,6 +226,22 @@ internal sealed class CallerService(MemoryNode node, Principal principal) : INod
         return node.UndoAsync(curationId, Own(context));
     }
 
+    public Task<Subscription> SubscribeAsync(SubscriptionDraft draft, WriteContext context)
+    {
+        RequireWrite();
+        return node.SubscribeAsync(draft, Own(context));
+    }
+
+    /// <summary>Its own, unless it sees everything.</summary>
+    public Task<IReadOnlyList<Subscription>> SubscriptionsAsync(string? owner, CancellationToken cancellation = default) =>
+        node.SubscriptionsAsync(principal.SeesEverything ? owner : principal.AgentId, cancellation);
+
+    public Task<bool> UnsubscribeAsync(string id, string? owner, WriteContext context)
+    {
+        RequireWrite();
+        return node.UnsubscribeAsync(id, principal.SeesEverything ? owner : principal.AgentId, Own(context));
+    }
+
     public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
         node.StartSessionAsync(@namespace, limit, _visibility, cancellation);
 

@@ -78,6 +78,16 @@ public partial interface INodeService
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.TitleTaken"/>: of a memory that would come back.</exception>
     Task<CurationRecord> UndoAsync(string curationId, WriteContext context);
 
+    /// <summary>Tells a registered agent of changes from now on, wherever they are made.</summary>
+    Task<Subscription> SubscribeAsync(SubscriptionDraft draft, WriteContext context);
+
+    /// <summary>Latest first.</summary>
+    /// <param name="owner">Null: anybody's.</param>
+    Task<IReadOnlyList<Subscription>> SubscriptionsAsync(string? owner, CancellationToken cancellation = default);
+
+    /// <returns>False: there is none of that owner.</returns>
+    Task<bool> UnsubscribeAsync(string id, string? owner, WriteContext context);
+
     /// <summary>What an agent begins its session with: the standards of a namespace, and its memories by priority.</summary>
     /// <param name="namespace">Null: any.</param>
     Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default);

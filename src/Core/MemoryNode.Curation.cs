@@ -20,7 +20,7 @@ public sealed partial class MemoryNode
 
             foreach (var byTarget in (bool[])[false, true])
             {
-                await foreach (var entry in LinkEntriesAsync(id, byTarget))
+                await foreach (var entry in EntriesAsync(MutationKind.Link, id, CancellationToken.None, byTarget))
                 {
                     links.Add(entry.Key.Key);
                 }
@@ -62,25 +62,5 @@ public sealed partial class MemoryNode
         var body = EntryBodies.Decode(entry.Body, EntryJson.Default.CurationBody);
         var result = await Engine(entry.Owner).RunAsync(new UndoCurationCommand(curationId, [body.ResultId, .. body.ArchivedIds]), context);
         return CurationRecord.Of(result.Entry!);
-    }
-
-    private async IAsyncEnumerable<EntryState> LinkEntriesAsync(string id, bool byTarget)
-    {
-        (long, string)? after = null;
-        while (true)
-        {
-            var page = await _store.ListEntriesAsync(new(MutationKind.Link, id, byTarget, after, ScanRows));
-            foreach (var entry in page)
-            {
-                yield return entry;
-            }
-
-            if (page.Count < ScanRows)
-            {
-                yield break;
-            }
-
-            after = (page[^1].Stamp.Clock, page[^1].Key.Key);
-        }
     }
 }

@@ -125,13 +125,14 @@ public sealed partial class MemoryNode
         await _store.ReadRowsAsync([new(key.Kind, key.Key)], cancellation) is [var row] && EntryState.Decode(row.Body) is { Live: true } entry ? entry : null;
 
     /// <summary>Every live entry of a kind, of one owner or of all.</summary>
+    /// <param name="byTarget">Those whose target the owner is.</param>
     private async IAsyncEnumerable<EntryState> EntriesAsync(
-        MutationKind kind, string? owner, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+        MutationKind kind, string? owner, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation, bool byTarget = false)
     {
         (long, string)? after = null;
         while (true)
         {
-            var page = await _store.ListEntriesAsync(new(kind, owner, ByTarget: false, after, ScanRows), cancellation);
+            var page = await _store.ListEntriesAsync(new(kind, owner, byTarget, after, ScanRows), cancellation);
             foreach (var entry in page)
             {
                 yield return entry;

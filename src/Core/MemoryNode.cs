@@ -385,24 +385,12 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
 
     internal async IAsyncEnumerable<Link> ExportLinksAsync(Visibility visibility, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        (long, string)? after = null;
-        while (true)
+        await foreach (var entry in EntriesAsync(MutationKind.Link, owner: null, cancellation))
         {
-            var page = await _store.ListEntriesAsync(new(MutationKind.Link, Owner: null, ByTarget: false, after, ScanRows), cancellation);
-            foreach (var entry in page)
+            if (await ShownLinkAsync(entry, visibility, cancellation) is { } link)
             {
-                if (await ShownLinkAsync(entry, visibility, cancellation) is { } link)
-                {
-                    yield return link;
-                }
+                yield return link;
             }
-
-            if (page.Count < ScanRows)
-            {
-                yield break;
-            }
-
-            after = (page[^1].Stamp.Clock, page[^1].Key.Key);
         }
     }
 
@@ -567,24 +555,12 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
 
     private async Task CollectLinksAsync(List<Link> links, string id, bool byTarget, Visibility visibility, CancellationToken cancellation)
     {
-        (long, string)? after = null;
-        while (true)
+        await foreach (var entry in EntriesAsync(MutationKind.Link, id, cancellation, byTarget))
         {
-            var page = await _store.ListEntriesAsync(new(MutationKind.Link, id, byTarget, after, ScanRows), cancellation);
-            foreach (var entry in page)
+            if (await ShownLinkAsync(entry, visibility, cancellation) is { } link)
             {
-                if (await ShownLinkAsync(entry, visibility, cancellation) is { } link)
-                {
-                    links.Add(link);
-                }
+                links.Add(link);
             }
-
-            if (page.Count < ScanRows)
-            {
-                return;
-            }
-
-            after = (page[^1].Stamp.Clock, page[^1].Key.Key);
         }
     }
 

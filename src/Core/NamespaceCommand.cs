@@ -24,6 +24,9 @@ namespace OrleansMemory.Core;
 [JsonDerivedType(typeof(ReadMessagesCommand), "read_messages")]
 [JsonDerivedType(typeof(ConsolidateCommand), "consolidate")]
 [JsonDerivedType(typeof(UndoCurationCommand), "undo_curation")]
+[JsonDerivedType(typeof(SubscribeCommand), "subscribe")]
+[JsonDerivedType(typeof(UnsubscribeCommand), "unsubscribe")]
+[JsonDerivedType(typeof(DeliveredCommand), "delivered")]
 public abstract record NamespaceCommand
 {
     /// <summary>What the decision will most likely read.</summary>

@@ -193,6 +193,13 @@ public sealed class FrontEndService : INodeService
 
     public Task<CurationRecord> UndoAsync(string curationId, WriteContext context) => AskAsync(new UndoQuestion(curationId, context));
 
+    public Task<Subscription> SubscribeAsync(SubscriptionDraft draft, WriteContext context) => AskAsync(new SubscribeQuestion(draft, context));
+
+    public Task<IReadOnlyList<Subscription>> SubscriptionsAsync(string? owner, CancellationToken cancellation = default) =>
+        AskAsync(new SubscriptionsQuestion(owner), null, cancellation);
+
+    public Task<bool> UnsubscribeAsync(string id, string? owner, WriteContext context) => AskAsync(new UnsubscribeQuestion(id, owner, context));
+
     public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
         AskAsync(new SessionQuestion(@namespace, limit), @namespace, cancellation);
 

@@ -56,6 +56,9 @@ namespace OrleansMemory.Grains;
 [JsonDerivedType(typeof(ReadMessagesQuestion), "read_messages")]
 [JsonDerivedType(typeof(ConsolidateQuestion), "consolidate")]
 [JsonDerivedType(typeof(UndoQuestion), "undo")]
+[JsonDerivedType(typeof(SubscribeQuestion), "subscribe")]
+[JsonDerivedType(typeof(SubscriptionsQuestion), "subscriptions")]
+[JsonDerivedType(typeof(UnsubscribeQuestion), "unsubscribe")]
 internal abstract record Question
 {
     /// <summary>What the node must hold before it answers.</summary>
@@ -337,4 +340,23 @@ internal sealed record ConsolidateQuestion(ConsolidationDraft Draft, WriteContex
 internal sealed record UndoQuestion(string CurationId, WriteContext Context) : Question<CurationRecord>
 {
     protected override Task<CurationRecord> AskAsync(INodeService node) => node.UndoAsync(CurationId, Context);
+}
+
+internal sealed record SubscribeQuestion(SubscriptionDraft Draft, WriteContext Context) : Question<Subscription>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<Subscription> AskAsync(INodeService node) => node.SubscribeAsync(Draft, Context);
+}
+
+internal sealed record SubscriptionsQuestion(string? Owner) : Question<IReadOnlyList<Subscription>>
+{
+    protected override Task<IReadOnlyList<Subscription>> AskAsync(INodeService node) => node.SubscriptionsAsync(Owner);
+}
+
+internal sealed record UnsubscribeQuestion(string Id, string? Owner, WriteContext Context) : Question<bool>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<bool> AskAsync(INodeService node) => node.UnsubscribeAsync(Id, Owner, Context);
 }

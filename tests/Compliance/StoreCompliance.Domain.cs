@@ -116,6 +116,8 @@ public abstract partial class StoreCompliance
         Assert.Equal((await source.Node.AgentsAsync()).Select(agent => agent.AgentId), (await target.Node.AgentsAsync()).Select(agent => agent.AgentId));
         Assert.Equal((await source.Node.StandardChainAsync("team/a")).Chain, (await target.Node.StandardChainAsync("team/a")).Chain);
         Assert.Equal((await source.Node.PendingAsync(null, 10)).Select(action => (action.Id, action.Status)), (await target.Node.PendingAsync(null, 10)).Select(action => (action.Id, action.Status)));
+        var subscription = Assert.Single(await target.Node.SubscriptionsAsync("alice"));
+        Assert.Equal((2, 3, 1), (subscription.Delivered, subscription.Dead, subscription.DeadLetters.Count));
         var inbox = await target.Node.InboxAsync(new("bob"), new());
         Assert.Equal((2, 1), (inbox.Messages.Count, inbox.Unread));
         await AssertSoundAsync(target);
@@ -228,6 +230,9 @@ public abstract partial class StoreCompliance
         var first = await node.ConsolidateAsync(new(parts, "told as one", "summary", "team/b"), Alice);
         await node.UndoAsync(first.CurationId, Alice);
         await node.ConsolidateAsync(new(parts, "told again", "summary", "team/b"), Alice);
+        var subscription = await node.SubscribeAsync(new("https://example.org/", []), Alice);
+        await node.NoteDeliveryAsync(subscription.Id, new(1, 2, 3, null, [new("n~1:1", "memory_store", "id", "HTTP 500", 4)]));
+        Assert.True(await node.UnsubscribeAsync((await node.SubscribeAsync(new("https://example.org/", ["memory_delete"], "secret"), Alice)).Id, "alice", Alice));
         var message = await node.NotifyAsync(new("bob", "hello", "text"), Alice);
         await node.NotifyAsync(new("bob", "hello", "text"), Alice);
         await node.ReadMessagesAsync("bob", [message.Id], take: false, Bob);

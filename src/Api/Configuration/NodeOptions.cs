@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using OrleansMemory.Api.Webhooks;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
@@ -74,6 +75,9 @@ public sealed record NodeOptions
 
     /// <summary>Expired memories are archived; else they are deleted for good.</summary>
     public bool ArchiveOnGc { get; init; } = true;
+
+    /// <summary>How subscribers are told.</summary>
+    public WebhookOptions Webhooks { get; init; } = new();
 
     /// <summary>Namespace of a memory stored on the command line without one; null takes it from the working directory.</summary>
     public string? DefaultNamespace { get; init; }

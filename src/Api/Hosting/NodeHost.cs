@@ -10,6 +10,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Webhooks;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Replication;
 
@@ -165,6 +166,11 @@ public sealed partial class NodeHost : IAsyncDisposable
             // A front end has nothing of its own to sweep; each node sweeps for itself.
             builder.Services.AddHostedService(services =>
                 new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
+        }
+
+        if (service is MemoryNode node)
+        {
+            builder.Services.AddHostedService(services => new WebhookDispatcher(node, options.Webhooks, time, services.GetRequiredService<ILogger<WebhookDispatcher>>()));
         }
 
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);

@@ -6,6 +6,7 @@ using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Messaging;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Api.OpenApi;
@@ -259,6 +260,18 @@ internal static class ApiSchemas
             ("action", Words([CurationBody.Consolidate])), ("at", Instant()), ("by", Text(null)), ("id", Text(null)), ("namespace", Text(null)), ("result_id", Text("What was made.")),
             ("source_ids", List(Text("What was put away."))), ("undone_at", Instant())));
         yield return ("Curations", Object(["count", "curations"], ("count", Integer(0)), ("curations", ListOf("Curation"))));
+        yield return ("SubscriptionRequest", Object([],
+            ("agent_filter", Nullable(Text("Only memories of this author."))), ("agent_id", Text("Who subscribes; wins over X-Agent-Id.")), ("callback_url", Text("As url.")),
+            ("events", List(Words([MemoryEvents.Any, .. MemoryEvents.Names]))), ("namespace", Nullable(Text("As namespace_filter."))),
+            ("namespace_filter", Nullable(Text("This namespace and those below it."))), ("secret", Nullable(Text("Signs what is sent; kept, and never shown."))), ("url", Text("https; http only where private addresses are allowed."))));
+        yield return ("Subscription", Object(["agent_id", "created_at", "created_by", "dead_letters", "dispatch_count", "events", "failure_count", "id", "url"],
+            ("agent_filter", Nullable(Text(null))), ("agent_id", Text(null)), ("callback_url", Text(null)), ("created_at", Instant()), ("created_by", Text(null)),
+            ("dead_letters", List(Object(["at", "error", "event", "event_id", "memory_id"],
+                ("at", Instant()), ("error", Text(null)), ("event", Text(null)), ("event_id", Text("X-Ai-Memory-Event-Id: the same in every attempt.")), ("memory_id", Text(null))))),
+            ("dispatch_count", Integer(0)), ("events", List(Text(null))), ("failure_count", Integer(0)), ("id", Text(null)), ("last_dispatched_at", Instant()),
+            ("namespace", Nullable(Text(null))), ("namespace_filter", Nullable(Text(null))), ("url", Text(null))));
+        yield return ("Subscriptions", Object(["count", "subscriptions"], ("count", Integer(0)), ("subscriptions", ListOf("Subscription"))));
+        yield return ("Unsubscribed", Object(["deleted", "removed"], ("deleted", Boolean()), ("removed", Boolean())));
         yield return ("SessionRequest", Object([], ("limit", Nullable(Integer(0, MemoryLimits.RecallRows))), ("namespace", Nullable(Text(null)))));
         yield return ("SessionStart", Object(["count", "memories", "mode"],
             ("count", Integer(0)), ("memories", ListOf("RankedMemory")), ("mode", Words(["session_start"])), ("standard", Ref("Memory")), ("standards", ListOf("Memory"))));

@@ -53,6 +53,7 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind InvalidToken = new("invalid_token", 400);
     public static readonly ErrorKind IdempotencyMismatch = new("idempotency_mismatch", 422);
 
+    public static readonly ErrorKind InvalidSubscription = new("invalid_subscription", 400);
     public static readonly ErrorKind InvalidConsolidation = new("invalid_consolidation", 400);
     public static readonly ErrorKind InvalidGovernance = new("invalid_governance", 400);
 

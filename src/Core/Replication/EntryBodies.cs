@@ -47,7 +47,10 @@ public sealed record VoteBody(bool Approve, long At);
 /// <summary>Key and owner: agent id.</summary>
 public sealed record AgentBody(string AgentType, IReadOnlyList<string> Capabilities, long RegisteredAt, long LastSeenAt);
 
-/// <summary>Key: subscription id. Owner: the agent that made it.</summary>
+/// <summary>
+/// Key: subscription id. Owner: the agent that made it. Secret: as it was given, for those who sign with it and not with its hash. IsBound: the agent had a
+/// credential, and hears only of what it may see; Place: of that credential.
+/// </summary>
 public sealed record SubscriptionBody(
     string Url,
     IReadOnlyList<string> Events,
@@ -55,7 +58,17 @@ public sealed record SubscriptionBody(
     string? NamespaceFilter,
     string? AgentFilter,
     string SignatureScheme,
-    long CreatedAt);
+    long CreatedAt,
+    string? Secret = null,
+    bool? IsBound = null,
+    string? Place = null);
+
+/// <summary>Key: subscription id and log. Owner: subscription id. Up to which row of the log the subscriber was told, by the node that writes it.</summary>
+/// <param name="Dead">Events that were given up; the latest of them are in <paramref name="DeadLetters"/>.</param>
+public sealed record DeliveryBody(long Through, long Delivered, long Dead, long? LastDeliveredAt, IReadOnlyList<UndeliveredEvent> DeadLetters);
+
+/// <summary>What a subscriber did not take, and why.</summary>
+public sealed record UndeliveredEvent(string Position, string Event, string MemoryId, string Error, long At);
 
 /// <summary>Key: message id. Owner: the recipient.</summary>
 public sealed record MessageBody(
@@ -113,6 +126,10 @@ public static class EntryBodies
     public static EntryKey VoteKey(string pendingId, string voter) => new(MutationKind.Vote, string.Join(Separator, pendingId, voter));
 
     public static string Voter(EntryKey vote) => vote.Key[(vote.Key.IndexOf(Separator, StringComparison.Ordinal) + 1)..];
+
+    public static EntryKey SubscriptionKey(string id) => new(MutationKind.Subscription, id);
+
+    public static EntryKey DeliveryKey(string subscriptionId, LogId log) => new(MutationKind.Delivery, string.Join(Separator, subscriptionId, log.ToString()));
 
     public static EntryKey CurationKey(string id) => new(MutationKind.Curation, id);
 
@@ -182,4 +199,5 @@ public static class EntryBodies
 [JsonSerializable(typeof(IdempotencyReceiptBody))]
 [JsonSerializable(typeof(EpochBody))]
 [JsonSerializable(typeof(CurationBody))]
+[JsonSerializable(typeof(DeliveryBody))]
 public sealed partial class EntryJson : JsonSerializerContext;

@@ -20,6 +20,7 @@ public enum MutationKind
     IdempotencyReceipt = 13,
     NamespaceEpoch = 14,
     Curation = 15,
+    Delivery = 16,
 }
 
 public readonly record struct EntryKey(MutationKind Kind, string Key);

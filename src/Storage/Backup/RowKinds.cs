@@ -27,6 +27,7 @@ public static class RowKinds
         MutationKind.Subscription => "subscriptions",
         MutationKind.Message => "messages",
         MutationKind.MessageRead => "messages_read",
+        MutationKind.Delivery => "webhook_deliveries",
         MutationKind.Curation => "curations",
         MutationKind.IdempotencyReceipt => "idempotency_receipts",
         _ => string.Create(CultureInfo.InvariantCulture, $"kind_{(int)kind}"),

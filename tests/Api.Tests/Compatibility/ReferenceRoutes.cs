@@ -303,9 +303,28 @@ internal static class ReferenceRoutes
             Same(await node.DeleteAsync($"/api/v1/inbox/{id}", ("X-Agent-Id", "compat-carol")), 200, ("deleted", true));
             Same(await node.GetAsync("/api/v1/inbox?agent_id=compat-carol"), 200, ("count", 1));
         }),
-        new("POST /api/v1/subscriptions", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/subscriptions")),
-        new("GET /api/v1/subscriptions", Verdict.Missing, "", Missing(HttpMethod.Get, "/api/v1/subscriptions")),
-        new("DELETE /api/v1/subscriptions/{id}", Verdict.Missing, "", Missing(HttpMethod.Delete, "/api/v1/subscriptions/x")),
+        new("POST /api/v1/subscriptions", Verdict.Better, "stores, updates, promotions, archivings and deletions are told, by every front end; tried again, dead letters; signed both ways; no private address", async node =>
+        {
+            await RegisterAsync(node, "compat-hooks");
+            var reply = await node.PostAsync("/api/v1/subscriptions", """{"callback_url":"https://example.invalid/hook","events":["memory_store"],"secret":"s","namespace":"compat/nowhere"}""", ("X-Agent-Id", "compat-hooks"));
+            Same(reply, 201, ("url", "https://example.invalid/hook"), ("callback_url", "https://example.invalid/hook"), ("agent_id", "compat-hooks"), ("namespace", "compat/nowhere"), ("events", new JsonArray("memory_store")));
+            Keys(reply.Json, ["created_at", "id"]);
+        }),
+        new("GET /api/v1/subscriptions", Verdict.Better, "with dead letters; a named caller's own only", async node =>
+        {
+            await RegisterAsync(node, "compat-lister");
+            await node.PostAsync("/api/v1/subscriptions", """{"url":"https://example.invalid/","namespace_filter":"compat/nowhere"}""", ("X-Agent-Id", "compat-lister"));
+            var reply = await node.GetAsync("/api/v1/subscriptions", ("X-Agent-Id", "compat-lister"));
+            Same(reply, 200, ("count", 1));
+            Keys(reply.Json["subscriptions"]![0], ["agent_filter", "created_at", "created_by", "dispatch_count", "events", "failure_count", "id", "namespace_filter", "url"]);
+        }),
+        new("DELETE /api/v1/subscriptions/{id}", Verdict.Better, "one's own only", async node =>
+        {
+            await RegisterAsync(node, "compat-leaver");
+            var id = (string)(await node.PostAsync("/api/v1/subscriptions", """{"url":"https://example.invalid/","namespace_filter":"compat/nowhere"}""", ("X-Agent-Id", "compat-leaver"))).Json["id"]!;
+            Assert.Equal(404, (await node.DeleteAsync($"/api/v1/subscriptions/{id}", ("X-Agent-Id", "eve"))).Status);
+            Same(await node.DeleteAsync($"/api/v1/subscriptions/{id}", ("X-Agent-Id", "compat-leaver")), 200, ("deleted", true));
+        }),
         new("GET /api/v1/contradictions", Verdict.Missing, "", Missing(HttpMethod.Get, "/api/v1/contradictions")),
         new("POST /api/v1/expand_query", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/expand_query")),
         new("POST /api/v1/auto_tag", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/auto_tag")),

@@ -37,6 +37,8 @@ public sealed class RoleTests(RoleTests.KeyedNode keyed) : IClassFixture<RoleTes
             ("POST", "/api/v1/notify", """{"to":"writer","subject":"s","body":"b"}"""),
             ("POST", "/api/v1/consolidate", """{"ids":["x","y"],"title":"t","summary":"s"}"""),
             ("POST", "/api/v1/curation/x/undo", null),
+            ("POST", "/api/v1/subscriptions", """{"url":"https://example.org/"}"""),
+            ("DELETE", "/api/v1/subscriptions/x", null),
             ("POST", "/api/v1/inbox/read", """{"ids":[]}"""),
             ("POST", "/api/v1/pending/x/approve", null),
             ("POST", "/api/v1/agents", """{"agent_id":"reader","agent_type":"human"}"""),

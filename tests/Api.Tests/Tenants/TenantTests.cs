@@ -170,7 +170,7 @@ public sealed class TenantTests
                 "/api/v1/recall?context=common+word0+word1", $"/api/v1/recall?context=common&as_agent={other.Named}/x/one", $"/api/v1/recall?context={other.Mark}&namespace=shared",
                 "/api/v1/namespaces", $"/api/v1/namespaces?namespace={other.Named}/x/one&inherit=true", "/api/v1/namespaces?namespace=shared", "/api/v1/stats",
                 "/api/v1/export", "/api/v1/sync/since", "/api/v1/sync/since?limit=1", "/api/v1/archive", "/api/v1/archive?namespace=shared", "/api/v1/archive/stats",
-                "/api/v1/agents", "/api/v1/pending", "/api/v1/curation", "/api/v1/inbox", "/api/v1/cluster", "/api/v1/namespaces/policy?namespace=shared", "/api/v1/capabilities",
+                "/api/v1/agents", "/api/v1/pending", "/api/v1/curation", "/api/v1/subscriptions", "/api/v1/inbox", "/api/v1/cluster", "/api/v1/namespaces/policy?namespace=shared", "/api/v1/capabilities",
             ])
             {
                 var reply = await SendAsync(HttpMethod.Get, path);
