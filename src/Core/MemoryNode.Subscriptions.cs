@@ -41,6 +41,10 @@ public sealed partial class MemoryNode
     public async Task<bool> UnsubscribeAsync(string id, string? owner, WriteContext context) =>
         (await Engine(ReservedNamespaces.Subscriptions).RunAsync(new UnsubscribeCommand(MemoryRules.Id(id), owner), context)).Count > 0;
 
+    /// <summary>Keeps the log, up to what it retains at most, for one who reads it.</summary>
+    /// <param name="readThrough">The last row that was read.</param>
+    public void KeepLog(Func<long> readThrough) => _replicas.ReadThrough = readThrough;
+
     /// <summary>How far this node has told a subscriber of its own log; null: it has not begun.</summary>
     public async Task<DeliveryBody?> DeliveryAsync(string subscriptionId, CancellationToken cancellation = default) =>
         await EntryAsync(EntryBodies.DeliveryKey(subscriptionId, _store.Log), cancellation) is { } entry ? EntryBodies.Decode(entry.Body, EntryJson.Default.DeliveryBody) : null;

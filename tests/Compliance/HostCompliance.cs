@@ -106,6 +106,62 @@ public abstract class HostCompliance
     }
 
     [Fact]
+    public async Task Standards_approvals_messages_and_archives_work_at_every_address()
+    {
+        var agent = ("X-Agent-Id", $"{_namespace}-agent");
+        var escaped = Uri.EscapeDataString(_namespace);
+        (await AskAsync(HttpMethod.Post, "/api/v1/agents", $$"""{"agent_id":"{{agent.Item2}}","agent_type":"human"}""", agent)).Is(HttpStatusCode.Created);
+        await Eventually.HoldsAsync("the agent is known everywhere", async () =>
+            (await Task.WhenAll(Addresses.Select(address => AskAsync(address, HttpMethod.Get, "/api/v1/agents", null)))).All(answer => answer.Text.Contains(agent.Item2, StringComparison.Ordinal)));
+        var rules = (await StoreAsync("rules", "how we work"))["id"];
+        var source = (await StoreAsync("source", "one half"))["id"];
+        var other = (await StoreAsync("other", "other half"))["id"];
+        (await AskAsync(
+            HttpMethod.Post,
+            $"/api/v1/namespaces/{escaped}/standard",
+            $$$"""{"id":"{{{rules}}}","governance":{"write":"approve","promote":"any","delete":"any","approver":"human"}}""",
+            agent)).Is(HttpStatusCode.Created);
+        await StandardIsAsync(rules);
+        Assert.Equal("1", (await AskAsync(HttpMethod.Get, $"/api/v1/namespaces/{escaped}/standard?inherit=true", null))["count"]);
+        Assert.Equal("2", (await AskAsync(HttpMethod.Post, "/api/v1/session/start", $$"""{"namespace":"{{_namespace}}"}""")).Is(HttpStatusCode.OK)["count"]);
+
+        var waits = (await AskAsync(HttpMethod.Post, "/api/v1/memories", Memory("asked", "for"), agent)).Is(HttpStatusCode.Accepted)["pending_id"];
+        await Eventually.HoldsAsync("whichever address is asked, it carries out what waits", async () =>
+            (await AskAsync(HttpMethod.Post, $"/api/v1/pending/{waits}/approve", null, agent)).Status is HttpStatusCode.OK or HttpStatusCode.Forbidden
+            && (await AskAsync(HttpMethod.Get, $"/api/v1/memories?namespace={_namespace}", null))["count"] == "4");
+        Assert.DoesNotContain(waits!, (await AskAsync(HttpMethod.Get, "/api/v1/pending?status=pending&limit=1000", null)).Is(HttpStatusCode.OK).Text, StringComparison.Ordinal);
+        Assert.Equal("true", (await AskAsync(HttpMethod.Delete, $"/api/v1/namespaces/{escaped}/standard", null, agent)).Is(HttpStatusCode.OK)["cleared"]);
+        await StandardIsAsync(null);
+
+        var halves = new JsonObject { ["ids"] = new JsonArray(source, other), ["title"] = "joined", ["summary"] = "both halves", ["namespace"] = _namespace };
+        var joined = (await AskAsync(HttpMethod.Post, "/api/v1/consolidate", halves.ToJsonString(), agent)).Is(HttpStatusCode.Created);
+        Assert.Equal("2", (await AskAsync(HttpMethod.Get, $"/api/v1/archive?namespace={_namespace}", null))["count"]);
+        await Eventually.HoldsAsync("it is undone", async () =>
+            (await AskAsync(HttpMethod.Post, $"/api/v1/curation/{joined["curation_id"]}/undo", null, agent)).Status == HttpStatusCode.OK);
+        await Eventually.HoldsAsync("what was put away is back", async () =>
+            (await AskAsync(HttpMethod.Get, $"/api/v1/memories/{source}", null)) is { Status: HttpStatusCode.OK } back && back["content"] == "one half");
+
+        var sent = (await AskAsync(HttpMethod.Post, "/api/v1/notify", $$"""{"to":"{{agent.Item2}}","subject":"s","body":"b"}""", agent)).Is(HttpStatusCode.Created);
+        await Eventually.HoldsAsync("the message is in the inbox, wherever that is opened", async () =>
+            (await AskAsync(HttpMethod.Get, "/api/v1/inbox?unread=true", null, agent)) is { Status: HttpStatusCode.OK } inbox && inbox["unread"] == "1");
+        await Eventually.HoldsAsync("it is marked as read", async () =>
+            (await AskAsync(HttpMethod.Post, "/api/v1/inbox/read", new JsonObject { ["ids"] = new JsonArray(sent["id"]) }.ToJsonString(), agent))["marked"] == "1");
+
+        var wanted = new JsonObject { ["callback_url"] = "https://example.invalid/hook", ["events"] = new JsonArray("memory_store"), ["secret"] = "s", ["namespace"] = $"{_namespace}/nowhere" };
+        var subscribed = (await AskAsync(HttpMethod.Post, "/api/v1/subscriptions", wanted.ToJsonString(), agent)).Is(HttpStatusCode.Created);
+        await Eventually.HoldsAsync("the subscription is listed, wherever it is asked for", async () =>
+            (await AskAsync(HttpMethod.Get, "/api/v1/subscriptions", null, agent)).Text.Contains(subscribed["id"]!, StringComparison.Ordinal));
+        await Eventually.HoldsAsync("it is taken away", async () =>
+            (await AskAsync(HttpMethod.Delete, $"/api/v1/subscriptions/{subscribed["id"]}", null, agent)).Status == HttpStatusCode.OK);
+
+        Task StandardIsAsync(string? id) => Eventually.HoldsAsync($"the standard is {id ?? "none"} everywhere", async () =>
+        {
+            var shown = await Task.WhenAll(Addresses.Select(address => AskAsync(address, HttpMethod.Get, $"/api/v1/namespaces/{escaped}/standard", null)));
+            return Array.TrueForAll(shown, answer => answer["standard_id"] == id);
+        });
+    }
+
+    [Fact]
     public async Task One_title_stored_everywhere_at_once_is_shown_once()
     {
         // Nodes that decide each for itself may answer with ids of their own; they stand for one memory all the same.

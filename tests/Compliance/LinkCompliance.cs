@@ -312,8 +312,14 @@ public abstract class LinkCompliance
         }
 
         Assert.Equal(20, (await set[0].Store.ReadLogAsync(0, 100, int.MaxValue)).Count);
+
+        // Somebody on the node itself reads it too, and has five rows to go.
+        var read = set[0].Cluster().HeadSequence - 5;
+        set[0].KeepLog(() => Volatile.Read(ref read));
         await set.StartAsync(2);
         await set.ConvergedAsync();
+        await Eventually.HoldsAsync("what is read has left the log, and no more", async () => (await set[0].Store.ReadLogAsync(0, 10, int.MaxValue)).Count == 5);
+        Volatile.Write(ref read, long.MaxValue);
         await Eventually.HoldsAsync("what every node holds has left the log", async () => (await set[0].Store.ReadLogAsync(0, 10, 1_000)).Count == 0);
     }
 

@@ -19,10 +19,11 @@ public sealed class MutantTests(ITestOutputHelper output)
         ["StaleNodeAcknowledges"] = 324,
         ["ExchangeMissesMoves"] = 128,
         ["RejoinDropsNewRows"] = 26,
+        ["RefusedRowCounts"] = 114,
     };
 
     /// <summary>Bugs that the engines had, for which no seed is known that finds them in the engines as they are now: only the campaign looks for one.</summary>
-    private static readonly string[] Unmeasured = ["OldRefusalsRetried", "RecoveringPeerHeals", "StaleNodeWrites"];
+    private static readonly string[] Unmeasured = ["OldRefusalsRetried", "RecoveringPeerHeals", "StaleNodeWrites", "TombstoneCollectedUnderLog"];
 
     public static TheoryData<string> Names => [.. Campaign.Count("mutants", reduced: 0, full: 1) > 0 ? Mutants.Names : Mutants.Names.Except(Unmeasured)];
 

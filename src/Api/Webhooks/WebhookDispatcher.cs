@@ -24,11 +24,22 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>How far each subscription was told of the log that is written now; -1: not known yet.</summary>
+    private readonly ConcurrentDictionary<(string Subscription, LogId Log), long> _places = new();
+
+    /// <summary>False until the subscriptions were read for the first time.</summary>
+    private volatile bool _knowsSubscriptions;
+
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        node.KeepLog(() => _knowsSubscriptions ? _places.Values.Append(long.MaxValue).Min() : 0);
+        return base.StartAsync(cancellationToken);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var sender = new WebhookSender(options, time);
         var running = new Dictionary<string, Task>(StringComparer.Ordinal);
-        var places = new ConcurrentDictionary<string, long>(StringComparer.Ordinal);
         try
         {
             while (true)
@@ -36,11 +47,12 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
                 await Task.Delay(Pause, time, stoppingToken);
                 try
                 {
-                    await StartAsync(sender, running, places, stoppingToken);
+                    await StartAsync(sender, running, stoppingToken);
                 }
-                catch (MemoryException)
+                catch (Exception exception) when (exception is not OperationCanceledException)
                 {
                     // The store is away; its log waits.
+                    LogNotRead(exception);
                 }
             }
         }
@@ -51,12 +63,14 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
     }
 
     /// <summary>Lets every subscription go on that is not under way.</summary>
-    private async Task StartAsync(WebhookSender sender, Dictionary<string, Task> running, ConcurrentDictionary<string, long> places, CancellationToken stopping)
+    private async Task StartAsync(WebhookSender sender, Dictionary<string, Task> running, CancellationToken stopping)
     {
         var subscriptions = await node.SubscriptionsAsync(owner: null, stopping);
-        foreach (var gone in places.Keys.Except(subscriptions.Select(static subscription => subscription.Id)).ToList())
+        var log = node.Store.Log;
+        var present = subscriptions.Select(subscription => (subscription.Id, log)).ToList();
+        foreach (var gone in _places.Keys.Except(present).ToList())
         {
-            places.TryRemove(gone, out _);
+            _places.TryRemove(gone, out _);
         }
 
         foreach (var subscription in subscriptions)
@@ -66,12 +80,14 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
                 continue;
             }
 
-            places.TryAdd(subscription.Id, -1);
-            running[subscription.Id] = DeliverAsync(sender, subscription, places, stopping);
+            _places.TryAdd((subscription.Id, log), -1);
+            running[subscription.Id] = DeliverAsync(sender, subscription, log, stopping);
         }
+
+        _knowsSubscriptions = true;
     }
 
-    private async Task DeliverAsync(WebhookSender sender, Subscription subscription, ConcurrentDictionary<string, long> places, CancellationToken stopping)
+    private async Task DeliverAsync(WebhookSender sender, Subscription subscription, LogId log, CancellationToken stopping)
     {
         try
         {
@@ -84,7 +100,7 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
             }
 
             var delivery = noted;
-            var place = Math.Max(places.GetValueOrDefault(subscription.Id, -1), noted.Through);
+            var place = Math.Max(_places.GetValueOrDefault((subscription.Id, log), -1), noted.Through);
             while (await node.Store.ReadLogAsync(place, PageRows, PageBytes, stopping) is { Count: > 0 } page)
             {
                 foreach (var mutation in page)
@@ -97,7 +113,7 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
                     place = mutation.Position.Sequence;
                 }
 
-                places[subscription.Id] = place;
+                _places[(subscription.Id, log)] = place;
                 if (!ReferenceEquals(delivery, noted) || place - noted.Through > RowsWithoutNote)
                 {
                     noted = delivery = delivery with { Through = place };
@@ -139,6 +155,9 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
 
     [LoggerMessage(2010, LogLevel.Error, "Webhook deliveries of subscription {Subscription} stopped; they go on from what was noted")]
     private partial void LogFailed(Exception exception, string subscription);
+
+    [LoggerMessage(2012, LogLevel.Warning, "Subscriptions cannot be read now; what they are to be told waits")]
+    private partial void LogNotRead(Exception exception);
 
     [LoggerMessage(2011, LogLevel.Warning, "Webhook {Subscription} does not take {Position}: {Error}")]
     private partial void LogGivenUp(string subscription, string position, string error);

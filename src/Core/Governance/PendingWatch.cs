@@ -1,4 +1,3 @@
-using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core.Governance;
@@ -50,8 +49,9 @@ internal sealed class PendingWatch(TimeProvider time) : IAsyncDisposable
                 await _noticed.Task;
                 _noticed = new(TaskCreationOptions.RunContinuationsAsynchronously);
             }
-            catch (MemoryException)
+            catch (Exception)
             {
+                // Whatever it was, what waits is looked after again.
                 await PauseAsync();
             }
         }

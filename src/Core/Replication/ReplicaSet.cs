@@ -780,11 +780,14 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _candidates = [];
     }
 
+    /// <summary>The last row of the own log that whoever reads it here beside the peers has read; unset: nobody does.</summary>
+    public Func<long>? ReadThrough { get; set; }
+
     private async Task TrimLogAsync()
     {
         var log = _store.Log;
         var head = (await _store.ReadHeadAsync()).Sequence;
-        var through = Math.Max(_pumps.Select(pump => pump.HeldThrough(log)).Append(head).Min(), head - _settings.RetainedLogRows);
+        var through = Math.Max(_pumps.Select(pump => pump.HeldThrough(log)).Append(ReadThrough?.Invoke() ?? head).Append(head).Min(), head - _settings.RetainedLogRows);
         for (var start = LogStart; start <= through; start += TrimmedRows)
         {
             var end = new LogPosition(log, Math.Min(through, start + TrimmedRows - 1));

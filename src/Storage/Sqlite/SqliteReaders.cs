@@ -10,6 +10,7 @@ internal sealed class SqliteReaders(string path) : IAsyncDisposable
 
     private readonly SemaphoreSlim _free = new(Connections, Connections);
     private readonly ConcurrentBag<SqliteReader> _idle = [];
+    private volatile bool _closed;
 
     /// <summary>Runs a read on one committed state of the store.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.StoreFailed"/></exception>
@@ -19,6 +20,7 @@ internal sealed class SqliteReaders(string path) : IAsyncDisposable
         SqliteReader? reader = null;
         try
         {
+            ObjectDisposedException.ThrowIf(_closed, this);
             if (!_idle.TryTake(out reader))
             {
                 reader = SqliteReader.Open(path);
@@ -45,9 +47,10 @@ internal sealed class SqliteReaders(string path) : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits for reads that run.</summary>
+    /// <summary>Waits for reads that run; those that wait fail, and so do later ones.</summary>
     public async ValueTask DisposeAsync()
     {
+        _closed = true;
         for (var index = 0; index < Connections; index++)
         {
             await _free.WaitAsync();
@@ -58,7 +61,7 @@ internal sealed class SqliteReaders(string path) : IAsyncDisposable
             reader.Dispose();
         }
 
-        _free.Dispose();
+        _free.Release(Connections);
     }
 }
 

@@ -62,7 +62,8 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     public int Acknowledged { get; private set; }
 
     /// <summary>Deletes that callers were told of.</summary>
-    public HashSet<string> DeletesAcknowledged { get; } = new(StringComparer.Ordinal);
+    /// <summary>When the delete was acknowledged, and how many nodes the answering one knew of.</summary>
+    public Dictionary<string, (TimeSpan At, int Nodes)> DeletesAcknowledged { get; } = new(StringComparer.Ordinal);
 
     /// <summary>How often a disk lost what it had promised to keep.</summary>
     public int Losses => disks().Sum(static disk => disk.Losses);
@@ -202,6 +203,15 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
         else
         {
             _storedLocally.Add(row);
+        }
+    }
+
+    /// <summary>A write that began at the given time was acknowledged by a majority of so many nodes: one of them knew of every delete that was.</summary>
+    public void Written(string id, TimeSpan began, int nodes)
+    {
+        if (Losses == 0 && DeletesAcknowledged.TryGetValue(id, out var delete) && delete.At < began && delete.Nodes == nodes)
+        {
+            world.Fail($"promise 4: {id} was deleted, which was acknowledged at {delete.At}, and a write to it that began at {began} was acknowledged too");
         }
     }
 
@@ -348,8 +358,9 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     {
         foreach (var (row, _) in _acknowledged.GetValueOrDefault(key) ?? [])
         {
-            // One that answers a repetition before it knows that it is an old copy lets go of the row, and fetches it again at once.
-            if (row.Disk != disk && row.Acknowledged.Losses == Losses && !(row.IsBelowFloor && row.Acknowledged.Nodes == 1) && disks().Count(other => other != disk && Holds(other.Tables, row)) is var others && others < row.Acknowledged.Nodes)
+            // The node that logged it again for a repetition, before it knew that it is an old copy, lets go of it and fetches it from another at once.
+            var needed = row.Disk == disk && row.Acknowledged.Nodes > 1 ? row.Acknowledged.Nodes - 1 : row.Acknowledged.Nodes;
+            if (row.Acknowledged.Losses == Losses && !(row.IsBelowFloor && row.Acknowledged.Nodes == 1) && disks().Count(other => other != disk && Holds(other.Tables, row)) is var others && others < needed)
             {
                 world.Fail($"promise 1: {row.Position} ({key.Kind} {key.Key}) was acknowledged as on {row.Acknowledged.Nodes} nodes, {disk.Node} lets go of it, and {others} others hold it");
             }

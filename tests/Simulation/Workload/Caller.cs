@@ -172,7 +172,7 @@ internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowled
     {
         if (await WriteAsync(operation, $"delete {id}", node, random, content: null, memory => memory.DeleteAsync(id, context())) is { Durability: not Durabilities.BelowQuorum } receipt)
         {
-            cluster.Ledger.DeletesAcknowledged.Add(receipt.Memory.Id);
+            cluster.Ledger.DeletesAcknowledged[receipt.Memory.Id] = (_world.Now, IsByMajority(receipt, node) ? node.Nodes : 0);
         }
     }
 
@@ -433,7 +433,7 @@ internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowled
     /// <param name="isKeyed">It may be a repetition, which is answered with what the memory is by now.</param>
     private async Task<WriteReceipt?> WriteAsync(int operation, string name, SimulatedNode node, Random random, string? content, Func<MemoryNode, Task<WriteReceipt>> write, bool isKeyed = false)
     {
-        var losses = cluster.Ledger.Losses;
+        var (losses, began) = (cluster.Ledger.Losses, _world.Now);
         var token = random.Next(3) == 0 ? _token : null;
         var fate = content is null ? null : new FateSlot(cluster.Ledger.FatesOf(content));
         var ((ending, _), receipt) = await AskAsync(operation, name, node, random, async memory =>
@@ -465,6 +465,11 @@ internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowled
                 _world.Fail($"operation {operation} wrote {content} and was answered with {receipt.Memory.Content}");
             }
 
+            if (content is not null && !isKeyed && IsByMajority(receipt, node))
+            {
+                cluster.Ledger.Written(receipt.Memory.Id, began, node.Nodes);
+            }
+
             // Nothing but what adds to the set touches its elements.
             if (receipt.Version.Length > 0 && receipt.Memory.Namespace != "set")
             {
@@ -474,6 +479,8 @@ internal sealed class Caller(int number, SimulatedCluster cluster, SharedKnowled
 
         return receipt;
     }
+
+    private static bool IsByMajority(WriteReceipt receipt, SimulatedNode node) => receipt.Durability == Durabilities.Quorum && node.QuorumWrites * 2 > node.Nodes;
 
     private async Task WriteRowsAsync(
         int operation, string name, SimulatedNode node, Random random, IReadOnlyList<string> contents, Func<MemoryNode, Task<IReadOnlyList<RowOutcome>>> write)

@@ -111,7 +111,7 @@ public static class Simulator
 
             foreach (var node in cluster.Nodes)
             {
-                if (cluster.Ledger.DeletesAcknowledged.FirstOrDefault(node.Disk.Tables.Memories.ContainsKey) is { } back)
+                if (cluster.Ledger.DeletesAcknowledged.Keys.FirstOrDefault(node.Disk.Tables.Memories.ContainsKey) is { } back)
                 {
                     _world.Fail($"promise 4: {back} was deleted, and {node.Name} holds it");
                 }
