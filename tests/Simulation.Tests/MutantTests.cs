@@ -16,14 +16,13 @@ public sealed class MutantTests(ITestOutputHelper output)
         ["RecoveryForgottenAtStart"] = 354,
         ["RefusalOutlivesItsGround"] = 206,
         ["RepetitionDecidedAnew"] = 58,
-        ["StaleNodeAcknowledges"] = 324,
-        ["ExchangeMissesMoves"] = 128,
+        ["StaleNodeAcknowledges"] = 1_557,
         ["RejoinDropsNewRows"] = 26,
         ["RefusedRowCounts"] = 114,
     };
 
     /// <summary>Bugs that the engines had, for which no seed is known that finds them in the engines as they are now: only the campaign looks for one.</summary>
-    private static readonly string[] Unmeasured = ["OldRefusalsRetried", "RecoveringPeerHeals", "StaleNodeWrites", "TombstoneCollectedUnderLog"];
+    private static readonly string[] Unmeasured = ["OldRefusalsRetried", "RecoveringPeerHeals", "StaleNodeWrites", "TombstoneCollectedUnderLog", "ExchangeMissesMoves"];
 
     public static TheoryData<string> Names => [.. Campaign.Count("mutants", reduced: 0, full: 1) > 0 ? Mutants.Names : Mutants.Names.Except(Unmeasured)];
 
