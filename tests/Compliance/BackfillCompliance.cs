@@ -139,6 +139,24 @@ public abstract class BackfillCompliance
     }
 
     [Fact]
+    public async Task Slow_commits_do_not_end_in_batches_of_single_rows()
+    {
+        await using var store = await OpenAsync(NewName(), "n");
+        await FillAsync(store, Rows);
+        await using var writer = await WriterAsync(store);
+        var batches = new ConcurrentQueue<int>();
+        writer.Committed = (_, changes) => batches.Enqueue(changes.Derived.Count);
+
+        // No commit is as fast as this.
+        var settings = new BackfillSettings { Hold = TimeSpan.FromTicks(1), BusyHold = TimeSpan.FromTicks(1) };
+        await using var runner = new BackfillRunner(store, writer, [new DerivedStep(store, Counting("words", []))], settings, "here", "r", TimeProvider.System);
+        runner.Start(new Random(1), Exclusive());
+        await runner.Settled.WaitAsync(Deadline);
+        Assert.Equal(Rows, batches.Sum());
+        Assert.InRange(batches.Count(static rows => rows > 0), 1, (Rows / 16) + 1);
+    }
+
+    [Fact]
     public async Task A_runner_that_sleeps_past_its_lease_commits_nothing_when_it_wakes()
     {
         var name = NewName();
