@@ -271,6 +271,9 @@ public sealed record RecallQuery : MemoryFilter
 
     /// <summary>Stop before the first memory that would take the sum of costs above this.</summary>
     public long? BudgetTokens { get; init; }
+
+    /// <summary>Counts as an access of the memories shown, and extends their lives; false to look without leaving a trace, as measurements do.</summary>
+    public bool CountAccess { get; init; } = true;
 }
 
 /// <param name="Score">The full formula, unrounded.</param>

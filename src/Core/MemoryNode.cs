@@ -187,7 +187,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
             var matches = new RecallQuery { Context = pattern, Namespace = filter.Namespace, Tier = filter.Tier, Limit = ForgetRows };
             while (true)
             {
-                var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(matches, Now(), context.Principal), _settings.Scoring, CancellationToken.None);
+                var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(matches, Now(), context.Principal), _settings.Scoring with { Passage = null }, CancellationToken.None);
                 var archived = ranking.Memories.Count == 0 ? 0 : await ForgetAsync([.. ranking.Memories.Select(static ranked => ranked.Memory.Id)], context);
                 forgotten += archived;
                 if (archived == 0)
@@ -312,7 +312,11 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         RequireLimit(query.Limit);
         var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
         var (memories, tokens) = TokenBudget.Fit(ranking.Memories, query.BudgetTokens);
-        _accesses.Record(memories.Select(static ranked => ranked.Memory.Id));
+        if (query.CountAccess)
+        {
+            _accesses.Record(memories.Select(static ranked => ranked.Memory.Id));
+        }
+
         return new(memories, tokens, RecallModes.Keyword, ranking.IsComplete);
     }
 

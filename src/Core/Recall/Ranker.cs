@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Core.Recall;
@@ -46,12 +45,19 @@ public static class Ranker
             return new([], reader.IsComplete);
         }
 
+        // Changes to many, and searches, which hold every word, are ranked by the formula alone.
+        var passages = weights.Passage is { } passage && query is { Mode: MatchMode.Any, Limit: not null }
+            ? new PassageRanking(query, weights, passage, reader, words.Scanned, words.Counts)
+            : null;
+
         // Candidates that are gone or fail an exact filter are replaced by asking again for more; each round at least doubles.
-        for (var capacity = query.Limit is { } limit ? (long)limit + (limit / 2) + Spare : int.MaxValue; ; capacity *= 4)
+        var capacity = query.Limit is null ? int.MaxValue : FirstPage(query);
+        for (capacity = passages is null ? capacity : Math.Max(capacity, weights.Passage!.Pool); ; capacity *= 4)
         {
-            var candidates = new Candidates(query, weights, words, reader, (int)Math.Min(capacity, int.MaxValue));
+            var candidates = new Candidates(query, weights, words, reader, passages is not null, (int)Math.Min(capacity, int.MaxValue));
             await ScanAsync(reader, query, words, candidates, cancellation);
-            var ranked = await FetchAsync(reader, query, weights, candidates, cancellation);
+            var best = passages is null ? candidates.Best() : passages.Rank(candidates.Best());
+            var ranked = await FetchAsync(reader, query, weights, passages, best, cancellation);
             if (!candidates.Overflowed || ranked.Count >= query.Limit)
             {
                 return new(ranked, reader.IsComplete && !candidates.WasCut);
@@ -81,21 +87,21 @@ public static class Ranker
 
     /// <summary>Reads candidates, best first, until the limit is filled; judges and scores them as they are now.</summary>
     private static async Task<IReadOnlyList<RankedMemory>> FetchAsync(
-        ITextReader reader, TextQuery query, ScoringWeights weights, Candidates candidates, CancellationToken cancellation)
+        ITextReader reader, TextQuery query, ScoringWeights weights, PassageRanking? passages, Candidate[] best, CancellationToken cancellation)
     {
         const int Page = 256;
-        var best = candidates.Best();
         var found = new List<(RankedMemory Ranked, long Row)>();
-        for (var start = 0; start < best.Length && !(found.Count >= query.Limit && start > 0); start += Page)
+        var size = passages is null ? Page : (int)Math.Min(FirstPage(query), Page);
+        for (var start = 0; start < best.Length && !(found.Count >= query.Limit && start > 0); start += size)
         {
             // All spares of a small answer are read too: what changed since the index saw it may change the order.
-            var page = best.Skip(start).Take(Page).ToArray();
+            var page = best.Skip(start).Take(size).ToArray();
             var memories = await reader.FetchAsync([.. page.Select(candidate => candidate.Row)], cancellation);
             for (var position = 0; position < page.Length; position++)
             {
                 if (memories[position] is { } memory && Holds(query, memory))
                 {
-                    var score = page[position].TextScore + weights.Static(memory, query.Mode, query.Now);
+                    var score = page[position].TextScore + (passages?.TitleScore(memory) ?? 0) + weights.Static(memory, query.Mode, query.Now);
                     found.Add((new(memory, score), page[position].Row));
                 }
             }
@@ -104,6 +110,9 @@ public static class Ranker
         found.Sort((left, right) => left.Ranked.Score == right.Ranked.Score ? left.Row.CompareTo(right.Row) : right.Ranked.Score.CompareTo(left.Ranked.Score));
         return [.. found.Take(query.Limit ?? int.MaxValue).Select(each => each.Ranked)];
     }
+
+    /// <summary>What is read for an answer, spares included.</summary>
+    private static long FirstPage(TextQuery query) => query.Limit!.Value + ((long)query.Limit.Value / 2) + Spare;
 
     /// <summary>Every filter, exactly, on the memory itself.</summary>
     private static bool Holds(TextQuery query, Memory memory)
@@ -151,6 +160,8 @@ public static class Ranker
 
         public IReadOnlyList<string> Scanned { get; }
 
+        public IReadOnlyList<long> Counts => _counts;
+
         public double[] InverseFrequencies { get; }
 
         public double[] MaxTerms { get; }
@@ -164,11 +175,8 @@ public static class Ranker
         public bool IsMany(int from) => _counts.Skip(from).Sum() > MaxVisits;
     }
 
-    [StructLayout(LayoutKind.Auto)]
-    private readonly record struct Candidate(long Row, double Score, double TextScore);
-
     /// <summary>The best candidates so far, in a heap with the worst at its root.</summary>
-    private sealed class Candidates(TextQuery query, ScoringWeights weights, Words words, ITextReader reader, int capacity) : ICandidates
+    private sealed class Candidates(TextQuery query, ScoringWeights weights, Words words, ITextReader reader, bool forPassages, int capacity) : ICandidates
     {
         private static readonly Comparer<(double Score, long Row)> WorstFirst = Comparer<(double Score, long Row)>.Create(
             (left, right) => left.Score == right.Score ? right.Row.CompareTo(left.Row) : left.Score.CompareTo(right.Score));
@@ -267,7 +275,13 @@ public static class Ranker
             }
 
             var score = text + weights.Static(inputs, query.Mode, query.Now);
-            var candidate = new Candidate(row, score, text);
+            if (_heap.Count == capacity && score < _threshold)
+            {
+                Overflowed = true;
+                return;
+            }
+
+            var candidate = new Candidate(row, score, text, forPassages ? new(inputs, Frequencies(frequencies)) : null);
             if (_heap.Count < capacity)
             {
                 _heap.Enqueue(candidate, (score, row));
@@ -282,6 +296,14 @@ public static class Ranker
             {
                 _threshold = _heap.Peek().Score;
             }
+        }
+
+        /// <summary>For every word of the query, also those that this scan leaves out: it meets no row that holds one.</summary>
+        private int[] Frequencies(ReadOnlySpan<int> scanned)
+        {
+            var all = new int[words.Scanned.Count];
+            scanned.CopyTo(all.AsSpan(_offset));
+            return all;
         }
 
         public Candidate[] Best()

@@ -14,6 +14,12 @@ public sealed record ScoringWeights
 
     public static ScoringWeights Default { get; } = new();
 
+    /// <summary>The score of ai-memory 0.6.0 and nothing else.</summary>
+    public static ScoringWeights Reference { get; } = new() { Passage = null };
+
+    /// <summary>How recall ranks its best matches once more; null: not.</summary>
+    public PassageWeights? Passage { get; init; } = new();
+
     public double Text { get; init; } = 1.0;
 
     public double Priority { get; init; } = 0.5;
