@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using Microsoft.Extensions.AI;
 using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
@@ -68,7 +67,6 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     /// <param name="links">One for each peer.</param>
     /// <param name="scheduler">Exclusive, for the writer; null takes a new exclusive one over the thread pool.</param>
     /// <param name="directory">Where each namespace is decided; null: here, whatever other nodes decide.</param>
-    /// <param name="embedder">Makes vectors of memories; null: none.</param>
     public static async Task<MemoryNode> StartAsync(
         IMemoryStore store,
         NodeSettings settings,
@@ -76,8 +74,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         Random random,
         IReadOnlyList<IReplicaLink>? links = null,
         TaskScheduler? scheduler = null,
-        INamespaceDirectory? directory = null,
-        IEmbeddingGenerator<string, Embedding<float>>? embedder = null)
+        INamespaceDirectory? directory = null)
     {
         scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
@@ -85,7 +82,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         writer.Committed += (_, changes) => pending.Notice(changes);
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
         var opening = time.GetUtcNow().UtcTicks.ToString("x", CultureInfo.InvariantCulture);
-        var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, embedder), settings.Backfills, opening, store.Log.Node, time);
+        var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, settings.Models.Embedder), settings.Backfills, opening, store.Log.Node, time);
         var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending);
         pending.Start(node.ResolvePendingAsync, scheduler);
         return node;

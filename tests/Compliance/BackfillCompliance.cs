@@ -595,10 +595,13 @@ public abstract class BackfillCompliance
     private static async Task<MemoryNode> NodeAsync(IMemoryStore store, IEmbeddingGenerator<string, Embedding<float>>? embedder = null, TimeSpan? sweep = null) =>
         await MemoryNode.StartAsync(
             store,
-            new() { Backfills = new() { LargestBatch = 100, Sweep = sweep ?? TimeSpan.FromMinutes(1), FirstRetry = TimeSpan.FromMilliseconds(20) } },
+            new()
+            {
+                Backfills = new() { LargestBatch = 100, Sweep = sweep ?? TimeSpan.FromMinutes(1), FirstRetry = TimeSpan.FromMilliseconds(20) },
+                Models = new() { Embedder = embedder },
+            },
             TimeProvider.System,
-            new Random(),
-            embedder: embedder);
+            new Random());
 
     private static async Task SettleAsync(MemoryNode node)
     {

@@ -106,6 +106,13 @@ internal static class ApiSchemas
             ("count", Integer(0)),
             ("memories", ListOf("Memory")),
             ("next_cursor", Text("For the next page; absent on the last."))));
+        yield return ("ExpandQueryRequest", Object(["query"], ("query", Text("What is looked for."))));
+        yield return ("ExpandedQuery", Object(["expanded_terms", "original"], ("expanded_terms", List(Text("A word or phrase near it."))), ("original", Text("The query."))));
+        yield return ("AutoTagRequest", Object(["id"], ("agent_id", Nullable(Text("Who tags; wins over X-Agent-Id."))), ("id", Text("Of a memory, or a prefix that only one has."))));
+        yield return ("AutoTags", Object(["all_tags", "id", "new_tags"], ("all_tags", Tags()), ("id", Text("Of the memory.")), ("new_tags", Tags())));
+        yield return ("ContradictionRequest", Object(["id_a", "id_b"], ("id_a", Text("Of a memory.")), ("id_b", Text("Of the other."))));
+        yield return ("NamedMemory", Object(["id", "title"], ("id", Text("Of the memory.")), ("title", Text("Its title."))));
+        yield return ("Contradiction", Object(["contradicts", "memory_a", "memory_b"], ("contradicts", Boolean()), ("memory_a", Ref("NamedMemory")), ("memory_b", Ref("NamedMemory"))));
         yield return ("BulkResult", Object(["created", "errors", "ids", "results"],
             ("created", Integer(0)),
             ("errors", List(Text("title: reason"))),
