@@ -37,8 +37,10 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         TimeProvider time,
         TaskScheduler scheduler,
         INamespaceDirectory? directory,
-        PendingWatch pending)
+        PendingWatch pending,
+        VectorTable? vectors)
     {
+        _vectors = vectors;
         Backfills = backfills;
         _pending = pending;
         _directory = directory;
@@ -83,7 +85,20 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
         var opening = time.GetUtcNow().UtcTicks.ToString("x", CultureInfo.InvariantCulture);
         var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, settings.Models.Embedder), settings.Backfills, opening, store.Log.Node, time);
-        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending);
+        var vectors = VectorsOf(store, settings.Models.Embedder);
+        if (vectors is not null)
+        {
+            writer.Committed += (_, changes) =>
+            {
+                vectors.Apply(changes);
+                if (VectorTable.NeedsVectors(changes))
+                {
+                    backfills.Notice();
+                }
+            };
+        }
+
+        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending, vectors);
         pending.Start(node.ResolvePendingAsync, scheduler);
         return node;
     }
@@ -91,8 +106,12 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     /// <summary>Begins with the backfills; a host calls it once it serves.</summary>
     /// <param name="random">Nobody else's.</param>
     /// <param name="scheduler">Exclusive, and not the writer's; null takes a new exclusive one over the thread pool.</param>
-    public void StartBackfills(Random random, TaskScheduler? scheduler = null) =>
+    public void StartBackfills(Random random, TaskScheduler? scheduler = null)
+    {
+        // The first recall asks again when this fails.
+        _ = _vectors?.LoadAsync();
         Backfills.Start(random, scheduler ?? new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler);
+    }
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
     {
@@ -300,21 +319,6 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     {
         RequireLimit(query.Limit);
         return await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
-    }
-
-    public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) => RecallAsync(query, principal: null, cancellation);
-
-    internal async Task<RecallResult> RecallAsync(RecallQuery query, Principal? principal, CancellationToken cancellation)
-    {
-        RequireLimit(query.Limit);
-        var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
-        var (memories, tokens) = TokenBudget.Fit(ranking.Memories, query.BudgetTokens);
-        if (query.CountAccess)
-        {
-            _accesses.Record(memories.Select(static ranked => ranked.Memory.Id));
-        }
-
-        return new(memories, tokens, RecallModes.Keyword, ranking.IsComplete);
     }
 
     public Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default) => LinksAsync(id, Visibility.Everything, cancellation);

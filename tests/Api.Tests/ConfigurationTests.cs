@@ -148,8 +148,8 @@ public sealed class ConfigurationTests : IDisposable
         {
             Write("orleans-memory", own);
             Write("ai-memory", peer);
-            var models = ConfigurationLoader.Load(Sources).Options.Validate().Models;
-            return (models.Embedder?.ToString(), models.Chat?.ToString());
+            var read = ConfigurationLoader.Load(Sources).Options.Validate().Models;
+            return (read.Embedder?.ToString(), read.Chat?.ToString());
         }
     }
 

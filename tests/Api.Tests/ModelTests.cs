@@ -1,5 +1,3 @@
-using System.Text.Json.Nodes;
-using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Models;
 using OrleansMemory.Compliance;
 

@@ -479,6 +479,17 @@ public abstract class BackfillCompliance
                 await node.Backfills.DryRunAsync(EmbeddingStep.StepName) is [{ Remaining: 0 }] && (await RecordAsync(store, EmbeddingStep.StepName))!.RowsDone == 102);
             Assert.Equal(BackfillState.Complete, (await RecordAsync(store, EmbeddingStep.StepName))!.State);
             await AssertSoundAsync(node);
+            var first = await store.ReadDerivedAsync(EmbeddingStep.StepName, "small/4", 0, 60);
+            var rest = await store.ReadDerivedAsync(EmbeddingStep.StepName, "small/4", first[^1].Row, 60);
+            Assert.Equal((60, 40), (first.Count, rest.Count));
+            Assert.Equal(first.Concat(rest).Select(static value => value.Row).Distinct().Order(), first.Concat(rest).Select(static value => value.Row));
+            Assert.All(rest, static value => Assert.Equal(16, value.Value.Length));
+            Assert.Empty(await store.ReadDerivedAsync(EmbeddingStep.StepName, "large/8", 0, 60));
+
+            // By words and vectors, on this store.
+            var found = await node.RecallAsync(new() { Context = "come later", Limit = 3 });
+            Assert.Equal((RecallModes.Hybrid, "new"), (found.Mode, found.Memories[0].Memory.Title));
+            Assert.Equal("100 of 101 memories have vectors", found.Degraded);
         }
 
         Assert.Equal(100, await QueryAsync(name, "select count(*) from @.derived where step = 'embedding' and marker = 'small/4'"));

@@ -108,6 +108,7 @@ public static class ConfigurationLoader
     {
         var standard = ScoringWeights.Default;
         var passage = standard.Passage!;
+        var hybrid = standard.Hybrid;
         return new()
         {
             Text = Of("text") ?? standard.Text,
@@ -122,6 +123,19 @@ public static class ConfigurationLoader
             RecencyDecay = Of("recency_decay") ?? standard.RecencyDecay,
             K1 = Of("k1") ?? standard.K1,
             B = Of("b") ?? standard.B,
+            Rerank = settings.Boolean("OM_SCORING_RERANK", "scoring.rerank") ?? settings.Text("OM_TIER", "models.tier", peerKey: "tier")?.ToLowerInvariant() == "autonomous",
+            Hybrid = new()
+            {
+                HalfLifeShort = HalfLife("short") ?? hybrid.HalfLifeShort,
+                HalfLifeMid = HalfLife("mid") ?? hybrid.HalfLifeMid,
+                HalfLifeLong = HalfLife("long") ?? hybrid.HalfLifeLong,
+                Decay = !(settings.Boolean("OM_SCORING_LEGACY_SCORING", "scoring.legacy_scoring", peerKey: "scoring.legacy_scoring") ?? !hybrid.Decay),
+                ShortShare = Of("hybrid_short_share") ?? hybrid.ShortShare,
+                LongShare = Of("hybrid_long_share") ?? hybrid.LongShare,
+                LeastCosine = Of("hybrid_least_cosine") ?? hybrid.LeastCosine,
+                ContextShare = Of("hybrid_context_share") ?? hybrid.ContextShare,
+                Distance = Of("hybrid_distance") ?? hybrid.Distance,
+            },
             Passage = settings.Boolean("OM_SCORING_PASSAGE", "scoring.passage") == false ? null : new()
             {
                 Pool = (int)Math.Clamp(settings.Integer("OM_SCORING_PASSAGE_POOL", "scoring.passage_pool") ?? passage.Pool, int.MinValue, int.MaxValue),
@@ -137,6 +151,11 @@ public static class ConfigurationLoader
         };
 
         double? Of(string key) => settings.Number("OM_SCORING_" + key.ToUpperInvariant(), "scoring." + key);
+
+        double? HalfLife(string tier) =>
+            settings.Number($"OM_SCORING_HALF_LIFE_DAYS_{tier.ToUpperInvariant()}", $"scoring.half_life_days_{tier}", $"scoring.half_life_days_{tier}") is { } days
+                ? Math.Clamp(days, 0.1, 36_500)
+                : null;
     }
 
     /// <summary>
@@ -166,6 +185,7 @@ public static class ConfigurationLoader
             Chat = chatUrl is null || !writes ? null
                 : Endpoint("chat", chatUrl, ownChatModel ?? settings.Text("OM_CHAT_MODEL", "models.chat_model", peerKey: "llm_model") ?? (tier == "autonomous" ? "gemma4:e4b" : "gemma4:e2b")),
             EmbedTimeout = Milliseconds("embed_timeout_ms") ?? standard.EmbedTimeout,
+            EmbedBatchTimeout = Milliseconds("embed_batch_timeout_ms") ?? standard.EmbedBatchTimeout,
             ChatTimeout = Milliseconds("chat_timeout_ms") ?? standard.ChatTimeout,
         };
 
@@ -288,7 +308,7 @@ public static class ConfigurationLoader
             var (place, value) => throw Wrong(place, value, "a whole number"),
         };
 
-        public double? Number(string variable, string key) => Find(variable, key, peerVariable: null, peerKey: null) switch
+        public double? Number(string variable, string key, string? peerKey = null) => Find(variable, key, peerVariable: null, peerKey) switch
         {
             (_, null) => null,
             (_, double number) => number,

@@ -21,6 +21,9 @@ public sealed record ModelOptions
     /// <summary>How long a recall waits for the vector of its query; 10 ms to an hour.</summary>
     public TimeSpan EmbedTimeout { get; init; } = NodeModels.None.EmbedTimeout;
 
+    /// <summary>How long the vectors of up to 64 memories are waited for before their turn comes again; 10 ms to an hour.</summary>
+    public TimeSpan EmbedBatchTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
     /// <summary>How long an answer of the text model is waited for; 10 ms to an hour.</summary>
     public TimeSpan ChatTimeout { get; init; } = NodeModels.None.ChatTimeout;
 
@@ -50,8 +53,8 @@ public sealed record ModelOptions
     /// <exception cref="InvalidOptionException">The dimension is not known.</exception>
     public NodeModels Connect() => new()
     {
-        Embedder = Embedder is null ? null : new RemoteEmbedder(Embedder, KnownDimension ?? throw UnknownDimension),
-        Chat = Chat is null ? null : new RemoteChat(Chat),
+        Embedder = Embedder is null ? null : new RemoteEmbedder(Embedder, KnownDimension ?? throw UnknownDimension, EmbedBatchTimeout),
+        Chat = Chat is null ? null : new RemoteChat(Chat, ChatTimeout),
         EmbedTimeout = EmbedTimeout,
         ChatTimeout = ChatTimeout,
     };

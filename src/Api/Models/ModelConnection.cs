@@ -12,18 +12,16 @@ internal sealed class ModelConnection : IDisposable
 
     private const int ShownCharacters = 200;
 
-    /// <summary>A server that loads its model first takes long; whoever asks waits no longer than it wants to.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(5);
-
     private readonly HttpClient _client;
 
-    public ModelConnection(ModelEndpoint endpoint)
+    /// <param name="timeout">For one request, whatever its caller waits.</param>
+    public ModelConnection(ModelEndpoint endpoint, TimeSpan timeout)
     {
         _client = new(new SocketsHttpHandler { PooledConnectionLifetime = TimeSpan.FromMinutes(5), ConnectTimeout = TimeSpan.FromSeconds(5), AllowAutoRedirect = false })
         {
             BaseAddress = endpoint.Address.AbsoluteUri.EndsWith('/') ? endpoint.Address : new(endpoint.Address.AbsoluteUri + "/"),
             MaxResponseContentBufferSize = MostBytes,
-            Timeout = Longest,
+            Timeout = timeout,
         };
         if (endpoint.Key is not null)
         {
@@ -44,7 +42,7 @@ internal sealed class ModelConnection : IDisposable
 
         using var content = new ByteArrayContent(stream.GetBuffer(), 0, (int)stream.Length);
         content.Headers.ContentType = new("application/json");
-        using var response = await _client.PostAsync(new Uri(path, UriKind.Relative), content, cancellation);
+        using var response = await SendAsync(path, content, cancellation);
         var bytes = await response.Content.ReadAsByteArrayAsync(cancellation);
         if (!response.IsSuccessStatusCode)
         {
@@ -65,6 +63,18 @@ internal sealed class ModelConnection : IDisposable
 
     /// <summary>What a server answered is otherwise than its API says.</summary>
     public static HttpRequestException Unexpected(JsonDocument answer, Exception? inner = null) => new($"the answer is not what the API says: {Shown(answer.RootElement.GetRawText())}", inner);
+
+    private async Task<HttpResponseMessage> SendAsync(string path, HttpContent content, CancellationToken cancellation)
+    {
+        try
+        {
+            return await _client.PostAsync(new Uri(path, UriKind.Relative), content, cancellation);
+        }
+        catch (OperationCanceledException exception) when (!cancellation.IsCancellationRequested)
+        {
+            throw new HttpRequestException($"no answer within {_client.Timeout.TotalSeconds:0.###} s", exception);
+        }
+    }
 
     private static string Shown(byte[] bytes) => Shown(Encoding.UTF8.GetString(bytes, 0, Math.Min(bytes.Length, 4 * ShownCharacters)));
 

@@ -4,9 +4,10 @@ using Microsoft.Extensions.AI;
 namespace OrleansMemory.Api.Models;
 
 /// <summary>A text model behind an address: one whole answer to each request.</summary>
-public sealed class RemoteChat(ModelEndpoint endpoint) : IChatClient
+/// <param name="timeout">For one request.</param>
+public sealed class RemoteChat(ModelEndpoint endpoint, TimeSpan timeout) : IChatClient
 {
-    private readonly ModelConnection _connection = new(endpoint);
+    private readonly ModelConnection _connection = new(endpoint, timeout);
     private readonly ChatClientMetadata _metadata = new(endpoint.Api.ToString(), endpoint.Address, endpoint.Model);
 
     /// <exception cref="HttpRequestException">The server cannot be reached, refuses, or answers something else.</exception>

@@ -5,9 +5,10 @@ namespace OrleansMemory.Api.Models;
 
 /// <summary>An embedding model behind an address. What it answers is checked: one vector for each text, of the dimension that is configured.</summary>
 /// <param name="dimension">Numbers of a vector.</param>
-public sealed class RemoteEmbedder(ModelEndpoint endpoint, int dimension) : IEmbeddingGenerator<string, Embedding<float>>
+/// <param name="timeout">For one request.</param>
+public sealed class RemoteEmbedder(ModelEndpoint endpoint, int dimension, TimeSpan timeout) : IEmbeddingGenerator<string, Embedding<float>>
 {
-    private readonly ModelConnection _connection = new(endpoint);
+    private readonly ModelConnection _connection = new(endpoint, timeout);
     private readonly EmbeddingGeneratorMetadata _metadata = new(endpoint.Api.ToString(), endpoint.Address, endpoint.Model, dimension);
 
     /// <exception cref="HttpRequestException">The server cannot be reached, refuses, or answers something else.</exception>

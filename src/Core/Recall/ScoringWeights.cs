@@ -20,6 +20,12 @@ public sealed record ScoringWeights
     /// <summary>How recall ranks its best matches once more; null: not.</summary>
     public PassageWeights? Passage { get; init; } = new();
 
+    /// <summary>How recall joins words and vectors.</summary>
+    public HybridWeights Hybrid { get; init; } = new();
+
+    /// <summary>Recall by words and vectors looks at its best memories once more (<see cref="LexicalReranker"/>).</summary>
+    public bool Rerank { get; init; }
+
     public double Text { get; init; } = 1.0;
 
     public double Priority { get; init; } = 0.5;

@@ -103,7 +103,7 @@ internal static class ReferenceRoutes
             (await node.GetAsync("/api/v1/search?q=%20")).ShouldFail(400, "query_empty", "query is required");
             Assert.Equal(400, (await node.GetAsync("/api/v1/search")).Status);
         }),
-        new("GET /api/v1/recall", Verdict.Better, "says its `mode`; keyword only, as there", async node => await RecallAsync(node, await node.GetAsync("/api/v1/recall?context=giraffe&namespace=compat/recall&budget_tokens=500"))),
+        new("GET /api/v1/recall", Verdict.Better, "hybrid where an embedding model is configured; says its `mode`, and in `degraded` why it is less; the best matches are ranked once more as parts of their passages, which a setting turns off", async node => await RecallAsync(node, await node.GetAsync("/api/v1/recall?context=giraffe&namespace=compat/recall&budget_tokens=500"))),
         new("POST /api/v1/recall", Verdict.Better, "as `GET`", async node =>
         {
             await RecallAsync(node, await node.PostAsync("/api/v1/recall", """{"context":"giraffe","namespace":"compat/recall","budget_tokens":500}"""));
