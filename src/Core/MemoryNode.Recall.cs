@@ -33,7 +33,9 @@ public sealed partial class MemoryNode
             var ranking = await new HybridRanker(_store.Index, _vectors!, _settings.Scoring).RankAsync(
                 query with { Limit = Math.Min(query.Limit, MemoryLimits.RecallRows) }, asked => TextQuery.From(asked, now, principal), unit, cancellation);
             (ranked, isComplete) = (ranking.Memories, ranking.IsComplete);
-            degraded = ranking.Vectors < ranking.Documents ? $"{ranking.Vectors} of {ranking.Documents} memories have vectors" : null;
+
+            // How many is not everybody's to know.
+            degraded = ranking.IsEmbedded ? null : "some memories have no vectors yet";
         }
 
         var (memories, tokens) = TokenBudget.Fit(ranked, query.BudgetTokens);

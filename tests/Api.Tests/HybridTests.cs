@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Models;
 using OrleansMemory.Compliance;
 
@@ -9,22 +10,24 @@ public sealed class HybridTests : IAsyncLifetime
     private readonly ModelServer _models = new();
     private TestNode _node = null!;
 
+    private NodeOptions Options => new()
+    {
+        Port = 0,
+        ShutdownGrace = TimeSpan.FromSeconds(20),
+        Models = new()
+        {
+            Embedder = new ModelEndpoint(_models.OpenAi, ModelApi.OpenAi, "words", "secret"),
+            Dimension = ModelServer.Dimension,
+            EmbedTimeout = TimeSpan.FromSeconds(2),
+            EmbedBatchTimeout = TimeSpan.FromSeconds(2),
+        },
+    };
+
     public async ValueTask InitializeAsync()
     {
         _models.Meanings["automobile"] = "car";
         _models.Meanings["vehicle"] = "car";
-        _node = await TestNode.StartAsync(new()
-        {
-            Port = 0,
-            ShutdownGrace = TimeSpan.FromSeconds(20),
-            Models = new()
-            {
-                Embedder = new ModelEndpoint(_models.OpenAi, ModelApi.OpenAi, "words", "secret"),
-                Dimension = ModelServer.Dimension,
-                EmbedTimeout = TimeSpan.FromSeconds(2),
-                EmbedBatchTimeout = TimeSpan.FromSeconds(2),
-            },
-        });
+        _node = await TestNode.StartAsync(Options);
     }
 
     public async ValueTask DisposeAsync()
@@ -132,11 +135,33 @@ public sealed class HybridTests : IAsyncLifetime
         Assert.Contains("a vector of 32 numbers, and 64 are configured", (string?)reply["degraded"], StringComparison.Ordinal);
     }
 
-    private Task<string> StoreAsync(string title, string content, string @namespace, string extra = "") => StoreAsync(_node, title, content, @namespace, extra);
-
-    private static async Task<string> StoreAsync(TestNode node, string title, string content, string @namespace, string extra = "")
+    [Fact]
+    public async Task Nobody_finds_by_meaning_what_another_keeps_for_himself()
     {
-        var reply = await node.PostAsync("/api/v1/memories", $$"""{"title":"{{title}}","content":"{{content}}","namespace":"{{@namespace}}"{{extra}}}""");
+        await using var node = await TestNode.StartAsync(Options with
+        {
+            Keys = [new("alice") { Key = "key-alice", AgentId = "alice", Place = "shared" }, new("bob") { Key = "key-bob", AgentId = "bob", Place = "shared" }],
+        });
+        (string, string)[] callers = [("alice", "vehicle"), ("bob", "vehicle bread")];
+        foreach (var (name, content) in callers)
+        {
+            Assert.Equal(201, (await node.PostAsync("/api/v1/memories", $$"""{"title":"of {{name}}","content":"{{content}}","namespace":"shared"}""", ("X-API-Key", $"key-{name}"))).Status);
+        }
+
+        foreach (var (name, _) in callers)
+        {
+            await Eventually.HoldsAsync("both have vectors", async () =>
+            {
+                var answer = (await node.PostAsync("/api/v1/recall", """{"context":"automobile","namespace":"shared"}""", ("X-API-Key", $"key-{name}"))).Json;
+                Assert.All(Titles(answer), title => Assert.Equal($"of {name}", title));
+                return (string?)answer["recall_mode"] == "hybrid" && Titles(answer).Any();
+            });
+        }
+    }
+
+    private async Task<string> StoreAsync(string title, string content, string @namespace, string extra = "")
+    {
+        var reply = await _node.PostAsync("/api/v1/memories", $$"""{"title":"{{title}}","content":"{{content}}","namespace":"{{@namespace}}"{{extra}}}""");
         Assert.True(reply.Status == 201, reply.Text);
         return (string)reply.Json["id"]!;
     }

@@ -55,7 +55,7 @@ internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, Scorin
             joined = LexicalReranker.Rank(query.Context, [.. joined.Take(RerankShare * query.Limit)]);
         }
 
-        return new([.. joined.Take(query.Limit)], isComplete, vectors.Count, reader.Documents);
+        return new([.. joined.Take(query.Limit)], isComplete, vectors.Count >= reader.Documents);
 
         int Distance(Memory memory) => query.Namespace is null ? 0 : depth - Depth(memory.Namespace);
     }
@@ -82,6 +82,5 @@ internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, Scorin
     private readonly record struct Found(Memory Memory, double TextScore, double Cosine);
 }
 
-/// <param name="Vectors">Memories that have a vector.</param>
-/// <param name="Documents">Memories that there are.</param>
-internal sealed record HybridRanking(IReadOnlyList<RankedMemory> Memories, bool IsComplete, long Vectors, long Documents);
+/// <param name="IsEmbedded">Every memory of the store has a vector.</param>
+internal sealed record HybridRanking(IReadOnlyList<RankedMemory> Memories, bool IsComplete, bool IsEmbedded);
