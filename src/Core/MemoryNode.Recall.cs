@@ -13,7 +13,7 @@ public sealed partial class MemoryNode
     private static readonly TimeSpan EmbedPause = TimeSpan.FromSeconds(5);
 
     private readonly VectorTable? _vectors;
-    private (long At, string Why)? _embedFailure;
+    private volatile EmbedFailure? _embedFailure;
 
     public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) => RecallAsync(query, principal: null, cancellation);
 
@@ -71,7 +71,7 @@ public sealed partial class MemoryNode
         catch (Exception exception) when (!cancellation.IsCancellationRequested)
         {
             var why = deadline.IsCancellationRequested ? $"the embedding model did not answer within {models.EmbedTimeout.TotalSeconds:0.###} s" : $"the embedding model failed: {exception.Message}";
-            _embedFailure = (_time.GetTimestamp(), why);
+            _embedFailure = new(_time.GetTimestamp(), why);
             return (null, why);
         }
     }
@@ -98,4 +98,6 @@ public sealed partial class MemoryNode
             embedding.Vector.Length != _vectors!.Dimension ? throw new InvalidOperationException($"a vector of {embedding.Vector.Length} numbers, and memories have {_vectors.Dimension}")
             : VectorTable.Unit(embedding.Vector.Span) ?? throw new InvalidOperationException("a vector without a direction");
     }
+
+    private sealed record EmbedFailure(long At, string Why);
 }

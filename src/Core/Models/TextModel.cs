@@ -87,8 +87,17 @@ internal sealed class TextModel(NodeModels models, TimeProvider time)
 
     private static MemoryException Failed(string why, Exception? inner = null) => new(ErrorKind.ModelFailed, $"the text model failed: {why}", inner);
 
-    private static string Shown(Memory memory) =>
-        $"<memory>\n{memory.Title}\n{(memory.Content.Length <= ShownCharacters ? memory.Content : memory.Content[..ShownCharacters])}\n</memory>\n";
+    private static string Shown(Memory memory)
+    {
+        var content = memory.Content;
+        if (content.Length > ShownCharacters)
+        {
+            content = content[..(char.IsHighSurrogate(content[ShownCharacters - 1]) ? ShownCharacters - 1 : ShownCharacters)];
+        }
+
+        // What is within the marks does not end them.
+        return $"<memory>\n{$"{memory.Title}\n{content}".Replace("</memory>", "", StringComparison.OrdinalIgnoreCase)}\n</memory>\n";
+    }
 
     private static bool IsTag(string tag)
     {
@@ -121,15 +130,23 @@ internal sealed class TextModel(NodeModels models, TimeProvider time)
             }
         }
 
-        return Clean(answer.Split(['\n', ',', ';']));
+        return Clean(answer.Split(['\n', ',', ';']).Select(static line => WithoutMark(line.Trim())));
     }
 
     private static List<string> Clean(IEnumerable<string> parts) =>
-    [
-        .. parts.Select(static part => part.Trim().TrimStart('-', '*', '#', '•', '.', ')', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9').Trim(' ', '"', '\'', '`', '[', ']', '\t', '\r'))
-            .Where(static part => part.Length > 0)
-            .Distinct(StringComparer.OrdinalIgnoreCase),
-    ];
+        [.. parts.Select(static part => part.Trim(' ', '"', '\'', '`', '\t', '\r')).Where(static part => part.Length > 0).Distinct(StringComparer.OrdinalIgnoreCase)];
+
+    /// <summary>A line of a list without what makes it one: "1.", "2)", "-", "*".</summary>
+    private static string WithoutMark(string line)
+    {
+        var number = 0;
+        while (number < line.Length && char.IsAsciiDigit(line[number]))
+        {
+            number++;
+        }
+
+        return number > 0 && number < line.Length && line[number] is '.' or ')' ? line[(number + 1)..] : line.TrimStart('-', '*', '•');
+    }
 
     private static string FirstWord(string answer) => new([.. answer.TrimStart().TakeWhile(static character => char.IsLetter(character) || character is '*' or '"').Where(char.IsLetter).Select(char.ToLowerInvariant)]);
 }
