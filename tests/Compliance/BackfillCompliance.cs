@@ -508,6 +508,29 @@ public abstract class BackfillCompliance
     }
 
     [Fact]
+    public async Task Vectors_are_read_again_after_a_restart()
+    {
+        var name = NewName();
+        await using (var store = await OpenAsync(name, "n"))
+        {
+            await FillAsync(store, 20);
+            await using var node = await NodeAsync(store, new WordEmbedder("small", 4));
+            await SettleAsync(node);
+        }
+
+        await using (var store = await OpenAsync(name, "n"))
+        {
+            var asked = 0;
+            await using var node = await NodeAsync(store, new WordEmbedder("small", 4) { Embedding = () => asked++ });
+            var found = await node.RecallAsync(new() { Context = "t 7", Limit = 5 });
+
+            // The query alone was embedded.
+            Assert.Equal((RecallModes.Hybrid, null, 1), (found.Mode, found.Degraded, asked));
+            Assert.Equal(5, found.Memories.Count);
+        }
+    }
+
+    [Fact]
     public async Task A_model_that_is_away_delays_its_step_and_puts_no_row_aside()
     {
         await using var store = await OpenAsync(NewName(), "n");
