@@ -8,6 +8,9 @@ namespace OrleansMemory.Core;
 
 public sealed partial class MemoryNode
 {
+    /// <summary>A memory that changes so often while it is tagged is left to the caller.</summary>
+    private const int TagAttempts = 5;
+
     private TextModel TextModel => new(_settings.Models, _time);
 
     public Task<ModelFeatures> ModelsAsync(CancellationToken cancellation = default)
@@ -27,18 +30,30 @@ public sealed partial class MemoryNode
 
     public async Task<AutoTags> AutoTagAsync(string idOrPrefix, WriteContext context)
     {
-        var memory = (await ResolveForWriteAsync(idOrPrefix, context)).View;
+        var row = await ResolveForWriteAsync(idOrPrefix, context);
 
         // A write that nobody cancels; the model's own time limit ends it.
-        var suggested = await TextModel.TagsAsync(memory, CancellationToken.None);
-        IReadOnlyList<string> added = [.. suggested.Except(memory.Tags).Take(Math.Max(0, MemoryLimits.Tags - memory.Tags.Count))];
-        if (added.Count == 0)
+        var suggested = await TextModel.TagsAsync(row.View, CancellationToken.None);
+        for (var attempt = 1; ; attempt++)
         {
-            return new(memory.Id, memory.Tags, added);
-        }
+            // As it is now: others may have changed it while the model thought.
+            row = attempt == 1 ? row : await ResolveForWriteAsync(row.View.Id, context);
+            var memory = row.View;
+            IReadOnlyList<string> added = [.. suggested.Except(memory.Tags).Take(Math.Max(0, MemoryLimits.Tags - memory.Tags.Count))];
+            if (added.Count == 0)
+            {
+                return new(memory.Id, memory.Tags, added);
+            }
 
-        var written = await UpdateAsync(memory.Id, new() { Tags = [.. memory.Tags, .. added] }, context);
-        return new(memory.Id, written.Memory.Tags, added);
+            try
+            {
+                var written = await UpdateAsync(memory.Id, new() { Tags = [.. memory.Tags, .. added] }, context with { IfMatch = NamespaceEngine.VersionOf(row.Own) });
+                return new(memory.Id, written.Memory.Tags, added);
+            }
+            catch (MemoryException exception) when (exception.Kind == ErrorKind.PreconditionFailed && attempt < TagAttempts)
+            {
+            }
+        }
     }
 
     public Task<ContradictionCheck> CompareAsync(string oneId, string otherId, CancellationToken cancellation = default) =>

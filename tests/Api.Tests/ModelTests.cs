@@ -48,6 +48,13 @@ public sealed class ModelTests : IAsyncLifetime
         Assert.Equal(["ops", "release-train", "a", "b", "c", "d", "e", "f"], memory["tags"]!.AsArray().Select(static tag => (string?)tag));
         Assert.Contains("<memory>", (string?)_models.Requests.Last().Body["messages"]![1]!["content"], StringComparison.Ordinal);
 
+        // A tag that somebody adds while the model thinks stays.
+        _models.Chat = static _ => "[\"late\"]";
+        _models.Meanwhile = () => _node.PutAsync($"/api/v1/memories/{id}", """{"tags":["ops","by hand"]}""");
+        Assert.Equal(["ops", "by hand", "late"], (await _node.PostAsync("/api/v1/auto_tag", $$"""{"id":"{{id}}"}""")).Json["all_tags"]!.AsArray().Select(static tag => (string?)tag));
+        _models.Meanwhile = static () => Task.CompletedTask;
+        memory = (await _node.GetAsync($"/api/v1/memories/{id}")).Json;
+
         // Nothing new: nothing is written.
         _models.Chat = static _ => "[\"ops\"]";
         Assert.Empty((await _node.PostAsync("/api/v1/auto_tag", $$"""{"id":"{{id}}"}""")).Json["new_tags"]!.AsArray());

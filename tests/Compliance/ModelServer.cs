@@ -65,6 +65,9 @@ public sealed class ModelServer : IAsyncDisposable
     /// <summary>What the text model answers to the user's message.</summary>
     public Func<string, string> Chat { get; set; } = static _ => "yes";
 
+    /// <summary>What happens while a model works, before it answers.</summary>
+    public Func<Task> Meanwhile { get; set; } = static () => Task.CompletedTask;
+
     /// <summary>Words that mean what another says.</summary>
     public ConcurrentDictionary<string, string> Meanings { get; } = new(StringComparer.Ordinal);
 
@@ -107,6 +110,8 @@ public sealed class ModelServer : IAsyncDisposable
             {
                 return;
             }
+
+            await Meanwhile();
 
             context.Response.StatusCode = IsAway ? 503 : 200;
             context.Response.ContentType = "application/json";
