@@ -127,6 +127,16 @@ public sealed class ConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void Half_lives_are_those_of_the_peer_system_unless_the_own_file_says_otherwise()
+    {
+        Write("ai-memory", "[scoring]\nhalf_life_days_short = 0.01\nhalf_life_days_long = 100\nlegacy_scoring = true\n");
+        Write("orleans-memory", "[scoring]\nhalf_life_days_long = 200\nhybrid_distance = 0.5\n");
+        Assert.Equal(new() { HalfLifeShort = 0.1, HalfLifeLong = 200, Decay = false, Distance = 0.5 }, ConfigurationLoader.Load(Sources).Options.Validate().Scoring.Hybrid);
+        _variables["OM_SCORING_HYBRID_SHORT_SHARE"] = "1.5";
+        Assert.Contains("OM_SCORING_HYBRID_SHORT_SHARE", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources).Options.Validate()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Models_are_named_by_the_own_file_and_by_that_of_the_peer_system()
     {
         Assert.Equal((null, null), Models(""));
