@@ -72,6 +72,7 @@ public static class MemoryApi
             CurationRoutes.Map(application);
             SubscriptionRoutes.Map(application);
             SessionRoutes.Map(application);
+            ModelRoutes.Map(application);
         }
 
         application.MapOpenApi("/openapi/{documentName}.json");

@@ -23,6 +23,9 @@ public sealed record BackfillSettings
     /// <summary>How often complete steps look for rows that came in an old form since.</summary>
     public TimeSpan Sweep { get; init; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long after a notice of such rows they are looked for: what is written meanwhile goes with them.</summary>
+    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>Rows of one batch at most; at least 1.</summary>
     public int LargestBatch { get; init; } = 5_000;
 }
