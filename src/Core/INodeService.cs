@@ -79,6 +79,17 @@ public partial interface INodeService
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.TitleTaken"/>: of a memory that would come back.</exception>
     Task<CurationRecord> UndoAsync(string curationId, WriteContext context);
 
+    /// <summary>One run of the curator, on the node that is asked.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.AlreadyRunning"/>; <see cref="ErrorKind.InvalidCuration"/></exception>
+    Task<CuratorReport> CurateAsync(CuratorOrder order, WriteContext context);
+
+    Task<CuratorStatus> CuratorAsync(CancellationToken cancellation = default);
+
+    /// <summary>Undoes what runs of the curator did and nobody undid yet, the latest first, each change by itself.</summary>
+    /// <param name="runId">All of that run; or else <paramref name="last"/>.</param>
+    /// <param name="last">So many of the last changes, of whatever run; at least 1.</param>
+    Task<UndoneRuns> UndoRunsAsync(string? runId, int? last, WriteContext context);
+
     /// <summary>Tells a registered agent of changes from now on, wherever they are made.</summary>
     Task<Subscription> SubscribeAsync(SubscriptionDraft draft, WriteContext context);
 
@@ -88,6 +99,22 @@ public partial interface INodeService
 
     /// <returns>False: there is none of that owner.</returns>
     Task<bool> UnsubscribeAsync(string id, string? owner, WriteContext context);
+
+    /// <summary>Lets an agent with a credential of its own see or change one memory, whatever its scope; a grant that there is already is replaced.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.Forbidden"/>: it is not the caller's to give.</exception>
+    Task<Grant> GrantAsync(string idOrPrefix, string agentId, Permission permission, WriteContext context);
+
+    /// <returns>False: there was none.</returns>
+    Task<bool> RevokeAsync(string idOrPrefix, string agentId, WriteContext context);
+
+    /// <summary>By agent; to who did not write the memory only its own.</summary>
+    Task<IReadOnlyList<Grant>> GrantsAsync(string idOrPrefix, CancellationToken cancellation = default);
+
+    /// <summary>What a memory of this title may contradict. Waits for the index, and for nothing else.</summary>
+    Task<SimilarMemories> SimilarAsync(string @namespace, string title, CancellationToken cancellation = default);
+
+    /// <summary>Memories that say different things of one topic.</summary>
+    Task<Contradictions> ContradictionsAsync(ContradictionQuery query, CancellationToken cancellation = default);
 
     /// <summary>What an agent begins its session with: the standards of a namespace, and its memories by priority.</summary>
     /// <param name="namespace">Null: any.</param>

@@ -26,12 +26,13 @@ public sealed partial class MemoryNode
         bool isComplete;
         if (unit is null)
         {
-            (ranked, isComplete) = await Ranker.RankAsync(_store.Index, TextQuery.From(query, now, principal), _settings.Scoring, cancellation);
+            (ranked, isComplete) = await RankAsync(TextQuery.From(query, now, principal), _settings.Scoring, cancellation);
         }
         else
         {
+            var granted = await GrantedRowsAsync(Visibility.Of(principal, query.AsAgent), cancellation);
             var ranking = await new HybridRanker(_store.Index, _vectors!, _settings.Scoring).RankAsync(
-                query with { Limit = Math.Min(query.Limit, MemoryLimits.RecallRows) }, asked => TextQuery.From(asked, now, principal), unit, cancellation);
+                query with { Limit = Math.Min(query.Limit, MemoryLimits.RecallRows) }, asked => TextQuery.From(asked, now, principal) with { GrantedRows = granted }, unit, cancellation);
             (ranked, isComplete) = (ranking.Memories, ranking.IsComplete);
 
             // How many is not everybody's to know.

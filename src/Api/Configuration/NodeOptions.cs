@@ -41,6 +41,12 @@ public sealed record NodeOptions
     public string? TlsKeyPath { get; init; }
 
     /// <summary>
+    /// PEM file with the authorities whose client certificates say who calls: the URI, else the common name, in one is the agent that its bearer is. A request
+    /// needs a certificate or a key then. Null: certificates are not asked for. Needs TLS.
+    /// </summary>
+    public string? TlsClientCaPath { get; init; }
+
+    /// <summary>
     /// The node's name among its peers, with the characters of an agent id; null: the store's, which takes one from the machine when it is
     /// created. A store keeps its first.
     /// </summary>
@@ -75,6 +81,9 @@ public sealed record NodeOptions
 
     /// <summary>Expired memories are archived; else they are deleted for good.</summary>
     public bool ArchiveOnGc { get; init; } = true;
+
+    /// <summary>The curator in the background.</summary>
+    public CuratorOptions Curator { get; init; } = new();
 
     /// <summary>How subscribers are told.</summary>
     public WebhookOptions Webhooks { get; init; } = new();
@@ -129,6 +138,9 @@ public sealed record NodeOptions
             TlsKeyPath is null ? "--tls-cert needs a private key: set --tls-key or OM_TLS_KEY" : "--tls-key needs a certificate: set --tls-cert or OM_TLS_CERT");
         Require(TlsCertificatePath is null || File.Exists(TlsCertificatePath), $"the TLS certificate {TlsCertificatePath} is not there: set --tls-cert or OM_TLS_CERT");
         Require(TlsKeyPath is null || File.Exists(TlsKeyPath), $"the TLS key {TlsKeyPath} is not there: set --tls-key or OM_TLS_KEY");
+        Require(TlsClientCaPath is null || HasTls, "--tls-client-ca needs TLS: set --tls-cert and --tls-key");
+        RequireFile(TlsClientCaPath, "authority of client certificates", "--tls-client-ca or OM_TLS_CLIENT_CA");
+        Curator.Validate();
         if (NodeId is not null)
         {
             Rule("the node id (--node-id, OM_NODE_ID)", () => MemoryRules.AgentId(NodeId));
@@ -169,6 +181,7 @@ public sealed record NodeOptions
         foreach (var key in Keys)
         {
             key.Validate();
+            Require(key.Certificate is null || TlsClientCaPath is not null, $"[keys.{key.Name}]: a certificate needs authorities to be checked against: set --tls-client-ca or OM_TLS_CLIENT_CA");
         }
 
         foreach (var (key, weight) in WeightsByKey())
@@ -247,7 +260,7 @@ public sealed record NodeOptions
         }
 
         List<string> warnings = [];
-        if (ApiKey is null && Keys.Count == 0)
+        if (ApiKey is null && Keys.Count == 0 && TlsClientCaPath is null)
         {
             warnings.Add("no api_key is set and the node listens beyond loopback: everybody who reaches it can read and change every memory");
         }

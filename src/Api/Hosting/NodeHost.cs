@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -26,6 +27,9 @@ public sealed partial class NodeHost : IAsyncDisposable
     private const int MinWorkerThreads = 16;
 
     private const int MaxConnections = 10_000;
+
+    /// <summary>From the start of the node to the first run of its curator, at most.</summary>
+    private static readonly TimeSpan FirstCuration = TimeSpan.FromMinutes(5);
 
     private static readonly Task<StoreFatalException> Never = new TaskCompletionSource<StoreFatalException>().Task;
 
@@ -159,7 +163,13 @@ public sealed partial class NodeHost : IAsyncDisposable
         (configureLogging ?? StandardErrorLog.Add)(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
-        builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Keys = options.Keys, Warnings = options.ExposureWarnings() }, service);
+        builder.Services.AddMemoryApi(new()
+        {
+            ApiKey = options.ApiKey,
+            Keys = options.Keys,
+            TakesCertificates = options.TlsClientCaPath is not null,
+            Warnings = options.ExposureWarnings(),
+        }, service);
         builder.Services.AddSingleton<BackfillLog>();
         if (options.Cluster.Role == ClusterRole.Silo)
         {
@@ -171,6 +181,13 @@ public sealed partial class NodeHost : IAsyncDisposable
         if (service is MemoryNode node)
         {
             builder.Services.AddHostedService(services => new WebhookDispatcher(node, options.Webhooks, time, services.GetRequiredService<ILogger<WebhookDispatcher>>()));
+        }
+
+        if (service is MemoryNode curated && options.Curator is { Interval: { } interval } curator && (curator.Node is null || curator.Node == curated.Store.Log.Node))
+        {
+            var first = interval < FirstCuration ? interval : FirstCuration;
+            builder.Services.AddHostedService(services =>
+                new CuratorLoop(curated, curator.Order, first, interval, time, services.GetRequiredService<ILogger<CuratorLoop>>()));
         }
 
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);
@@ -213,6 +230,13 @@ public sealed partial class NodeHost : IAsyncDisposable
         {
             https.ServerCertificate = certificate;
             https.ServerCertificateChain = chain;
+            if (options.TlsClientCaPath is { } path)
+            {
+                // Allowed and not required: health is everybody's to ask for, and a key does as well.
+                var authorities = PemFiles.ReadAuthorities(path, "authority of client certificates");
+                https.ClientCertificateMode = ClientCertificateMode.AllowCertificate;
+                https.ClientCertificateValidation = (client, sent, _) => ClientCertificates.IsVouchedFor(client, sent?.ChainPolicy.ExtraStore ?? [], authorities);
+            }
         });
     }
 

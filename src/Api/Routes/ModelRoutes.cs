@@ -32,11 +32,6 @@ internal sealed class ModelRoutes(CallerServices callers)
                 SharedFields.WrongShape, missing, SharedFields.Unavailable,
             ],
         });
-        endpoints.MapRead("/api/v1/contradictions", routes.CompareByQueryAsync, new("compareByQuery", "Memories", "Whether two memories contradict each other")
-        {
-            Query = [new("id_a", "string", "A memory.", Required: true), new("id_b", "string", "The other.", Required: true)],
-            Answers = [new(200, "Contradiction", "What the text model says."), SharedFields.BadRequest, SharedFields.NotFound, missing, SharedFields.Unavailable],
-        });
         endpoints.MapQuery("/api/v1/contradictions", routes.CompareAsync, new("compare", "Memories", "Whether two memories contradict each other")
         {
             Body = "ContradictionRequest",
@@ -74,14 +69,6 @@ internal sealed class ModelRoutes(CallerServices callers)
             WriteTexts(writer, "new_tags"u8, tags.Added);
             writer.WriteEndObject();
         });
-    }
-
-    private async Task CompareByQueryAsync(HttpContext context)
-    {
-        var query = new QueryText(context);
-        await CompareAsync(context, query.Text("id_a") ?? throw Missing("id_a"), query.Text("id_b") ?? throw Missing("id_b"));
-
-        static MemoryException Missing(string name) => new(ErrorKind.InvalidQuery, $"{name} is required");
     }
 
     private async Task CompareAsync(HttpContext context)

@@ -17,6 +17,7 @@ internal static class ServeCommands
         var port = OptionKinds.Number($"Port; 0 takes a free one [default: {NodeOptions.DefaultPort}]", 0, ushort.MaxValue, "--port");
         var certificate = OptionKinds.Text("PEM file with the certificate and its chain", "--tls-cert");
         var key = OptionKinds.Text("PEM file with the private key", "--tls-key");
+        var clientAuthority = OptionKinds.Text("PEM file with the authorities whose client certificates say which agent calls", "--tls-client-ca");
         var grace = OptionKinds.Number("Seconds that requests may take after a signal to stop [default: 30]", 0L, 3_600L, "--shutdown-grace-secs");
         var nodeId = OptionKinds.Text("Name of the node; a database keeps its first [default: from the machine's name]", "--node-id");
         var quorumWrites = OptionKinds.Number("Nodes that must hold a write before it is answered; 0: do not wait [default: the majority]", 0, int.MaxValue, "--quorum-writes");
@@ -29,7 +30,7 @@ internal static class ServeCommands
         withInput.Hidden = true;
         var command = new Command("serve", "Serve a database over HTTP")
         {
-            host, port, certificate, key, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority, withInput,
+            host, port, certificate, key, clientAuthority, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority, withInput,
         };
         return new(command, async session =>
         {
@@ -50,6 +51,7 @@ internal static class ServeCommands
                 Port = session.Value(port) ?? configured.Port,
                 TlsCertificatePath = session.Value(certificate) ?? configured.TlsCertificatePath,
                 TlsKeyPath = session.Value(key) ?? configured.TlsKeyPath,
+                TlsClientCaPath = session.Value(clientAuthority) ?? configured.TlsClientCaPath,
                 ShutdownGrace = session.Value(grace) is { } seconds ? TimeSpan.FromSeconds(seconds) : configured.ShutdownGrace,
                 NodeId = session.Value(nodeId) ?? configured.NodeId,
                 QuorumWrites = session.Value(quorumWrites) ?? configured.QuorumWrites,

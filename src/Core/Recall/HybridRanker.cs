@@ -32,7 +32,7 @@ internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, Scorin
 
             var filter = new RowFilter(words, reader);
             var nearest = vectors.Nearest(
-                unit, Math.Max(5 * query.Limit, 50), weights.Hybrid.LeastCosine, row => reader.TryGetInputs(row, out var inputs) && filter.Holds(inputs), cancellation);
+                unit, Math.Max(5 * query.Limit, 50), weights.Hybrid.LeastCosine, row => reader.TryGetInputs(row, out var inputs) && filter.Holds(row, inputs), cancellation);
             var missing = nearest.Where(near => !found.ContainsKey(near.Row)).ToList();
             var memories = await reader.FetchAsync([.. missing.Select(static near => near.Row)], cancellation);
             for (var place = 0; place < missing.Count; place++)

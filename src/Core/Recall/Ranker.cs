@@ -144,6 +144,12 @@ public static class Ranker
                 order = [];
             }
 
+            if (query.MostMatches is { } most)
+            {
+                var held = 0L;
+                order = [.. order.TakeWhile(word => (held += counts[word]) <= most)];
+            }
+
             Scanned = [.. order.Select(word => query.Words[word])];
             _counts = [.. order.Select(word => counts[word])];
             var documents = Math.Max(reader.Documents, 1);
@@ -244,7 +250,7 @@ public static class Ranker
                 return Interest.Pass;
             }
 
-            return _filter.Holds(inputs) ? Interest.Take : Interest.Pass;
+            return _filter.Holds(row, inputs) ? Interest.Take : Interest.Pass;
         }
 
         public void Take(long row, in RankInputs inputs, ReadOnlySpan<int> frequencies)

@@ -17,11 +17,11 @@ internal sealed class RowFilter(TextQuery query, ITextReader reader)
     private readonly uint? _author = query.Visibility.Author is { } author ? RankInputs.Hash(author) : null;
     private readonly bool _everyNamespace = query.Filter.Namespace is null && query.Visibility.IsEverything;
 
-    public bool Holds(in RankInputs inputs) =>
+    public bool Holds(long row, in RankInputs inputs) =>
         !(inputs.ExpiresAt <= query.Now || inputs.Priority < _minPriority || inputs.CreatedAt < _since || inputs.CreatedAt > _until
             || (inputs.Tags & _tag) != _tag || (_agent is { } agent && agent != inputs.Agent)
             || (query.Filter.Tier is { } tier && tier != inputs.Tier)
-            || !(_everyNamespace || (ScopesShown(inputs.Namespace, inputs.Agent == _author) & (1 << (int)inputs.Scope)) != 0));
+            || !(_everyNamespace || (ScopesShown(inputs.Namespace, inputs.Agent == _author || query.GrantedRows.Contains(row)) & (1 << (int)inputs.Scope)) != 0));
 
     /// <summary>Every filter, exactly, on the memory itself.</summary>
     public bool Holds(Memory memory)
