@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using OrleansMemory.Api.Configuration;
-using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Cli;
@@ -11,12 +10,6 @@ internal static class Failure
     /// <returns>The exit status.</returns>
     public static int Write(TextWriter error, Exception exception)
     {
-        if (exception is PendingException pending)
-        {
-            error.WriteLine($"{pending.ActionType} queued for approval: pending_id={pending.PendingId} {(pending.MemoryId is { } id ? $"id={id}" : $"ns={pending.Namespace}")}");
-            return pending.Kind.ExitCode;
-        }
-
         error.WriteLine($"Error: {Describe(exception)}");
         var causes = new List<string>();
         for (var inner = exception.InnerException; inner is not null; inner = inner.InnerException)

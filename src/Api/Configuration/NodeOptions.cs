@@ -40,6 +40,12 @@ public sealed record NodeOptions
     /// <summary>PEM file with the private key, PKCS#8 or RSA.</summary>
     public string? TlsKeyPath { get; init; }
 
+    /// <summary>File with the SHA-256 fingerprints of the client certificates that are let in, one in a line; null: clients need none. Needs <see cref="TlsCertificatePath"/>.</summary>
+    public string? MtlsAllowlistPath { get; init; }
+
+    /// <summary>What is logged: <c>error</c>, <c>warn</c>, <c>info</c>, <c>debug</c>, <c>trace</c> or <c>off</c>, or a comma list of such words, each after the name of a part and <c>=</c> or alone; the most talkative one counts.</summary>
+    public string Log { get; init; } = "info";
+
     /// <summary>
     /// The node's name among its peers, with the characters of an agent id; null: the store's, which takes one from the machine when it is
     /// created. A store keeps its first.
@@ -85,6 +91,9 @@ public sealed record NodeOptions
     /// <summary>Who calls on the command line; null: unnamed.</summary>
     public string? AgentId { get; init; }
 
+    /// <summary>A caller on the command line who gives no name gets one that does not tell the host's.</summary>
+    public bool Anonymize { get; init; }
+
     public Lifetimes Lifetimes { get; init; } = new();
 
     /// <summary>Of a silo; a node of named peers reads none of it.</summary>
@@ -125,6 +134,7 @@ public sealed record NodeOptions
             TlsKeyPath is null ? "--tls-cert needs a private key: set --tls-key or OM_TLS_KEY" : "--tls-key needs a certificate: set --tls-cert or OM_TLS_CERT");
         Require(TlsCertificatePath is null || File.Exists(TlsCertificatePath), $"the TLS certificate {TlsCertificatePath} is not there: set --tls-cert or OM_TLS_CERT");
         Require(TlsKeyPath is null || File.Exists(TlsKeyPath), $"the TLS key {TlsKeyPath} is not there: set --tls-key or OM_TLS_KEY");
+        Require(MtlsAllowlistPath is null || HasTls, "--mtls-allowlist needs TLS: set --tls-cert and --tls-key");
         if (NodeId is not null)
         {
             Rule("the node id (--node-id, OM_NODE_ID)", () => MemoryRules.AgentId(NodeId));

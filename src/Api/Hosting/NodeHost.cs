@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -151,7 +152,7 @@ public sealed partial class NodeHost : IAsyncDisposable
     {
         // An empty builder reads no files and no ASPNETCORE_ variables: only our own options count.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "OrleansMemory" });
-        builder.Logging.SetMinimumLevel(LogLevel.Information);
+        builder.Logging.SetMinimumLevel(LogLevels.Of(options.Log));
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
 
         // A logger here makes the server create an activity and a log scope for each request. The gate logs what goes wrong.
@@ -213,6 +214,12 @@ public sealed partial class NodeHost : IAsyncDisposable
         {
             https.ServerCertificate = certificate;
             https.ServerCertificateChain = chain;
+            if (options.MtlsAllowlistPath is not null)
+            {
+                var allowed = CertificateAllowlist.Read(options.MtlsAllowlistPath);
+                https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
+                https.ClientCertificateValidation = (client, _, _) => allowed.Contains(client);
+            }
         });
     }
 

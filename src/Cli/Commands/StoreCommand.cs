@@ -34,7 +34,7 @@ internal static class StoreCommand
             var draft = new MemoryDraft
             {
                 Title = session.Required(title)!,
-                Content = text == "-" ? await ReadStandardInputAsync() : text!,
+                Content = text == "-" ? await ReadAsync(session.OpenInput()) : text!,
                 Tier = session.Value(tier) is { } name ? TierNames.Parse(name) : Tier.Mid,
                 Namespace = session.Value(@namespace) ?? session.Configuration.DefaultNamespace ?? DefaultNamespace.Resolve(Environment.CurrentDirectory),
                 Tags = OptionKinds.List(session.Value(tags) ?? ""),
@@ -64,10 +64,10 @@ internal static class StoreCommand
         });
     }
 
-    private static async Task<string> ReadStandardInputAsync()
+    private static async Task<string> ReadAsync(Stream input)
     {
         using var reader = new StreamReader(
-            Console.OpenStandardInput(),
+            input,
             new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true),
             detectEncodingFromByteOrderMarks: false);
         var text = new StringBuilder();
