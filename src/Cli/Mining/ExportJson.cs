@@ -66,9 +66,9 @@ internal static class ExportJson
             {
                 throw Malformed(path, string.Create(CultureInfo.InvariantCulture, $"malformed JSON in line {line}"), exception);
             }
-            catch (DecoderFallbackException exception)
+            catch (DecoderFallbackException)
             {
-                throw Malformed(path, string.Create(CultureInfo.InvariantCulture, $"line {line} is not valid UTF-8"), exception);
+                throw Malformed(path, string.Create(CultureInfo.InvariantCulture, $"line {line} is not valid UTF-8"));
             }
 
             yield return element;
@@ -102,7 +102,7 @@ internal static class ExportJson
         catch (Exception exception) when (exception is WrongShapeException or InvalidOperationException)
         {
             // The latter: an escape that is half a character.
-            throw Malformed(path, $"{what}: {(exception is WrongShapeException ? exception.Message : "text that is not valid Unicode")}", exception);
+            throw Malformed(path, $"{what}: {(exception is WrongShapeException ? exception.Message : "text that is not valid Unicode")}");
         }
     }
 
