@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -7,10 +8,13 @@ namespace OrleansMemory.Cli;
 
 /// <summary>
 /// A file beside a database that says which process serves it and where, so that commands which name the file reach the node. It counts
-/// only while that process lives and holds the database's lock; what a killed node leaves behind misleads nobody.
+/// only while that very process lives; what a killed node leaves behind misleads nobody.
 /// </summary>
 internal sealed class ServingNote : IDisposable
 {
+    /// <summary>The system tells the start of a process by its own clock, which two readers may place a little apart.</summary>
+    private const long ClockMilliseconds = 2_000;
+
     private readonly string _path;
 
     private ServingNote(string path) => _path = path;
@@ -31,7 +35,7 @@ internal sealed class ServingNote : IDisposable
         var path = PathOf(store.Path);
         try
         {
-            File.WriteAllText(path, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId} {address.GetLeftPart(UriPartial.Authority)}\n"));
+            File.WriteAllText(path, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId} {StartOf(Process.GetCurrentProcess())} {address.GetLeftPart(UriPartial.Authority)}\n"));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -58,10 +62,10 @@ internal sealed class ServingNote : IDisposable
             }
 
             var parts = File.ReadAllText(PathOf(store.Path)).Split(' ', StringSplitOptions.TrimEntries);
-            return parts is [var process, var address]
-                && ReadShared(store.Path + ".lock").Trim() == process
+            return parts is [var process, var start, var address]
                 && int.TryParse(process, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
-                && IsAlive(id)
+                && long.TryParse(start, NumberStyles.None, CultureInfo.InvariantCulture, out var startedAt)
+                && IsAlive(id, startedAt)
                 && Uri.TryCreate(address, UriKind.Absolute, out var found)
                     ? found
                     : null;
@@ -86,24 +90,20 @@ internal sealed class ServingNote : IDisposable
 
     private static string PathOf(string database) => database + ".node";
 
-    private static bool IsAlive(int process)
+    /// <summary>Ids of processes come round again, but not to one that started at the same time.</summary>
+    private static bool IsAlive(int id, long startedAt)
     {
         try
         {
-            using var found = Process.GetProcessById(process);
-            return !found.HasExited;
+            using var process = Process.GetProcessById(id);
+            return !process.HasExited && Math.Abs(StartOf(process) - startedAt) <= ClockMilliseconds;
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or Win32Exception)
         {
             return false;
         }
     }
 
-    /// <summary>Takes no lock of its own.</summary>
-    private static string ReadShared(string path)
-    {
-        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        using var reader = new StreamReader(file);
-        return reader.ReadToEnd();
-    }
+    /// <summary>Milliseconds since 1970.</summary>
+    private static long StartOf(Process process) => new DateTimeOffset(process.StartTime.ToUniversalTime()).ToUnixTimeMilliseconds();
 }

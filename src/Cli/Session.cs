@@ -91,6 +91,9 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
         }
     }
 
+    /// <summary>The node that is asked: the one that the options name, else the one that serves the database; null: the database is opened here.</summary>
+    public Uri? Node => Address ?? ServingNote.Find(Database.Store);
+
     public T? Value<T>(Option<T> option) => parse.GetValue(option);
 
     public T? Value<T>(Argument<T> argument) => parse.GetValue(argument);
@@ -123,15 +126,27 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
     {
         CheckPassphraseFile();
 
-        // A database that a node serves: what would have been done to its file is asked of the node.
-        if ((Address ?? ServingNote.Find(Database.Store)) is { } address)
+        if (Node is { } address)
         {
-            var remote = new RemoteMemoryService(address, Configuration.ApiKey);
-            return new(remote, remote);
+            return Reach(address);
         }
 
-        var local = await LocalService.OpenAsync(Database, Configuration.ToNodeSettings());
-        return new(local.Service, local);
+        try
+        {
+            var local = await LocalService.OpenAsync(Database, Configuration.ToNodeSettings());
+            return new(local.Service, local);
+        }
+        catch (MemoryException exception) when (exception.Kind == ErrorKind.StoreInUse && ServingNote.Find(Database.Store) is { } begun)
+        {
+            // It began to serve meanwhile.
+            return Reach(begun);
+        }
+    }
+
+    private OpenedService Reach(Uri address)
+    {
+        var remote = new RemoteMemoryService(address, Configuration.ApiKey);
+        return new(remote, remote);
     }
 
     /// <summary>As <see cref="OpenAsync"/>, for commands that remove what has expired from a local database before they work.</summary>

@@ -48,6 +48,7 @@ public static class ConfigurationLoader
             QuorumCaCertificatePath = Expanded(sources, settings.Text("OM_QUORUM_CA_CERT", "quorum.ca_cert")),
             GcInterval = Seconds(settings.Integer("OM_GC_INTERVAL_SECS", "gc_interval_secs")) ?? standard.GcInterval,
             ArchiveOnGc = settings.Boolean("OM_ARCHIVE_ON_GC", "archive_on_gc", peerKey: "archive_on_gc") ?? standard.ArchiveOnGc,
+            ArchiveMaxDays = settings.Integer("OM_ARCHIVE_MAX_DAYS", "archive_max_days", peerKey: "archive_max_days"),
             Webhooks = standard.Webhooks with { AllowPrivate = settings.Boolean("OM_WEBHOOKS_ALLOW_PRIVATE", "webhooks.allow_private") ?? standard.Webhooks.AllowPrivate },
             DefaultNamespace = settings.Text("OM_DEFAULT_NAMESPACE", "default_namespace", peerKey: "default_namespace"),
             AgentId = settings.Text("OM_AGENT_ID", "agent_id", "AI_MEMORY_AGENT_ID"),

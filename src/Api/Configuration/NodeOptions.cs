@@ -82,6 +82,9 @@ public sealed record NodeOptions
     /// <summary>Expired memories are archived; else they are deleted for good.</summary>
     public bool ArchiveOnGc { get; init; } = true;
 
+    /// <summary>Days after which a sweep deletes archived memories for good, 1 or more; null: they stay.</summary>
+    public long? ArchiveMaxDays { get; init; }
+
     /// <summary>How subscribers are told.</summary>
     public WebhookOptions Webhooks { get; init; } = new();
 
@@ -134,6 +137,7 @@ public sealed record NodeOptions
             TlsKeyPath is null ? "--tls-cert needs a private key: set --tls-key or OM_TLS_KEY" : "--tls-key needs a certificate: set --tls-cert or OM_TLS_CERT");
         Require(TlsCertificatePath is null || File.Exists(TlsCertificatePath), $"the TLS certificate {TlsCertificatePath} is not there: set --tls-cert or OM_TLS_CERT");
         Require(TlsKeyPath is null || File.Exists(TlsKeyPath), $"the TLS key {TlsKeyPath} is not there: set --tls-key or OM_TLS_KEY");
+        Require(ArchiveMaxDays is null or >= 1, $"archive_max_days must be 1 or more, not {ArchiveMaxDays}: set OM_ARCHIVE_MAX_DAYS");
         Require(MtlsAllowlistPath is null || HasTls, "--mtls-allowlist needs TLS: set --tls-cert and --tls-key");
         if (NodeId is not null)
         {

@@ -166,7 +166,7 @@ public sealed partial class NodeHost : IAsyncDisposable
         {
             // A front end has nothing of its own to sweep; each node sweeps for itself.
             builder.Services.AddHostedService(services =>
-                new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
+                new GarbageCollection(service, options.GcInterval, options.ArchiveMaxDays, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
         }
 
         if (service is MemoryNode node)

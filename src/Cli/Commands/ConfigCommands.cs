@@ -16,6 +16,7 @@ internal static class ConfigCommands
         # default_namespace = "global"
         # api_key = "..."
         # archive_on_gc = true
+        # archive_max_days = 365
         # gc_interval_secs = 1800
         # log = "info"
 
@@ -64,6 +65,7 @@ internal static class ConfigCommands
             ("default_namespace", options.DefaultNamespace),
             ("api_key", options.ApiKey is null ? null : "(set)"),
             ("archive_on_gc", Text(options.ArchiveOnGc)),
+            ("archive_max_days", options.ArchiveMaxDays is { } days ? Text(days) : null),
             ("gc_interval_secs", Text(options.GcInterval.TotalSeconds)),
             ("log", options.Log),
             ("server.host", options.Host),

@@ -76,9 +76,12 @@ internal static class ServeCommands
             await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), options.NodeId, links.Links);
             var engine = local.HandOver();
             await using var node = await PeerHost.StartAsync(options, engine, TimeProvider.System, session.Text);
-            using var note = ServingNote.Write(session.Database.Store, node.Addresses);
             var progress = !session.Report.ShowsProgress ? Task.CompletedTask : BackfillProgress.ShowAsync(engine.Backfills, session.Error, stop.Token);
-            await RunAsync(session, node, stop.Token);
+
+            // Signals are heard from here on.
+            var running = RunAsync(session, node, stop.Token);
+            using var note = ServingNote.Write(session.Database.Store, node.Addresses);
+            await running;
             await stop.CancelAsync();
             await progress;
             return 0;

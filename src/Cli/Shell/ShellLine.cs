@@ -42,16 +42,17 @@ internal static class ShellLine
         var rest = words.Skip(1).ToList();
         return name switch
         {
-            "recall" or "search" => [name, .. Joined(rest)],
+            "recall" or "search" => [name, .. Joined(name, rest)],
             "list" when rest.Count > 0 && rest[0][0] != '-' => [name, "--namespace", .. rest],
             _ => [name, .. rest],
         };
     }
 
     /// <summary>Words up to the first option are one text.</summary>
-    private static IEnumerable<string> Joined(List<string> words)
+    private static IEnumerable<string> Joined(string name, List<string> words)
     {
-        var text = words.TakeWhile(static word => !word.StartsWith("--", StringComparison.Ordinal)).ToList();
+        var options = CommandTree.Find(name)!.Command.Options;
+        var text = words.TakeWhile(word => !word.StartsWith("--", StringComparison.Ordinal) && !options.Any(option => option.Aliases.Contains(word))).ToList();
         return text.Count == 0 ? words : [string.Join(' ', text), .. words.Skip(text.Count)];
     }
 }

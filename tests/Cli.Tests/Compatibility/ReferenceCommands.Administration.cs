@@ -22,9 +22,9 @@ internal static partial class ReferenceCommands
         Assert.Equal(1, (await probe.RunAsync("list", "--json")).Exits(0).Json.GetProperty("count").GetInt32());
         File.Delete(Path.ChangeExtension(file, ".manifest.json"));
         (await probe.RunAsync("restore", "--from", file)).Exits(1);
-        var unchecked_ = (await probe.RunAsync("restore", "--from", file, "--skip-verify", "--json")).Exits(0).Json;
-        Keys(unchecked_, "from,status,to");
-        Assert.Equal("restored", Text(unchecked_, "status"));
+        var unverified = (await probe.RunAsync("--db", "fresh.db", "restore", "--from", file, "--skip-verify", "--json")).Exits(0).Json;
+        Keys(unverified, "from,status,to");
+        Assert.Equal("restored", Text(unverified, "status"));
         Assert.Matches(@"^Snapshot: \S+\nManifest: \S+\nSHA-256 : [0-9a-f]{64}\nBytes   : \d+\n$", (await probe.RunAsync("backup", "--to", "other")).Exits(0).Output);
     }
 

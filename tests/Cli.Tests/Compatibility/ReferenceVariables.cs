@@ -22,7 +22,7 @@ internal static class ReferenceVariables
             Assert.Equal("bob", await AuthorAsync(probe, [("AI_MEMORY_AGENT_ID", "bob")]));
             Assert.Equal("carol", await AuthorAsync(probe, [("AI_MEMORY_AGENT_ID", "bob")], "--agent-id", "carol"));
         }),
-        new("AI_MEMORY_NO_CONFIG", Verdict.Better, "no default file is written either", async probe =>
+        new("AI_MEMORY_NO_CONFIG", Verdict.Better, "no default file is written either, and standard error does not tell of a file that was read", async probe =>
         {
             await ConfigureAsync(probe, "db = \"configured.db\"");
             (await probe.RunWithAsync([("AI_MEMORY_NO_CONFIG", "")], "stats")).Exits(0);
@@ -45,6 +45,8 @@ internal static class ReferenceVariables
         new("RUST_LOG", Verdict.Better, "what serve logs; the log is on standard error", async probe =>
         {
             await using var node = await ServedNode.StartAsync(probe.Om.StartAs(probe.Name, [("RUST_LOG", "ai_memory=off")], "serve", "--port", "0"));
+            using var http = new HttpClient();
+            await http.GetStringAsync(node.Url + "/api/v1/health");
             Assert.Empty((await node.StopAsync()).Exits(0).Error);
         }),
         new("[identity] anonymize_default", Verdict.Same, "", async probe =>
