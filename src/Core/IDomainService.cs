@@ -78,6 +78,15 @@ public interface IDomainService : IMemoryService
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.TitleTaken"/>: of a memory that would come back.</exception>
     Task<CurationRecord> UndoAsync(string curationId, WriteContext context);
 
+    /// <summary>One run of the curator, on the node that is asked.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.AlreadyRunning"/>; <see cref="ErrorKind.InvalidCuration"/></exception>
+    Task<CuratorReport> CurateAsync(CuratorOrder order, WriteContext context);
+
+    /// <summary>Undoes what runs of the curator did and nobody undid yet, the latest first, each change by itself.</summary>
+    /// <param name="runId">All of that run; or else <paramref name="last"/>.</param>
+    /// <param name="last">So many of the last changes, of whatever run; at least 1.</param>
+    Task<UndoneRuns> UndoRunsAsync(string? runId, int? last, WriteContext context);
+
     /// <summary>Settles which of two memories holds: links them, and takes priority and confidence from the other. All of it, or nothing.</summary>
     /// <returns>Of the memory that no longer holds.</returns>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.SelfLink"/>.</exception>

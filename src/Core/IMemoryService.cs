@@ -149,8 +149,8 @@ public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey
     /// <summary>The pending action that this carries out; null: none. Only the node itself says so.</summary>
     public string? Approval { get; init; }
 
-    /// <summary>Whether the caller may see a memory, and so change it.</summary>
-    internal bool Sees(Memory memory) => Principal is null || Visibility.Of(Principal).Shows(memory);
+    /// <summary>Whether the caller may see a memory, and so change it, by its author and scope alone.</summary>
+    internal bool Sees(Memory memory) => Principal is null || Visibility.Of(Principal with { Granted = null }).Shows(memory);
 }
 
 /// <summary>What an acknowledged write did.</summary>

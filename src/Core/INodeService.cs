@@ -1,4 +1,6 @@
+using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
+using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Messaging;
 
 namespace OrleansMemory.Core;
@@ -17,4 +19,23 @@ public partial interface INodeService
 
     /// <returns>False: there is none of that owner.</returns>
     Task<bool> UnsubscribeAsync(string id, string? owner, WriteContext context);
+
+    /// <summary>Of the node that is asked.</summary>
+    Task<CuratorStatus> CuratorAsync(CancellationToken cancellation = default);
+
+    /// <summary>Lets an agent with a credential of its own see or change one memory, whatever its scope; a grant that there is already is replaced.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.Forbidden"/>: it is not the caller's to give.</exception>
+    Task<Grant> GrantAsync(string idOrPrefix, string agentId, Permission permission, WriteContext context);
+
+    /// <returns>False: there was none.</returns>
+    Task<bool> RevokeAsync(string idOrPrefix, string agentId, WriteContext context);
+
+    /// <summary>By agent; to who did not write the memory only its own.</summary>
+    Task<IReadOnlyList<Grant>> GrantsAsync(string idOrPrefix, CancellationToken cancellation = default);
+
+    /// <summary>What a memory of this title may contradict. Waits for the index, and for nothing else.</summary>
+    Task<SimilarMemories> SimilarAsync(string @namespace, string title, CancellationToken cancellation = default);
+
+    /// <summary>Memories that say different things of one topic.</summary>
+    Task<Contradictions> ContradictionsAsync(ContradictionQuery query, CancellationToken cancellation = default);
 }

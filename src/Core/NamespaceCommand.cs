@@ -28,6 +28,9 @@ namespace OrleansMemory.Core;
 [JsonDerivedType(typeof(SubscribeCommand), "subscribe")]
 [JsonDerivedType(typeof(UnsubscribeCommand), "unsubscribe")]
 [JsonDerivedType(typeof(DeliveredCommand), "delivered")]
+[JsonDerivedType(typeof(GrantCommand), "grant")]
+[JsonDerivedType(typeof(RetireCommand), "retire")]
+[JsonDerivedType(typeof(AdjustPriorityCommand), "adjust_priority")]
 public abstract record NamespaceCommand
 {
     /// <summary>What the decision will most likely read.</summary>

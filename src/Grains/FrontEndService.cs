@@ -210,6 +210,25 @@ public sealed class FrontEndService : INodeService
     public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
         AskAsync(new SessionQuestion(@namespace, limit), @namespace, cancellation);
 
+    public Task<Grant> GrantAsync(string idOrPrefix, string agentId, Permission permission, WriteContext context) =>
+        AskAsync(new GrantQuestion(idOrPrefix, agentId, permission, context));
+
+    public Task<bool> RevokeAsync(string idOrPrefix, string agentId, WriteContext context) => AskAsync(new RevokeQuestion(idOrPrefix, agentId, context));
+
+    public Task<IReadOnlyList<Grant>> GrantsAsync(string idOrPrefix, CancellationToken cancellation = default) => AskAsync(new GrantsQuestion(idOrPrefix), null, cancellation);
+
+    public Task<SimilarMemories> SimilarAsync(string @namespace, string title, CancellationToken cancellation = default) =>
+        AskAsync(new SimilarQuestion(@namespace, title), @namespace, cancellation);
+
+    public Task<Contradictions> ContradictionsAsync(ContradictionQuery query, CancellationToken cancellation = default) =>
+        AskAsync(new ContradictionsQuestion(query), query.Namespace, cancellation);
+
+    public Task<CuratorReport> CurateAsync(CuratorOrder order, WriteContext context) => AskAsync(new CurateQuestion(order, context));
+
+    public Task<CuratorStatus> CuratorAsync(CancellationToken cancellation = default) => AskAsync(new CuratorQuestion(), null, cancellation);
+
+    public Task<UndoneRuns> UndoRunsAsync(string? runId, int? last, WriteContext context) => AskAsync(new UndoRunsQuestion(runId, last, context));
+
     /// <param name="namespace">The only one that is asked about: what this front end was answered of it is seen.</param>
     private Task<T> AskAsync<T>(Question<T> question, string? @namespace = null, CancellationToken cancellation = default) =>
         _nodes.AskAsync<T>(question with { Principal = _principal, Seen = Seen(@namespace) }, cancellation);

@@ -60,6 +60,14 @@ namespace OrleansMemory.Grains;
 [JsonDerivedType(typeof(SubscribeQuestion), "subscribe")]
 [JsonDerivedType(typeof(SubscriptionsQuestion), "subscriptions")]
 [JsonDerivedType(typeof(UnsubscribeQuestion), "unsubscribe")]
+[JsonDerivedType(typeof(GrantQuestion), "grant")]
+[JsonDerivedType(typeof(RevokeQuestion), "revoke")]
+[JsonDerivedType(typeof(GrantsQuestion), "grants")]
+[JsonDerivedType(typeof(SimilarQuestion), "similar")]
+[JsonDerivedType(typeof(ContradictionsQuestion), "contradictions")]
+[JsonDerivedType(typeof(CurateQuestion), "curate")]
+[JsonDerivedType(typeof(CuratorQuestion), "curator")]
+[JsonDerivedType(typeof(UndoRunsQuestion), "undo_runs")]
 internal abstract record Question
 {
     /// <summary>What the node must hold before it answers.</summary>
@@ -367,4 +375,50 @@ internal sealed record UnsubscribeQuestion(string Id, string? Owner, WriteContex
     public override bool IsRepeatable => false;
 
     protected override Task<bool> AskAsync(INodeService node) => node.UnsubscribeAsync(Id, Owner, Context);
+}
+
+internal sealed record GrantQuestion(string Id, string AgentId, Permission Permission, WriteContext Context) : Question<Grant>
+{
+    protected override Task<Grant> AskAsync(INodeService node) => node.GrantAsync(Id, AgentId, Permission, Context);
+}
+
+internal sealed record RevokeQuestion(string Id, string AgentId, WriteContext Context) : Question<bool>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<bool> AskAsync(INodeService node) => node.RevokeAsync(Id, AgentId, Context);
+}
+
+internal sealed record GrantsQuestion(string Id) : Question<IReadOnlyList<Grant>>
+{
+    protected override Task<IReadOnlyList<Grant>> AskAsync(INodeService node) => node.GrantsAsync(Id);
+}
+
+internal sealed record SimilarQuestion(string Namespace, string Title) : Question<SimilarMemories>
+{
+    protected override Task<SimilarMemories> AskAsync(INodeService node) => node.SimilarAsync(Namespace, Title);
+}
+
+internal sealed record ContradictionsQuestion(ContradictionQuery Query) : Question<Contradictions>
+{
+    protected override Task<Contradictions> AskAsync(INodeService node) => node.ContradictionsAsync(Query);
+}
+
+internal sealed record CurateQuestion(CuratorOrder Order, WriteContext Context) : Question<CuratorReport>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<CuratorReport> AskAsync(INodeService node) => node.CurateAsync(Order, Context);
+}
+
+internal sealed record CuratorQuestion : Question<CuratorStatus>
+{
+    protected override Task<CuratorStatus> AskAsync(INodeService node) => node.CuratorAsync();
+}
+
+internal sealed record UndoRunsQuestion(string? RunId, int? Last, WriteContext Context) : Question<UndoneRuns>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<UndoneRuns> AskAsync(INodeService node) => node.UndoRunsAsync(RunId, Last, Context);
 }

@@ -230,6 +230,11 @@ public abstract partial class StoreCompliance
         var first = await node.ConsolidateAsync(new(parts, "told as one", "summary", "team/b"), Alice);
         await node.UndoAsync(first.CurationId, Alice);
         await node.ConsolidateAsync(new(parts, "told again", "summary", "team/b"), Alice);
+        await node.GrantAsync(ids[1], "bob", Permission.Write, Alice);
+        await node.GrantAsync(ids[1], "carol", Permission.Read, Alice);
+        Assert.True(await node.RevokeAsync(ids[1], "carol", Alice));
+        await StoreAlikeAsync(node, "curated", 2);
+        Assert.Equal(2, (await node.CurateAsync(new(Include: ["curated"]), new())).Consolidated);
         var subscription = await node.SubscribeAsync(new("https://example.org/", []), Alice);
         await node.NoteDeliveryAsync(subscription.Id, new(1, 2, 3, null, [new("n~1:1", "memory_store", "id", "HTTP 500", 4)]));
         Assert.True(await node.UnsubscribeAsync((await node.SubscribeAsync(new("https://example.org/", ["memory_delete"], "secret"), Alice)).Id, "alice", Alice));

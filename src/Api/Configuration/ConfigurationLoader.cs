@@ -37,6 +37,7 @@ public static class ConfigurationLoader
             TlsKeyPath = Expanded(sources, settings.Text("OM_TLS_KEY", "server.tls_key")),
             MtlsAllowlistPath = Expanded(sources, settings.Text("OM_MTLS_ALLOWLIST", "server.mtls_allowlist")),
             Log = settings.Text("OM_LOG", "log", "RUST_LOG") ?? standard.Log,
+            TlsClientCaPath = Expanded(sources, settings.Text("OM_TLS_CLIENT_CA", "server.tls_client_ca")),
             ShutdownGrace = Seconds(settings.Integer("OM_SHUTDOWN_GRACE_SECS", "server.shutdown_grace_secs")) ?? standard.ShutdownGrace,
             NodeId = settings.Text("OM_NODE_ID", "server.node_id"),
             QuorumPeers = settings.Texts("OM_QUORUM_PEERS", "quorum.peers") is { Count: > 0 } peers ? NodeOptions.ParsePeers(peers) : standard.QuorumPeers,
@@ -49,6 +50,16 @@ public static class ConfigurationLoader
             GcInterval = Seconds(settings.Integer("OM_GC_INTERVAL_SECS", "gc_interval_secs")) ?? standard.GcInterval,
             ArchiveOnGc = settings.Boolean("OM_ARCHIVE_ON_GC", "archive_on_gc", peerKey: "archive_on_gc") ?? standard.ArchiveOnGc,
             ArchiveMaxDays = settings.Integer("OM_ARCHIVE_MAX_DAYS", "archive_max_days", peerKey: "archive_max_days"),
+            Curator = new()
+            {
+                Interval = settings.Integer("OM_CURATOR_INTERVAL_SECS", "curator.interval_secs") is { } every and not 0 ? Seconds(every) : null,
+                Node = settings.Text("OM_CURATOR_NODE", "curator.node"),
+                Order = new(
+                    (int)(Clamped(settings.Integer("OM_CURATOR_MAX_OPS", "curator.max_ops")) ?? Core.Curation.CuratorOrder.DefaultOperations),
+                    settings.Boolean("OM_CURATOR_DRY_RUN", "curator.dry_run") ?? false,
+                    Names(settings.Texts("OM_CURATOR_INCLUDE", "curator.include_namespaces")),
+                    Names(settings.Texts("OM_CURATOR_EXCLUDE", "curator.exclude_namespaces"))),
+            },
             Webhooks = standard.Webhooks with { AllowPrivate = settings.Boolean("OM_WEBHOOKS_ALLOW_PRIVATE", "webhooks.allow_private") ?? standard.Webhooks.AllowPrivate },
             DefaultNamespace = settings.Text("OM_DEFAULT_NAMESPACE", "default_namespace", peerKey: "default_namespace"),
             AgentId = settings.Text("OM_AGENT_ID", "agent_id", "AI_MEMORY_AGENT_ID"),
@@ -94,12 +105,13 @@ public static class ConfigurationLoader
             {
                 "key" => key with { Key = text },
                 "key_sha256" => key with { Sha256 = text },
+                "certificate" => key with { Certificate = text },
                 "role" => key with { Role = text },
                 "agent" => key with { AgentId = text },
                 "place" => key with { Place = text },
 
                 // A restriction that is misspelt must not be passed over.
-                _ => throw new InvalidOptionException($"{path} is not known: a key has key or key_sha256, role, agent and place"),
+                _ => throw new InvalidOptionException($"{path} is not known: a key has key, key_sha256 or certificate, role, agent and place"),
             };
         }
 
@@ -130,6 +142,10 @@ public static class ConfigurationLoader
 
     private static long? Ttl(Settings settings, string key) =>
         settings.Integer("OM_" + key.ToUpperInvariant(), "ttl." + key, peerKey: "ttl." + key);
+
+    /// <summary>Null when there are none.</summary>
+    private static IReadOnlyList<string>? Names(IReadOnlyList<string> lists) =>
+        lists.SelectMany(static list => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)).ToList() is { Count: > 0 } names ? names : null;
 
     private static long? Clamped(long? number) => number is { } value ? Math.Clamp(value, int.MinValue, int.MaxValue) : null;
 

@@ -47,6 +47,12 @@ public sealed record NodeOptions
     public string Log { get; init; } = "info";
 
     /// <summary>
+    /// PEM file with the authorities whose client certificates say who calls: the URI, else the common name, in one is the agent that its bearer is. A request
+    /// needs a certificate or a key then. Null: certificates are not asked for. Needs TLS.
+    /// </summary>
+    public string? TlsClientCaPath { get; init; }
+
+    /// <summary>
     /// The node's name among its peers, with the characters of an agent id; null: the store's, which takes one from the machine when it is
     /// created. A store keeps its first.
     /// </summary>
@@ -84,6 +90,9 @@ public sealed record NodeOptions
 
     /// <summary>Days after which a sweep deletes archived memories for good, 1 or more; null: they stay.</summary>
     public long? ArchiveMaxDays { get; init; }
+
+    /// <summary>The curator in the background.</summary>
+    public CuratorOptions Curator { get; init; } = new();
 
     /// <summary>How subscribers are told.</summary>
     public WebhookOptions Webhooks { get; init; } = new();
@@ -139,6 +148,9 @@ public sealed record NodeOptions
         Require(TlsKeyPath is null || File.Exists(TlsKeyPath), $"the TLS key {TlsKeyPath} is not there: set --tls-key or OM_TLS_KEY");
         Require(ArchiveMaxDays is null or >= 1, $"archive_max_days must be 1 or more, not {ArchiveMaxDays}: set OM_ARCHIVE_MAX_DAYS");
         Require(MtlsAllowlistPath is null || HasTls, "--mtls-allowlist needs TLS: set --tls-cert and --tls-key");
+        Require(TlsClientCaPath is null || HasTls, "--tls-client-ca needs TLS: set --tls-cert and --tls-key");
+        RequireFile(TlsClientCaPath, "authority of client certificates", "--tls-client-ca or OM_TLS_CLIENT_CA");
+        Curator.Validate();
         if (NodeId is not null)
         {
             Rule("the node id (--node-id, OM_NODE_ID)", () => MemoryRules.AgentId(NodeId));
@@ -236,7 +248,7 @@ public sealed record NodeOptions
         }
 
         List<string> warnings = [];
-        if (ApiKey is null && Keys.Count == 0)
+        if (ApiKey is null && Keys.Count == 0 && TlsClientCaPath is null && MtlsAllowlistPath is null)
         {
             warnings.Add("no api_key is set and the node listens beyond loopback: everybody who reaches it can read and change every memory");
         }

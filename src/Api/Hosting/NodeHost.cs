@@ -28,6 +28,9 @@ public sealed partial class NodeHost : IAsyncDisposable
 
     private const int MaxConnections = 10_000;
 
+    /// <summary>From the start of the node to the first run of its curator, at most.</summary>
+    private static readonly TimeSpan FirstCuration = TimeSpan.FromMinutes(5);
+
     private static readonly Task<StoreFatalException> Never = new TaskCompletionSource<StoreFatalException>().Task;
 
     private readonly WebApplication _application;
@@ -160,7 +163,13 @@ public sealed partial class NodeHost : IAsyncDisposable
         (configureLogging ?? StandardErrorLog.Add)(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
-        builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Keys = options.Keys, Warnings = options.ExposureWarnings() }, service);
+        builder.Services.AddMemoryApi(new()
+        {
+            ApiKey = options.ApiKey,
+            Keys = options.Keys,
+            TakesCertificates = options.TlsClientCaPath is not null,
+            Warnings = options.ExposureWarnings(),
+        }, service);
         builder.Services.AddSingleton<BackfillLog>();
         if (options.Cluster.Role == ClusterRole.Silo)
         {
@@ -172,6 +181,13 @@ public sealed partial class NodeHost : IAsyncDisposable
         if (service is MemoryNode node)
         {
             builder.Services.AddHostedService(services => new WebhookDispatcher(node, options.Webhooks, time, services.GetRequiredService<ILogger<WebhookDispatcher>>()));
+        }
+
+        if (service is MemoryNode curated && options.Curator is { Interval: { } interval } curator && (curator.Node is null || curator.Node == curated.Store.Log.Node))
+        {
+            var first = interval < FirstCuration ? interval : FirstCuration;
+            builder.Services.AddHostedService(services =>
+                new CuratorLoop(curated, curator.Order, first, interval, time, services.GetRequiredService<ILogger<CuratorLoop>>()));
         }
 
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);
@@ -214,11 +230,14 @@ public sealed partial class NodeHost : IAsyncDisposable
         {
             https.ServerCertificate = certificate;
             https.ServerCertificateChain = chain;
-            if (options.MtlsAllowlistPath is not null)
+            var allowed = options.MtlsAllowlistPath is { } list ? CertificateAllowlist.Read(list) : null;
+            var authorities = options.TlsClientCaPath is { } path ? PemFiles.ReadAuthorities(path, "authority of client certificates") : null;
+            if (allowed is not null || authorities is not null)
             {
-                var allowed = CertificateAllowlist.Read(options.MtlsAllowlistPath);
-                https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-                https.ClientCertificateValidation = (client, _, _) => allowed.Contains(client);
+                // Of an authority a certificate is allowed and not required: health is everybody's to ask for, and a key does as well. A list lets nobody else in.
+                https.ClientCertificateMode = allowed is null ? ClientCertificateMode.AllowCertificate : ClientCertificateMode.RequireCertificate;
+                https.ClientCertificateValidation = (client, sent, _) =>
+                    allowed?.Contains(client) is not false && (authorities is null || ClientCertificates.IsVouchedFor(client, sent?.ChainPolicy.ExtraStore ?? [], authorities));
             }
         });
     }

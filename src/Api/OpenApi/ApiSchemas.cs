@@ -98,7 +98,13 @@ internal static class ApiSchemas
             ("tags", Nullable(Tags())),
             ("tier", Nullable(Tiers())),
             ("title", Nullable(Text("At most 512 characters.")))));
-        yield return ("StoredMemory", Object([.. always, "agent_id"], [.. memory, .. quorum, ("agent_id", Text("The author as stored."))]));
+        yield return ("StoredMemory", Object(
+            [.. always, "agent_id"],
+            [
+                .. memory, .. quorum, ("agent_id", Text("The author as stored.")),
+                ("contradictions_checked", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Present, and false, when nobody looked for contradictions: too many writes were under way." }),
+                ("potential_contradictions", new OpenApiSchema { Type = JsonSchemaType.Array, Items = Text(null), MaxItems = SimilarMemories.MostIds, Description = "Ids of memories of the namespace with a similar title; absent when there is none." }),
+            ]));
         yield return ("PromotedMemory", Object([.. always, "promoted"], [.. memory, .. quorum, ("promoted", Boolean())]));
         yield return ("MemoryWithLinks", Object([.. always, "links", "memory"], [.. memory, ("links", ListOf("Link")), ("memory", Ref("Memory"))]));
         yield return ("RankedMemory", Object([.. always, "score"], [.. memory, ("score", new OpenApiSchema { Type = JsonSchemaType.Number, Description = "Rounded to 3 decimals." })]));
@@ -259,7 +265,7 @@ internal static class ApiSchemas
         yield return ("ResolveRequest", Object(["loser", "winner"], ("loser", Text("Full id of the memory that no longer holds.")), ("winner", Text("Full id of the one that does."))));
         yield return ("Resolved", Object(["loser", "resolved", "winner"], ("loser", Text(null)), ("resolved", Boolean()), ("winner", Text(null))));
         yield return ("Curation", Object(["action", "at", "by", "id", "namespace", "result_id", "source_ids"],
-            ("action", Words([CurationBody.Consolidate])), ("at", Instant()), ("by", Text(null)), ("id", Text(null)), ("namespace", Text(null)), ("result_id", Text("What was made.")),
+            ("action", Words(CurationBody.Actions)), ("at", Instant()), ("by", Text(null)), ("id", Text(null)), ("namespace", Text(null)), ("result_id", Text("What was made, or changed.")), ("run_id", Text("The run of the curator that did it; absent: somebody asked for this alone.")),
             ("source_ids", List(Text("What was put away."))), ("undone_at", Instant())));
         yield return ("Curations", Object(["count", "curations"], ("count", Integer(0)), ("curations", ListOf("Curation"))));
         yield return ("SubscriptionRequest", Object([],
@@ -330,6 +336,55 @@ internal static class ApiSchemas
             ("quorum_writes", Integer(1)),
             ("recovering", Boolean()),
             ("vector", AnyObject("For each log, through: all its rows up to there are held; above: ranges beyond a gap."))));
+        yield return ("ClusterRequest", Object([],
+            ("action", Words(["join", "leave", "list", "status"])), ("agent_id", Nullable(Text("A node id."))), ("endpoint", Nullable(Text("An address.")))));
+        (string, IOpenApiSchema)[] member =
+        [
+            ("agent_id", Text("The node id.")), ("endpoint", Text(null)), ("last_seen_at", Nullable(Instant())), ("status", Words(["healthy", "degraded", "unreachable"])),
+        ];
+        string[] memberFields = ["agent_id", "endpoint", "last_seen_at", "status"];
+        yield return ("ClusterMembers", Object(["peers", "self"], ("peers", List(Object(memberFields, member))), ("self", Object(memberFields, member))));
+        yield return ("CuratorOrder", Object([],
+            ("dry_run", Boolean()),
+            ("exclude_namespaces", List(Text("An exact name."))),
+            ("include_namespaces", List(Text("An exact name; without any, all but those that begin with an underscore."))),
+            ("max_ops", Integer(1, CuratorOrder.MostOperationsAllowed))));
+        yield return ("CuratorReport", Object(
+            ["auto_tagged", "autonomy", "completed_at", "contradictions_found", "cycle_duration_ms", "dry_run", "errors", "expired", "memories_eligible", "memories_scanned", "operations_attempted", "operations_skipped_cap", "started_at"],
+            ("auto_tagged", Integer(0)),
+            ("autonomy", Object(["clusters_formed", "errors", "memories_consolidated", "memories_forgotten", "priority_adjustments", "rollback_entries_written"],
+                ("clusters_formed", Integer(0)), ("errors", List(Text(null))), ("memories_consolidated", Integer(0)), ("memories_forgotten", Integer(0)), ("priority_adjustments", Integer(0)),
+                ("rollback_entries_written", Integer(0)))),
+            ("completed_at", Instant()),
+            ("contradictions_found", Integer(0)),
+            ("cycle_duration_ms", Integer(0)),
+            ("dry_run", Boolean()),
+            ("errors", List(Text("A change that was refused, and why."))),
+            ("expired", Integer(0)),
+            ("memories_eligible", Integer(0)),
+            ("memories_scanned", Integer(0)),
+            ("operations_attempted", Integer(0)),
+            ("operations_skipped_cap", Integer(0)),
+            ("run_id", Text("Of its undo records; absent of a dry run.")),
+            ("started_at", Instant())));
+        yield return ("Curator", Object(["node", "running"], ("last", Ref("CuratorReport")), ("node", Text("Its node id.")), ("running", Boolean())));
+        yield return ("CuratorUndo", Object([], ("agent_id", Nullable(Text(null))), ("last", Integer(1)), ("run", Text("Its run_id; or else last."))));
+        yield return ("CuratorUndone", Object(["errors", "reversed"], ("errors", List(Text("A record that could not be undone, and why."))), ("reversed", Integer(0))));
+        yield return ("GrantRequest", Object(["agent_id"], ("agent_id", Text(null)), ("permission", Words(Permissions.Names))));
+        yield return ("Granted", Object(["agent_id", "granted", "memory_id", "permission"],
+            ("agent_id", Text(null)), ("granted", Boolean()), ("memory_id", Text(null)), ("permission", Words(Permissions.Names))));
+        yield return ("RevokeRequest", Object(["agent_id"], ("agent_id", Text(null))));
+        yield return ("Revoked", Object(["changed", "revoked"], ("changed", Boolean()), ("revoked", Boolean())));
+        yield return ("Grants", Object(["count", "grants"],
+            ("count", Integer(0)),
+            ("grants", List(Object(["agent_id", "at", "by", "permission"], ("agent_id", Text(null)), ("at", Instant()), ("by", Text(null)), ("permission", Words(Permissions.Names)))))));
+        yield return ("Contradictions", Object(["count", "links", "memories"],
+            ("complete", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Present, and false, when there were more memories than were looked at." }),
+            ("count", Integer(0)),
+            ("links", List(Object(["relation", "source_id", "synthesized", "target_id"],
+                ("created_at", Instant("Absent when nobody made the link.")), ("relation", Words(["contradicts"])), ("source_id", Text(null)),
+                ("synthesized", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Nobody made the link; the two say different things of one topic." }), ("target_id", Text(null))))),
+            ("memories", ListOf("Memory"))));
         yield return ("BackfillAction", Object(["action"],
             ("action", Words([BackfillActions.Pause, BackfillActions.Resume, BackfillActions.Retry, BackfillActions.DryRun])),
             ("step", Nullable(Text("Its name; a dry run without one counts for every step.")))));

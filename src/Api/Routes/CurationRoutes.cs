@@ -116,6 +116,11 @@ internal sealed class CurationRoutes(CallerServices callers)
         writer.WriteString("id"u8, curation.Id);
         writer.WriteString("namespace"u8, curation.Namespace);
         writer.WriteString("result_id"u8, curation.ResultId);
+        if (curation.RunId is { } run)
+        {
+            writer.WriteString("run_id"u8, run);
+        }
+
         writer.WriteStartArray("source_ids"u8);
         foreach (var id in curation.SourceIds)
         {

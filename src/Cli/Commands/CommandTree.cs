@@ -41,6 +41,7 @@ internal static class CommandTree
         ("consolidate", ConsolidateCommand.Create),
         ("auto-consolidate", AutoConsolidateCommand.Create),
         ("resolve", ResolveCommand.Create),
+        ("curator", CuratorCommand.Create),
         ("archive", ArchiveCommands.Create),
         ("agents", AgentCommands.Create),
         ("pending", PendingCommands.Create),

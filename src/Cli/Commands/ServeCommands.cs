@@ -18,6 +18,7 @@ internal static class ServeCommands
         var certificate = OptionKinds.Text("PEM file with the certificate and its chain", "--tls-cert");
         var key = OptionKinds.Text("PEM file with the private key", "--tls-key");
         var allowlist = OptionKinds.Text("File with the SHA-256 fingerprints of the client certificates that are let in, one in a line; needs --tls-cert", "--mtls-allowlist");
+        var clientAuthority = OptionKinds.Text("PEM file with the authorities whose client certificates say which agent calls", "--tls-client-ca");
         var grace = OptionKinds.Number("Seconds that requests may take after a signal to stop [default: 30]", 0L, 3_600L, "--shutdown-grace-secs");
         var nodeId = OptionKinds.Text("Name of the node; a database keeps its first [default: from the machine's name]", "--node-id");
         var quorumWrites = OptionKinds.Number("Nodes that must hold a write before it is answered; 0: do not wait [default: the majority]", 0, int.MaxValue, "--quorum-writes");
@@ -30,7 +31,7 @@ internal static class ServeCommands
         withInput.Hidden = true;
         var command = new Command("serve", "Serve a database over HTTP")
         {
-            host, port, certificate, key, allowlist, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority, withInput,
+            host, port, certificate, key, allowlist, clientAuthority, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority, withInput,
         };
         return new(command, async session =>
         {
@@ -57,6 +58,7 @@ internal static class ServeCommands
                 TlsCertificatePath = session.Value(certificate) ?? configured.TlsCertificatePath,
                 TlsKeyPath = session.Value(key) ?? configured.TlsKeyPath,
                 MtlsAllowlistPath = session.Value(allowlist) ?? configured.MtlsAllowlistPath,
+                TlsClientCaPath = session.Value(clientAuthority) ?? configured.TlsClientCaPath,
                 ShutdownGrace = session.Value(grace) is { } seconds ? TimeSpan.FromSeconds(seconds) : configured.ShutdownGrace,
                 NodeId = session.Value(nodeId) ?? configured.NodeId,
                 QuorumWrites = session.Value(quorumWrites) ?? configured.QuorumWrites,

@@ -206,6 +206,57 @@ internal sealed partial class RemoteMemoryService
     public async Task<CurationRecord> UndoAsync(string curationId, WriteContext context) =>
         Curation((await _node.SendAsync(HttpMethod.Post, $"curation/{Uri.EscapeDataString(curationId)}/undo", null, context)).Body);
 
+    public async Task<CuratorReport> CurateAsync(CuratorOrder order, WriteContext context)
+    {
+        var body = (await _node.SendAsync(
+            HttpMethod.Post,
+            "curator/run",
+            writer =>
+            {
+                writer.WriteStartObject();
+                writer.WriteNumber("max_ops", order.MostOperations);
+                writer.WriteBoolean("dry_run", order.DryRun);
+                if (order.Include is { } include)
+                {
+                    WriteTexts(writer, "include_namespaces", include);
+                }
+
+                if (order.Exclude is { } exclude)
+                {
+                    WriteTexts(writer, "exclude_namespaces", exclude);
+                }
+
+                writer.WriteEndObject();
+            },
+            context)).Body;
+        var done = WireReader.Field(body, "autonomy");
+        return new(
+            WireReader.OptionalText(body, "run_id"), Instant(body, "started_at"), Instant(body, "completed_at"), WireReader.Count(body, "memories_scanned"), WireReader.Count(body, "memories_eligible"),
+            WireReader.Count(body, "operations_attempted"), WireReader.Count(body, "operations_skipped_cap"), WireReader.Count(body, "expired"), WireReader.Count(done, "clusters_formed"),
+            WireReader.Count(done, "memories_consolidated"), WireReader.Count(done, "memories_forgotten"), WireReader.Count(done, "priority_adjustments"),
+            WireReader.Count(done, "rollback_entries_written"), Texts(body, "errors"), WireReader.Field(body, "dry_run").GetBoolean());
+    }
+
+    public async Task<UndoneRuns> UndoRunsAsync(string? runId, int? last, WriteContext context)
+    {
+        var body = (await _node.SendAsync(
+            HttpMethod.Post,
+            "curator/undo",
+            writer =>
+            {
+                writer.WriteStartObject();
+                WriteOptional(writer, "run", runId);
+                if (last is { } count)
+                {
+                    writer.WriteNumber("last", count);
+                }
+
+                writer.WriteEndObject();
+            },
+            context)).Body;
+        return new((int)WireReader.Count(body, "reversed"), Texts(body, "errors"));
+    }
+
     public async Task<WriteReceipt> SupersedeAsync(string winnerId, string loserId, WriteContext context)
     {
         var answer = await _node.SendAsync(

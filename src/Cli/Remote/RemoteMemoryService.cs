@@ -23,10 +23,13 @@ internal sealed partial class RemoteMemoryService(Uri address, NodeClientOptions
     /// <summary>For requests that are nobody else's.</summary>
     public NodeClient Node => _node;
 
-    public async Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
+    public async Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) => (await StoreNotingAsync(draft, context)).Receipt;
+
+    /// <summary>Stores, and takes note of the memories that the new one may contradict.</summary>
+    public async Task<(WriteReceipt Receipt, IReadOnlyList<string> Similar)> StoreNotingAsync(MemoryDraft draft, WriteContext context)
     {
         var answer = await _node.SendAsync(HttpMethod.Post, "memories", writer => WriteDraft(writer, draft), context);
-        return await ReceiptAsync(answer);
+        return (await ReceiptAsync(answer), answer.Body.TryGetProperty("potential_contradictions", out _) ? Texts(answer.Body, "potential_contradictions") : []);
     }
 
     public async Task<IReadOnlyList<RowOutcome>> StoreManyAsync(IReadOnlyList<MemoryDraft> drafts, WriteContext context)

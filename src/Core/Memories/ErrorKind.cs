@@ -55,6 +55,8 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
 
     public static readonly ErrorKind InvalidSubscription = new("invalid_subscription", 400);
     public static readonly ErrorKind InvalidConsolidation = new("invalid_consolidation", 400);
+    public static readonly ErrorKind InvalidCuration = new("invalid_curation", 400);
+    public static readonly ErrorKind InvalidPermission = new("invalid_permission", 400);
     public static readonly ErrorKind InvalidGovernance = new("invalid_governance", 400);
 
     /// <summary>No failure: the change waits for approval.</summary>
@@ -67,6 +69,8 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind NotFound = new("not_found", 404);
     public static readonly ErrorKind AlreadyExists = new("already_exists", 409);
     public static readonly ErrorKind TitleTaken = new("title_taken", 409);
+    public static readonly ErrorKind MembersConfigured = new("members_configured", 409);
+    public static readonly ErrorKind AlreadyRunning = new("already_running", 409);
     public static readonly ErrorKind PreconditionFailed = new("precondition_failed", 412);
 
     public static readonly ErrorKind Overloaded = new("overloaded", 503);

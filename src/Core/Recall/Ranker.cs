@@ -136,6 +136,12 @@ public static class Ranker
                 order = [];
             }
 
+            if (query.MostMatches is { } most)
+            {
+                var held = 0L;
+                order = [.. order.TakeWhile(word => (held += counts[word]) <= most)];
+            }
+
             Scanned = [.. order.Select(word => query.Words[word])];
             _counts = [.. order.Select(word => counts[word])];
             var documents = Math.Max(reader.Documents, 1);
@@ -247,7 +253,7 @@ public static class Ranker
             if (inputs.ExpiresAt <= query.Now || inputs.Priority < _minPriority || inputs.CreatedAt < _since || inputs.CreatedAt > _until
                 || (inputs.Tags & _tag) != _tag || (_agent is { } agent && agent != inputs.Agent)
                 || (query.Filter.Tier is { } tier && tier != inputs.Tier)
-                || !(_everyNamespace || (ScopesShown(inputs.Namespace, inputs.Agent == _author) & (1 << (int)inputs.Scope)) != 0))
+                || !(_everyNamespace || (ScopesShown(inputs.Namespace, inputs.Agent == _author || query.GrantedRows.Contains(row)) & (1 << (int)inputs.Scope)) != 0))
             {
                 return Interest.Pass;
             }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Frozen;
 using System.Globalization;
 using System.Text;
 using OrleansMemory.Core.Governance;
@@ -35,6 +36,12 @@ public sealed record TextQuery
     public MemoryFilter Filter { get; init; } = new();
 
     public Visibility Visibility { get; init; } = Visibility.Everything;
+
+    /// <summary>The store's numbers of memories that others granted to the caller.</summary>
+    public IReadOnlySet<long> GrantedRows { get; init; } = FrozenSet<long>.Empty;
+
+    /// <summary>Words that are in so many memories that all looked at would be more than this are left out, common ones first; null: none is.</summary>
+    public int? MostMatches { get; init; }
 
     /// <summary>Rows wanted, at least 0; null means all.</summary>
     public int? Limit { get; init; }

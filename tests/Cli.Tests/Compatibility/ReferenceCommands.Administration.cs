@@ -144,6 +144,36 @@ internal static partial class ReferenceCommands
         return string.Join(',', listed.RootElement.GetProperty("memories").EnumerateArray().Select(static memory => Text(memory, "title")).Order(StringComparer.Ordinal));
     }
 
+    private static async Task CuratorAsync(Probe probe)
+    {
+        const string Text = "we deploy on tuesdays at ten and never on fridays because nobody is there";
+        await probe.BatchAsync($"store -T one -c '{Text}' -n compat", $"store -T two -c '{Text} again' -n compat", $"store -T three -c '{Text}' -n left");
+        var report = (await probe.RunAsync("curator", "--once", "--max-ops", "50", "--exclude-namespace", "left", "--dry-run", "--json")).Exits(0);
+        Assert.StartsWith(
+            "started_at,completed_at,cycle_duration_ms,memories_scanned,memories_eligible,auto_tagged,contradictions_found,operations_attempted,operations_skipped_cap,autonomy,errors,dry_run",
+            string.Join(',', report.Json.EnumerateObject().Select(static field => field.Name)), StringComparison.Ordinal);
+        Keys(report.Json.GetProperty("autonomy"), "clusters_formed,memories_consolidated,memories_forgotten,priority_adjustments,rollback_entries_written,errors");
+        Assert.StartsWith("{\n  \"started_at\": ", report.Output, StringComparison.Ordinal);
+        Assert.Equal(2, report.Json.GetProperty("autonomy").GetProperty("memories_consolidated").GetInt32());
+        var answers = await probe.BatchAsync(
+            "curator --once --include-namespace compat", "list -n compat --json", "curator --rollback-last 1", "list -n compat --json", "curator --rollback-last 1", $"curator --rollback {Missing}", "curator", "curator --once --daemon",
+            "curator --once --rollback x");
+        Assert.StartsWith("curator cycle report\n  started_at: ", answers[0].Exits(0).Output, StringComparison.Ordinal);
+        Assert.Equal(1, answers[1].Exits(0).Json.GetProperty("count").GetInt32());
+        Assert.Equal("reversed 1 rollback entries\n", answers[2].Exits(0).Output);
+        Assert.Equal(2, answers[3].Exits(0).Json.GetProperty("count").GetInt32());
+        Assert.Equal("reversed 0 rollback entries\n", answers[4].Exits(0).Output);
+        answers[5].Exits(1);
+        answers[6].Exits(1);
+        answers[7].Exits(2);
+        answers[8].Exits(2);
+        var ids = (await probe.BatchAsync("list -n compat --json"))[0].Json.GetProperty("memories").EnumerateArray().Select(static row => row.GetProperty("id").GetString());
+        var made = (await probe.RunAsync("consolidate", string.Join(',', ids), "-T", "both", "-s", "x", "-n", "compat", "--json")).Exits(0).Json.GetProperty("curation_id").GetString();
+        var undone = await probe.BatchAsync($"curator --rollback {made}", $"curator --rollback {made}");
+        Assert.Equal($"rollback {made}: applied\n", undone[0].Exits(0).Output);
+        Assert.Equal($"rollback {made}: no-op\n", undone[1].Exits(0).Output);
+    }
+
     private static async Task CompletionsAsync(Probe probe)
     {
         var answers = await probe.BatchAsync("completions bash", "completions zsh", "completions fish", "completions elvish", "completions powershell", "completions tcsh", "completions");

@@ -50,6 +50,7 @@ internal static partial class ReferenceCommands
         new("sync", Verdict.Better, "an unknown direction is an error in a dry run too; what was deleted stays so", SyncAsync),
         new("serve", Verdict.Better, "says that it listens once it does; SIGTERM drains; commands that name a served database reach its node", ServeAsync),
         new("sync-daemon", Verdict.Better, "marks pass no row that was not taken, and survive a restart; a client certificate does not turn the check of the server's off", SyncDaemonAsync),
+        new("curator", Verdict.Better, "works without a text model; each change is undone by its record, written in the same transaction; stops on SIGTERM", CuratorAsync),
         new("completions", Verdict.Same, "", CompletionsAsync),
         new("man", Verdict.Better, "every command, the variables and exit statuses", ManAsync),
         new("help", Verdict.Same, "", HelpAsync),
@@ -63,6 +64,9 @@ internal static partial class ReferenceCommands
         Keys(stored.Json, MemoryKeys);
         Assert.Contains("\"namespace\":\"compat\"", stored.Output, StringComparison.Ordinal);
         Assert.Single(stored.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        var similar = (await probe.RunAsync("store", "-T", "title two", "-c", "x", "-n", "compat", "--json")).Exits(0);
+        Assert.Equal(stored.Json.GetProperty("id").GetString(), similar.Json.GetProperty("potential_contradictions")[0].GetString());
+        Assert.Equal("warning: 1 similar memories exist in compat\n", similar.Error);
         (await probe.FeedAsync("from stdin", "store", "-T", "piped", "-c", "-", "-n", "compat")).Exits(0);
         var answers = await probe.BatchAsync(
             "store -T text -c x -n compat",
