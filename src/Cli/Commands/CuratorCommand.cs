@@ -158,7 +158,12 @@ internal static class CuratorCommand
         }
         catch (MemoryException exception) when (exception.Kind == ErrorKind.NotFound)
         {
-            return (await service.UndoRunsAsync(id, last: null, context)).Reversed > 0 ? true : throw exception;
+            if ((await service.UndoRunsAsync(id, last: null, context)).Reversed > 0)
+            {
+                return true;
+            }
+
+            throw;
         }
     }
 

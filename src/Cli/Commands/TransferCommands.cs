@@ -9,7 +9,7 @@ internal static class TransferCommands
     public static CliCommand Export() => new(new Command("export", "Write every live memory and link as JSON"), async session =>
     {
         var service = await session.OpenAsync();
-        await Exporter.WriteAsync(service, session.Report.Raw(), session.Now);
+        await Exporter.WriteAsync(service, session.Report, session.Now);
         return 0;
     });
 
