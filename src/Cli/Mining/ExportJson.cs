@@ -166,7 +166,7 @@ internal static class ExportJson
         {
             return new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 64 * 1024);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new MemoryException(ErrorKind.NotFound, $"cannot read {path}: {exception.Message}", exception);
         }
