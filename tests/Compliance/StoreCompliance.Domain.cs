@@ -209,7 +209,7 @@ public abstract partial class StoreCompliance
     [Fact]
     public async Task A_settled_contradiction_is_settled_whole_or_not_at_all()
     {
-        await using var node = await StartAsync();
+        await using var node = await NodeAsync();
         var winner = (await node.StoreAsync(Draft("winner") with { AgentId = "alice" }, Alice)).Memory;
         var loser = (await node.StoreAsync(Draft("loser") with { AgentId = "alice", Namespace = "other", Priority = 9 }, Alice)).Memory;
         var settled = (await node.Node.SupersedeAsync(winner.Id, loser.Id, Alice)).Memory;
