@@ -134,6 +134,11 @@ public sealed class ConfigurationTests : IDisposable
         { new() { TlsCertificatePath = "/nowhere/cert.pem", TlsKeyPath = "/nowhere/key.pem" }, "/nowhere/cert.pem" },
         { new() { ShutdownGrace = TimeSpan.FromHours(2) }, "OM_SHUTDOWN_GRACE_SECS" },
         { new() { GcInterval = TimeSpan.Zero }, "OM_GC_INTERVAL_SECS" },
+        { new() { TlsClientCaPath = "ca.pem" }, "--tls-cert" },
+        { new() { Keys = [new("k") { Certificate = "alice" }] }, "OM_TLS_CLIENT_CA" },
+        { new() { Curator = new() { Interval = TimeSpan.FromSeconds(59) } }, "OM_CURATOR_INTERVAL_SECS" },
+        { new() { Curator = new() { Order = new(MostOperations: 0) } }, "OM_CURATOR_MAX_OPS" },
+        { new() { Curator = new() { Order = new(Include: ["a b"]) } }, "OM_CURATOR_INCLUDE" },
         { new() { RetainedLogRows = 999 }, "OM_RETAINED_LOG_ROWS" },
         { new() { ApiKey = "" }, "api_key" },
         { new() { DefaultNamespace = "a b" }, "OM_DEFAULT_NAMESPACE" },
@@ -232,6 +237,27 @@ public sealed class ConfigurationTests : IDisposable
                 // Refused with a line, as it should be.
             }
         }
+    }
+
+    [Fact]
+    public void The_curator_is_off_until_it_has_an_interval()
+    {
+        Assert.Null(ConfigurationLoader.Load(Sources).Options.Curator.Interval);
+        Write("orleans-memory", """
+            [curator]
+            interval_secs = 3600
+            node = "n1"
+            max_ops = 7
+            include_namespaces = ["a", "b/c"]
+            """);
+        _variables["OM_CURATOR_EXCLUDE"] = "x, y";
+        _variables["OM_CURATOR_DRY_RUN"] = "1";
+        var curator = ConfigurationLoader.Load(Sources).Options.Curator;
+        Assert.Equal((3600.0, "n1", 7, true), (curator.Interval!.Value.TotalSeconds, curator.Node, curator.Order.MostOperations, curator.Order.DryRun));
+        Assert.Equal(["a", "b/c"], curator.Order.Include);
+        Assert.Equal(["x", "y"], curator.Order.Exclude);
+        _variables["OM_CURATOR_INTERVAL_SECS"] = "0";
+        Assert.Null(ConfigurationLoader.Load(Sources).Options.Curator.Interval);
     }
 
     [Fact]

@@ -191,6 +191,7 @@ public sealed record NodeOptions
         foreach (var key in Keys)
         {
             key.Validate();
+            Require(key.Certificate is null || TlsClientCaPath is not null, $"[keys.{key.Name}]: a certificate needs authorities to be checked against: set --tls-client-ca or OM_TLS_CLIENT_CA");
         }
 
         foreach (var (key, weight) in WeightsByKey())

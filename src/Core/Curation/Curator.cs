@@ -215,6 +215,12 @@ public sealed class Curator
         {
             foreach (var memory in memories)
             {
+                if (_isOver || _skipped > 0)
+                {
+                    // There is more than this run may do: what else there is need not be looked up.
+                    return;
+                }
+
                 var by = memory switch
                 {
                     { AccessCount: >= UsedAccesses, LastAccessedAt: { } used } when used >= Before(UsedDays) => 1,
