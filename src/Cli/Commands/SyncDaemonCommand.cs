@@ -95,7 +95,7 @@ internal static class SyncDaemonCommand
                         session.Error.WriteLine($"{peer.Peer}: refused {refused}");
                     }
                 }
-                catch (Exception exception) when (exception is MemoryException or IOException or OperationCanceledException)
+                catch (Exception exception) when (exception is MemoryException or IOException or HttpRequestException or OperationCanceledException)
                 {
                     Tell(peer.Peer.ToString(), exception);
                 }

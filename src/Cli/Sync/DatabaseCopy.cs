@@ -41,15 +41,14 @@ internal sealed class DatabaseCopy(IDomainService source, IDomainService target,
         return new(_taken, _errors);
     }
 
-    /// <summary>As <see cref="RunAsync"/> would find it: by id, else by name.</summary>
+    /// <summary>As <see cref="RunAsync"/> would find it, by name. Holds the names of the target.</summary>
     public async Task<Comparison> CompareAsync()
     {
         var (fresh, update, noop, links) = (0L, 0L, 0L, 0L);
-        var names = new Dictionary<(string, string), Memory>();
+        var names = new Dictionary<(string, string), Timestamp>();
         await foreach (var memory in target.ExportMemoriesAsync())
         {
-            // Enough of it to compare, whatever its content is.
-            names[(memory.Namespace, memory.Title)] = memory with { Content = "", Metadata = Metadata.Empty };
+            names[(memory.Namespace, memory.Title)] = memory.UpdatedAt;
         }
 
         await foreach (var memory in source.ExportMemoriesAsync())
@@ -58,7 +57,7 @@ internal sealed class DatabaseCopy(IDomainService source, IDomainService target,
             {
                 fresh++;
             }
-            else if (memory.UpdatedAt == held.UpdatedAt || (isMerge && memory.UpdatedAt < held.UpdatedAt))
+            else if (memory.UpdatedAt == held || (isMerge && memory.UpdatedAt < held))
             {
                 noop++;
             }
