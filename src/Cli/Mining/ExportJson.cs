@@ -11,6 +11,9 @@ internal static class ExportJson
 {
     private const int Depth = 128;
 
+    /// <summary>In the year 2255; later instants have no nanoseconds in 64 bits.</summary>
+    private const double MostSeconds = 9e9;
+
     private static readonly JsonSerializerOptions ElementOptions = new() { MaxDepth = Depth };
 
     private static readonly JsonDocumentOptions DocumentOptions = new() { MaxDepth = Depth };
@@ -135,7 +138,7 @@ internal static class ExportJson
     }
 
     /// <summary>Null for what lies outside the years that an instant can name.</summary>
-    public static Timestamp? Instant(double? seconds) => seconds is >= 0 and < 253_402_300_800 ? Timestamp.FromUnixMilliseconds((long)(seconds.Value * 1_000)) : null;
+    public static Timestamp? Instant(double? seconds) => seconds is >= 0 and < MostSeconds ? Timestamp.FromUnixMilliseconds((long)(seconds.Value * 1_000)) : null;
 
     /// <summary>RFC 3339; null when it is not told or no instant.</summary>
     public static Timestamp? Instant(JsonElement element, string name) => Timestamp.TryParse(Text(element, name), out var instant) ? instant : null;
