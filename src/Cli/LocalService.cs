@@ -19,7 +19,7 @@ internal sealed class LocalService : IAsyncDisposable
         _node = node;
     }
 
-    public IMemoryService Service => _node;
+    public MemoryNode Service => _node;
 
     /// <summary>The engine, for a host that disposes it before this is disposed.</summary>
     public MemoryNode HandOver()

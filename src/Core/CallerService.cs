@@ -219,6 +219,12 @@ internal sealed class CallerService(MemoryNode node, Principal principal) : INod
         return node.ConsolidateAsync(draft, Own(context));
     }
 
+    public Task<WriteReceipt> SupersedeAsync(string winnerId, string loserId, WriteContext context)
+    {
+        RequireWrite();
+        return node.SupersedeAsync(winnerId, loserId, Own(context));
+    }
+
     public Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, CancellationToken cancellation = default) => node.CurationsAsync(limit, _visibility, cancellation);
 
     public Task<CurationRecord> UndoAsync(string curationId, WriteContext context)

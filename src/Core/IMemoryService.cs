@@ -74,8 +74,8 @@ public interface IMemoryService
     ServiceHealth Health();
 }
 
-/// <summary>What a node among nodes answers beyond <see cref="IMemoryService"/>.</summary>
-public partial interface INodeService : IMemoryService
+/// <summary>What a node among nodes answers beyond <see cref="IDomainService"/>.</summary>
+public partial interface INodeService : IDomainService
 {
     /// <summary>Waits until this node holds what the token names, for a bounded time.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/></exception>
@@ -104,15 +104,6 @@ public partial interface INodeService : IMemoryService
 
     /// <summary>Rows of peers that this node refused, oldest first, and how many there are.</summary>
     Task<DeadLetters> DeadLettersAsync(int limit, CancellationToken cancellation = default);
-
-    /// <summary>
-    /// Takes complete memories from a system that keeps none of our stamps: of each (namespace, title) the newer update time wins, and
-    /// what was deleted here stays deleted. At most 1,000, each judged alone: one outcome for each, in order.
-    /// </summary>
-    Task<IReadOnlyList<SyncOutcome>> SyncAsync(IReadOnlyList<Memory> memories, WriteContext context);
-
-    /// <summary>Shown memories, expired ones included, by (update time, id), after the given place.</summary>
-    Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default);
 }
 
 /// <param name="Writes">What was set for the namespace itself; null: nothing.</param>

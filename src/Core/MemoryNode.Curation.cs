@@ -99,6 +99,19 @@ public sealed partial class MemoryNode
         return new(result.Memory! with { Quorum = result.Quorum, Durability = result.Durability }, (int)result.Count, result.Entry!.Key.Key);
     }
 
+    public async Task<WriteReceipt> SupersedeAsync(string winnerId, string loserId, WriteContext context)
+    {
+        MemoryRules.Id(winnerId);
+        MemoryRules.Id(loserId);
+        if (winnerId == loserId)
+        {
+            throw new MemoryException(ErrorKind.SelfLink, "cannot link a memory to itself");
+        }
+
+        var result = await Engine(await NamespaceOfAsync(winnerId, context)).RunAsync(new SupersedeCommand(winnerId, loserId), context);
+        return result.Memory! with { Quorum = result.Quorum, Durability = result.Durability };
+    }
+
     public Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, CancellationToken cancellation = default) => CurationsAsync(limit, Visibility.Everything, cancellation);
 
     internal async Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, Visibility visibility, CancellationToken cancellation)

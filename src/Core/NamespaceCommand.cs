@@ -24,6 +24,7 @@ namespace OrleansMemory.Core;
 [JsonDerivedType(typeof(ReadMessagesCommand), "read_messages")]
 [JsonDerivedType(typeof(ConsolidateCommand), "consolidate")]
 [JsonDerivedType(typeof(UndoCurationCommand), "undo_curation")]
+[JsonDerivedType(typeof(SupersedeCommand), "supersede")]
 [JsonDerivedType(typeof(SubscribeCommand), "subscribe")]
 [JsonDerivedType(typeof(UnsubscribeCommand), "unsubscribe")]
 [JsonDerivedType(typeof(DeliveredCommand), "delivered")]

@@ -289,7 +289,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(memory, Created: false, session.Position, entry.Stamp, row is null ? "" : VersionOf(row.Own));
     }
 
-    private async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt, WriteContext context)
+    internal async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt, WriteContext context)
     {
         var source = await RequireLiveAsync(session, sourceId, "source", Permission.Write, context);
         session.WritesTo(source.Namespace);
@@ -547,7 +547,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         UpdatedAt = merged.UpdatedAt,
     };
 
-    private async ValueTask<WriteReceipt> DecideUpdateAsync(
+    internal async ValueTask<WriteReceipt> DecideUpdateAsync(
         WriteSession session, IReadOnlyList<MemoryRow> group, MemoryPatch patch, GovernedAction action, WriteContext context)
     {
         RequireVersion(group[0], context);

@@ -189,6 +189,13 @@ public sealed class FrontEndService : INodeService
         return made;
     }
 
+    public async Task<WriteReceipt> SupersedeAsync(string winnerId, string loserId, WriteContext context)
+    {
+        var receipt = await AskAsync(new SupersedeQuestion(winnerId, loserId, context));
+        Note(receipt);
+        return receipt;
+    }
+
     public Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, CancellationToken cancellation = default) =>
         AskAsync(new CurationsQuestion(limit), null, cancellation);
 

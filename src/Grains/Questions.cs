@@ -57,6 +57,7 @@ namespace OrleansMemory.Grains;
 [JsonDerivedType(typeof(ReadMessagesQuestion), "read_messages")]
 [JsonDerivedType(typeof(ConsolidateQuestion), "consolidate")]
 [JsonDerivedType(typeof(UndoQuestion), "undo")]
+[JsonDerivedType(typeof(SupersedeQuestion), "supersede")]
 [JsonDerivedType(typeof(SubscribeQuestion), "subscribe")]
 [JsonDerivedType(typeof(SubscriptionsQuestion), "subscriptions")]
 [JsonDerivedType(typeof(UnsubscribeQuestion), "unsubscribe")]
@@ -349,6 +350,13 @@ internal sealed record ConsolidateQuestion(ConsolidationDraft Draft, WriteContex
     public override bool IsRepeatable => false;
 
     protected override Task<Consolidated> AskAsync(INodeService node) => node.ConsolidateAsync(Draft, Context);
+}
+
+internal sealed record SupersedeQuestion(string WinnerId, string LoserId, WriteContext Context) : Question<WriteReceipt>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<WriteReceipt> AskAsync(INodeService node) => node.SupersedeAsync(WinnerId, LoserId, Context);
 }
 
 internal sealed record UndoQuestion(string CurationId, WriteContext Context) : Question<CurationRecord>

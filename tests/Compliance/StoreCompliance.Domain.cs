@@ -206,6 +206,28 @@ public abstract partial class StoreCompliance
         await AssertSoundAsync(node);
     }
 
+    [Fact]
+    public async Task A_settled_contradiction_is_settled_whole_or_not_at_all()
+    {
+        await using var node = await NodeAsync();
+        var winner = (await node.StoreAsync(Draft("winner") with { AgentId = "alice" }, Alice)).Memory;
+        var loser = (await node.StoreAsync(Draft("loser") with { AgentId = "alice", Namespace = "other", Priority = 9 }, Alice)).Memory;
+        var settled = (await node.Node.SupersedeAsync(winner.Id, loser.Id, Alice)).Memory;
+        Assert.Equal((loser.Id, 1, 0.1), (settled.Id, settled.Priority, settled.Confidence));
+        Assert.Equal((winner.Id, "supersedes", loser.Id), (await node.LinksAsync(loser.Id)).Select(static link => (link.SourceId, link.Relation, link.TargetId)).Single());
+        Assert.Equal(1, (await node.GetAsync(winner.Id)).Memory.AccessCount);
+
+        // Where the rules refuse a part of it, nothing of it is done.
+        var rules = (await node.StoreAsync(Draft("rules") with { Namespace = "owned", AgentId = "alice" }, Alice)).Memory;
+        await node.Node.SetStandardAsync("owned", rules.Id, null, new(GovernanceRule.Owner, GovernanceRule.Any, GovernanceRule.Any, Approver.Human), Alice);
+        var digests = await node.Store.ReadDigestsAsync();
+        Assert.Equal(ErrorKind.GovernanceDenied, (await Assert.ThrowsAsync<MemoryException>(() => node.Node.SupersedeAsync(winner.Id, rules.Id, new("eve")))).Kind);
+        await AssertNotFoundAsync(() => node.Node.SupersedeAsync(winner.Id, "nobody", Alice));
+        Assert.Equal(ErrorKind.SelfLink, (await Assert.ThrowsAsync<MemoryException>(() => node.Node.SupersedeAsync(winner.Id, winner.Id, Alice))).Kind);
+        Assert.Equal(digests, await node.Store.ReadDigestsAsync());
+        await AssertSoundAsync(node);
+    }
+
     private static async Task ChangeEverythingAsync(MemoryNode node)
     {
         await node.RegisterAgentAsync("alice", "human", ["read"], Alice);

@@ -36,6 +36,8 @@ public static class ConfigurationLoader
             Keys = ReadKeys(own),
             TlsCertificatePath = Expanded(sources, settings.Text("OM_TLS_CERT", "server.tls_cert")),
             TlsKeyPath = Expanded(sources, settings.Text("OM_TLS_KEY", "server.tls_key")),
+            MtlsAllowlistPath = Expanded(sources, settings.Text("OM_MTLS_ALLOWLIST", "server.mtls_allowlist")),
+            Log = settings.Text("OM_LOG", "log", "RUST_LOG") ?? standard.Log,
             TlsClientCaPath = Expanded(sources, settings.Text("OM_TLS_CLIENT_CA", "server.tls_client_ca")),
             ShutdownGrace = Seconds(settings.Integer("OM_SHUTDOWN_GRACE_SECS", "server.shutdown_grace_secs")) ?? standard.ShutdownGrace,
             NodeId = settings.Text("OM_NODE_ID", "server.node_id"),
@@ -48,6 +50,7 @@ public static class ConfigurationLoader
             QuorumCaCertificatePath = Expanded(sources, settings.Text("OM_QUORUM_CA_CERT", "quorum.ca_cert")),
             GcInterval = Seconds(settings.Integer("OM_GC_INTERVAL_SECS", "gc_interval_secs")) ?? standard.GcInterval,
             ArchiveOnGc = settings.Boolean("OM_ARCHIVE_ON_GC", "archive_on_gc", peerKey: "archive_on_gc") ?? standard.ArchiveOnGc,
+            ArchiveMaxDays = settings.Integer("OM_ARCHIVE_MAX_DAYS", "archive_max_days", peerKey: "archive_max_days"),
             Curator = new()
             {
                 Interval = settings.Integer("OM_CURATOR_INTERVAL_SECS", "curator.interval_secs") is { } every and not 0 ? Seconds(every) : null,
@@ -61,6 +64,7 @@ public static class ConfigurationLoader
             Webhooks = standard.Webhooks with { AllowPrivate = settings.Boolean("OM_WEBHOOKS_ALLOW_PRIVATE", "webhooks.allow_private") ?? standard.Webhooks.AllowPrivate },
             DefaultNamespace = settings.Text("OM_DEFAULT_NAMESPACE", "default_namespace", peerKey: "default_namespace"),
             AgentId = settings.Text("OM_AGENT_ID", "agent_id", "AI_MEMORY_AGENT_ID"),
+            Anonymize = settings.Setting("identity.anonymize_default", peerKey: "identity.anonymize_default") ?? standard.Anonymize,
             Lifetimes = new()
             {
                 ShortSeconds = Ttl(settings, "short_ttl_secs") ?? lifetimes.ShortSeconds,
@@ -333,6 +337,9 @@ public static class ConfigurationLoader
             var (place, value) => throw Wrong(place, value, "a number"),
         };
 
+        /// <summary>A truth of the files alone.</summary>
+        public bool? Setting(string key, string peerKey) => Boolean(variable: "", key, peerKey: peerKey);
+
         public bool? Boolean(string variable, string key, string? peerVariable = null, string? peerKey = null) => Find(variable, key, peerVariable, peerKey) switch
         {
             (_, null) => null,
@@ -349,7 +356,7 @@ public static class ConfigurationLoader
             : peerKey is not null && peer.TryGetValue(peerKey, out var peerValue) ? (peerKey, peerValue)
             : (key, null);
 
-        private string? NotEmpty(string variable) => sources.Variable(variable) is { Length: > 0 } value ? value : null;
+        private string? NotEmpty(string variable) => variable.Length > 0 && sources.Variable(variable) is { Length: > 0 } value ? value : null;
 
         private static InvalidOptionException Wrong(string place, object? value, string wanted) =>
             new(string.Create(CultureInfo.InvariantCulture, $"{place} must be {wanted}, not {value}"));

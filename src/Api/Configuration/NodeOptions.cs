@@ -40,6 +40,12 @@ public sealed record NodeOptions
     /// <summary>PEM file with the private key, PKCS#8 or RSA.</summary>
     public string? TlsKeyPath { get; init; }
 
+    /// <summary>File with the SHA-256 fingerprints of the client certificates that are let in, one in a line; null: clients need none. Needs <see cref="TlsCertificatePath"/>.</summary>
+    public string? MtlsAllowlistPath { get; init; }
+
+    /// <summary>What is logged: <c>error</c>, <c>warn</c>, <c>info</c>, <c>debug</c>, <c>trace</c> or <c>off</c>, or a comma list of such words, each after the name of a part and <c>=</c> or alone; the most talkative one counts.</summary>
+    public string Log { get; init; } = "info";
+
     /// <summary>
     /// PEM file with the authorities whose client certificates say who calls: the URI, else the common name, in one is the agent that its bearer is. A request
     /// needs a certificate or a key then. Null: certificates are not asked for. Needs TLS.
@@ -82,6 +88,9 @@ public sealed record NodeOptions
     /// <summary>Expired memories are archived; else they are deleted for good.</summary>
     public bool ArchiveOnGc { get; init; } = true;
 
+    /// <summary>Days after which a sweep deletes archived memories for good, 1 or more; null: they stay.</summary>
+    public long? ArchiveMaxDays { get; init; }
+
     /// <summary>The curator in the background.</summary>
     public CuratorOptions Curator { get; init; } = new();
 
@@ -93,6 +102,9 @@ public sealed record NodeOptions
 
     /// <summary>Who calls on the command line; null: unnamed.</summary>
     public string? AgentId { get; init; }
+
+    /// <summary>A caller on the command line who gives no name gets one that does not tell the host's.</summary>
+    public bool Anonymize { get; init; }
 
     public Lifetimes Lifetimes { get; init; } = new();
 
@@ -138,6 +150,8 @@ public sealed record NodeOptions
             TlsKeyPath is null ? "--tls-cert needs a private key: set --tls-key or OM_TLS_KEY" : "--tls-key needs a certificate: set --tls-cert or OM_TLS_CERT");
         Require(TlsCertificatePath is null || File.Exists(TlsCertificatePath), $"the TLS certificate {TlsCertificatePath} is not there: set --tls-cert or OM_TLS_CERT");
         Require(TlsKeyPath is null || File.Exists(TlsKeyPath), $"the TLS key {TlsKeyPath} is not there: set --tls-key or OM_TLS_KEY");
+        Require(ArchiveMaxDays is null or >= 1, $"archive_max_days must be 1 or more, not {ArchiveMaxDays}: set OM_ARCHIVE_MAX_DAYS");
+        Require(MtlsAllowlistPath is null || HasTls, "--mtls-allowlist needs TLS: set --tls-cert and --tls-key");
         Require(TlsClientCaPath is null || HasTls, "--tls-client-ca needs TLS: set --tls-cert and --tls-key");
         RequireFile(TlsClientCaPath, "authority of client certificates", "--tls-client-ca or OM_TLS_CLIENT_CA");
         Curator.Validate();
@@ -260,7 +274,7 @@ public sealed record NodeOptions
         }
 
         List<string> warnings = [];
-        if (ApiKey is null && Keys.Count == 0 && TlsClientCaPath is null)
+        if (ApiKey is null && Keys.Count == 0 && TlsClientCaPath is null && MtlsAllowlistPath is null)
         {
             warnings.Add("no api_key is set and the node listens beyond loopback: everybody who reaches it can read and change every memory");
         }

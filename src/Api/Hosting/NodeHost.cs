@@ -155,7 +155,7 @@ public sealed partial class NodeHost : IAsyncDisposable
     {
         // An empty builder reads no files and no ASPNETCORE_ variables: only our own options count.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "OrleansMemory" });
-        builder.Logging.SetMinimumLevel(LogLevel.Information);
+        builder.Logging.SetMinimumLevel(LogLevels.Of(options.Log));
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
 
         // A logger here makes the server create an activity and a log scope for each request. The gate logs what goes wrong.
@@ -175,7 +175,7 @@ public sealed partial class NodeHost : IAsyncDisposable
         {
             // A front end has nothing of its own to sweep; each node sweeps for itself.
             builder.Services.AddHostedService(services =>
-                new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
+                new GarbageCollection(service, options.GcInterval, options.ArchiveMaxDays, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
         }
 
         if (service is MemoryNode node)
@@ -230,12 +230,14 @@ public sealed partial class NodeHost : IAsyncDisposable
         {
             https.ServerCertificate = certificate;
             https.ServerCertificateChain = chain;
-            if (options.TlsClientCaPath is { } path)
+            var allowed = options.MtlsAllowlistPath is { } list ? CertificateAllowlist.Read(list) : null;
+            var authorities = options.TlsClientCaPath is { } path ? PemFiles.ReadAuthorities(path, "authority of client certificates") : null;
+            if (allowed is not null || authorities is not null)
             {
-                // Allowed and not required: health is everybody's to ask for, and a key does as well.
-                var authorities = PemFiles.ReadAuthorities(path, "authority of client certificates");
-                https.ClientCertificateMode = ClientCertificateMode.AllowCertificate;
-                https.ClientCertificateValidation = (client, sent, _) => ClientCertificates.IsVouchedFor(client, sent?.ChainPolicy.ExtraStore ?? [], authorities);
+                // Of an authority a certificate is allowed and not required: health is everybody's to ask for, and a key does as well. A list lets nobody else in.
+                https.ClientCertificateMode = allowed is null ? ClientCertificateMode.AllowCertificate : ClientCertificateMode.RequireCertificate;
+                https.ClientCertificateValidation = (client, sent, _) =>
+                    allowed?.Contains(client) is not false && (authorities is null || ClientCertificates.IsVouchedFor(client, sent?.ChainPolicy.ExtraStore ?? [], authorities));
             }
         });
     }

@@ -271,8 +271,10 @@ internal static class ApiSchemas
         yield return ("ConsolidationRequest", Object(["ids", "summary", "title"],
             ("agent_id", Text("Who consolidates; wins over X-Agent-Id.")),
             ("ids", new OpenApiSchema { Type = JsonSchemaType.Array, Items = Text(null), MinItems = ConsolidationDraft.FewestMemories, MaxItems = ConsolidationDraft.MostMemories }),
-            ("namespace", Text("global unless told.")), ("summary", Text("The content of the new memory.")), ("tier", Tiers()), ("title", Text("At most 512 characters."))));
+            ("namespace", Text("global unless told.")), ("source", Words(ClosedSets.Sources)), ("summary", Text("The content of the new memory.")), ("tier", Tiers()), ("title", Text("At most 512 characters."))));
         yield return ("Consolidated", Object(["consolidated", "curation_id", "id"], [.. quorum, ("consolidated", Integer(2)), ("curation_id", Text("Undoes it.")), ("id", Text("Of the new memory."))]));
+        yield return ("ResolveRequest", Object(["loser", "winner"], ("loser", Text("Full id of the memory that no longer holds.")), ("winner", Text("Full id of the one that does."))));
+        yield return ("Resolved", Object(["loser", "resolved", "winner"], ("loser", Text(null)), ("resolved", Boolean()), ("winner", Text(null))));
         yield return ("Curation", Object(["action", "at", "by", "id", "namespace", "result_id", "source_ids"],
             ("action", Words(CurationBody.Actions)), ("at", Instant()), ("by", Text(null)), ("id", Text(null)), ("namespace", Text(null)), ("result_id", Text("What was made, or changed.")), ("run_id", Text("The run of the curator that did it; absent: somebody asked for this alone.")),
             ("source_ids", List(Text("What was put away."))), ("undone_at", Instant())));

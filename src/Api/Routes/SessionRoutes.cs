@@ -50,7 +50,7 @@ internal sealed class SessionRoutes(CallerServices callers)
     }
 
     /// <summary>One under <c>standard</c>, several under <c>standards</c>, none not at all.</summary>
-    private static void WriteStandards(Utf8JsonWriter writer, IReadOnlyList<Memory> standards)
+    internal static void WriteStandards(Utf8JsonWriter writer, IReadOnlyList<Memory> standards)
     {
         if (standards.Count == 1)
         {

@@ -1,22 +1,7 @@
 using System.Text.Json.Nodes;
+using OrleansMemory.Compliance;
 
 namespace OrleansMemory.Api.Tests.Compatibility;
-
-/// <summary>How a route compares with that of ai-memory 0.6.0.</summary>
-public enum Verdict
-{
-    /// <summary>A caller sees what it saw there; fields that are more than those are not counted.</summary>
-    Same,
-
-    /// <summary>As there, and a known defect of it is done right.</summary>
-    Better,
-
-    /// <summary>Something that a caller relied on is otherwise.</summary>
-    Different,
-
-    /// <summary>Not served.</summary>
-    Missing,
-}
 
 /// <summary>One route: what is claimed of it, and the requests that show it.</summary>
 /// <param name="Why">For a reader of the page.</param>
