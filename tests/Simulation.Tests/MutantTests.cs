@@ -11,17 +11,19 @@ public sealed class MutantTests(ITestOutputHelper output)
     /// <summary>Faults that take hundreds of seeds are looked for from the first seed on in the campaign, and where they were found in every run.</summary>
     private static readonly Dictionary<string, long> FoundAt = new()
     {
-        ["RejoinKeepsOldRows"] = 70,
+        ["RejoinKeepsOldRows"] = 192,
         ["FloorPastGap"] = 177,
         ["RecoveryForgottenAtStart"] = 354,
         ["RefusalOutlivesItsGround"] = 206,
-        ["RepetitionDecidedAnew"] = 58,
-        ["StaleNodeAcknowledges"] = 1_557,
+        ["RepetitionDecidedAnew"] = 66,
         ["RejoinDropsNewRows"] = 26,
-        ["RefusedRowCounts"] = 114,
+        ["RefusedRowCounts"] = 78,
     };
 
-    /// <summary>Bugs that the engines had, for which no seed is known that finds them in the engines as they are now; the campaign looks for one.</summary>
+    /// <summary>
+    /// Bugs that the engines had, for which no seed is known that finds them in the engines as they are now; the campaign looks for one. Those
+    /// that no directed run finds either are found by tests of one engine alone.
+    /// </summary>
     private static readonly string[] Unmeasured =
         ["OldRefusalsRetried", "RecoveringPeerHeals", "StaleNodeWrites", "TombstoneCollectedUnderLog", "ExchangeMissesMoves", "StaleNodeAcknowledges", "OverruledRowCounts"];
 
@@ -30,6 +32,7 @@ public sealed class MutantTests(ITestOutputHelper output)
     public static TheoryData<string, string> Directed => new()
     {
         { "StaleNodeWrites", "an old copy decides nothing before it has rejoined" },
+        { "StaleNodeAcknowledges", "an old copy answers for nothing that it lets go of" },
         { "RecoveringPeerHeals", "two wiped nodes are no proof for each other" },
         { "TombstoneCollectedUnderLog", "a delete is remembered as long as the log names it" },
     };

@@ -37,6 +37,7 @@ public sealed class SeedTests(ITestOutputHelper output)
     [InlineData(2316)]
     [InlineData(3586)]
     [InlineData(3990)]
+    [InlineData(4159)]
     [InlineData(4334)]
     [InlineData(5082)]
     [InlineData(5764)]

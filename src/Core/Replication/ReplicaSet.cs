@@ -1021,6 +1021,13 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         {
             if (stale > 0)
             {
+                // Asked anew: it may have been set back itself since it was last heard, and what this store lets go of is to come from it.
+                hello = await link.GreetAsync(await _session.HelloAsync(), _stopped);
+                if (!hello.Readable || !IsStale)
+                {
+                    return;
+                }
+
                 await RejoinAsync(stale);
             }
 

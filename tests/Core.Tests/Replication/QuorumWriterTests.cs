@@ -72,6 +72,92 @@ public sealed class QuorumWriterTests
         Assert.False(quorum.WaitAsync(Log, 9_998, 9_998, 2, TimeSpan.FromSeconds(30)).IsCompleted);
     }
 
+    [Fact]
+    public async Task Peers_that_are_known_to_be_down_end_the_wait_and_silent_ones_do_not()
+    {
+        var quorum = Quorum();
+        Assert.Equal(3, quorum.Nodes);
+        var all = quorum.WaitAsync(Log, 1, 1, 3, TimeSpan.FromSeconds(30));
+        var two = quorum.WaitAsync(Log, 1, 1, 2, TimeSpan.FromSeconds(30));
+        quorum.Lost("b", isDown: false);
+        Assert.False(all.IsCompleted);
+        quorum.Lost("b", isDown: true);
+        Assert.Equal(new(1, 3, QuorumReasons.Unreachable), await all);
+        Assert.False(two.IsCompleted);
+        quorum.Lost("c", isDown: true);
+        Assert.Equal(new(1, 2, QuorumReasons.Unreachable), await two);
+        Assert.Equal(QuorumReasons.Unreachable, (await quorum.WaitAsync(Log, 2, 2, 2, TimeSpan.FromSeconds(30))).Reason);
+
+        // One that is back counts again.
+        quorum.Connected("c");
+        var again = quorum.WaitAsync(Log, 2, 2, 2, TimeSpan.FromSeconds(30));
+        Assert.False(again.IsCompleted);
+        quorum.Acknowledged("c", Log, 2, 2);
+        Assert.Equal(new(2, 2, null), await again);
+    }
+
+    [Fact]
+    public async Task The_deadline_says_what_there_was_and_why_not_more()
+    {
+        var quorum = Quorum();
+        quorum.Acknowledged("b", Log, 1, 2);
+        var late = quorum.WaitAsync(Log, 1, 2, 3, TimeSpan.FromMilliseconds(50));
+        var refused = quorum.WaitAsync(Log, 3, 5, 3, TimeSpan.FromMilliseconds(50));
+        quorum.Refused("c", new(Log, 4), ApplyOutcome.RefusedFutureStamp);
+        Assert.Equal(new(2, 3, QuorumReasons.Timeout), await late);
+        Assert.Equal(new(1, 3, QuorumReasons.Refused), await refused);
+    }
+
+    [Fact]
+    public async Task More_nodes_than_there_are_is_all()
+    {
+        var quorum = Quorum();
+        var waiting = quorum.WaitAsync(Log, 1, 1, 9, TimeSpan.FromSeconds(30));
+        quorum.Acknowledged("b", Log, 1, 1);
+        Assert.False(waiting.IsCompleted);
+        quorum.Acknowledged("c", Log, 1, 1);
+        Assert.Equal(new(3, 3, null), await waiting);
+    }
+
+    [Fact]
+    public async Task A_row_that_a_peer_has_deleted_ends_every_wait_for_it()
+    {
+        var quorum = Quorum();
+        var waiting = quorum.WaitAsync(Log, 1, 3, 2, TimeSpan.FromSeconds(30));
+        var after = quorum.WaitAsync(Log, 4, 4, 2, TimeSpan.FromSeconds(30));
+        quorum.Refused("c", new(Log, 2), ApplyOutcome.RefusedDeleted);
+        Assert.True((await waiting).MetDelete);
+        Assert.Equal(QuorumReasons.Refused, (await waiting).Reason);
+        Assert.False(after.IsCompleted);
+        Assert.True((await quorum.WaitAsync(Log, 2, 2, 2, TimeSpan.FromSeconds(30))).MetDelete);
+        quorum.Acknowledged("b", Log, 4, 4);
+        Assert.True((await after).IsMet);
+    }
+
+    [Fact]
+    public async Task Of_a_new_log_nobody_holds_anything_and_of_the_old_one_nothing_is_forgotten()
+    {
+        var quorum = Quorum();
+        var next = new LogId("a", 2);
+        quorum.Acknowledged("b", Log, 1, 1);
+        quorum.Refused("b", new(Log, 2), ApplyOutcome.RefusedDeleted);
+        quorum.Refused("b", new(Log, 3), ApplyOutcome.Fenced);
+        quorum.Overruled(["x"], through: 9);
+        var old = quorum.WaitAsync(Log, 5, 5, 2, TimeSpan.FromSeconds(30));
+        quorum.Writing(Log);
+        Assert.False(quorum.WasHeld(new(Log, 1)));
+        quorum.Writing(next);
+        Assert.True(quorum.WasHeld(new(Log, 1)));
+        Assert.False(quorum.WasHeld(new(Log, 2)));
+        Assert.False(quorum.WasHeld(new(next, 1)));
+        var waiting = Enumerable.Range(1, 3).Select(row => quorum.WaitAsync(next, row, row, 2, TimeSpan.FromSeconds(30), ["x"])).ToList();
+        quorum.Acknowledged("b", Log, 5, 5);
+        quorum.Refused("b", new(Log, 1), ApplyOutcome.RefusedDeleted);
+        Assert.All(waiting.Append(old), static wait => Assert.False(wait.IsCompleted));
+        quorum.Acknowledged("b", next, 1, 3);
+        Assert.All(await Task.WhenAll(waiting), static outcome => Assert.True(outcome.IsMet));
+    }
+
     private static QuorumWriter Quorum()
     {
         var quorum = new QuorumWriter(Log, TimeProvider.System);

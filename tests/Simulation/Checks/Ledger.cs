@@ -276,10 +276,12 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     {
         foreach (var (content, fates) in _fates)
         {
-            if (fates.Count > 0 && fates.TrueForAll(static fate => fate == Fate.NotStored) && _contents.TryGetValue(content, out var found))
+            // What met a delete was written under an id that is deleted, and decided anew; until the delete came it was shown, and other
+            // writes to its title may rest on it.
+            if (fates.Count > 0 && fates.TrueForAll(static fate => fate == Fate.NotStored)
+                && _contents.TryGetValue(content, out var found) && !found.Exists(each => IsDeletedAnywhere(each.Id)))
             {
-                // What met a delete was written under an id that is deleted, and decided anew.
-                foreach (var (id, _) in found.Where(each => !IsDeletedAnywhere(each.Id)))
+                foreach (var (id, _) in found)
                 {
                     yield return (content, id);
                 }

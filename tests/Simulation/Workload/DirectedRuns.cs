@@ -18,6 +18,7 @@ public static class DirectedRuns
     {
         ["two nodes set back one after the other write again"] = static () => new Run(nodes: 2, writes: null).Play(SetBackOneAfterTheOtherAsync),
         ["an old copy decides nothing before it has rejoined"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAsync),
+        ["an old copy answers for nothing that it lets go of"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAnswersAsync),
         ["two wiped nodes are no proof for each other"] = static () => new Run(nodes: 3, writes: 3).Play(TwoWipedAsync),
         ["a delete is remembered as long as the log names it"] = static () => new Run(nodes: 1, writes: null).Play(LogKeptAsync),
     };
@@ -74,6 +75,21 @@ public static class DirectedRuns
         run.Cut(first, second, isCut: false);
         await run.PassAsync(60);
         run.Require(await run.WriteAsync(first, quorum: "all") is null, "a node that has rejoined takes no writes");
+    }
+
+    /// <summary>A repetition has an old row logged again, and counts who holds it.</summary>
+    private static async Task OldCopyAnswersAsync(Run run)
+    {
+        var (first, second) = (run.Nodes[0], run.Nodes[1]);
+        run.Require(await run.WriteAsync(second, quorum: "all", key: "key") is null, "the first request failed");
+        await run.PassAsync(10);
+        var copy = first.Disk.Durable;
+        await run.WorkAsync(first);
+        run.Lose(first, copy);
+        first.Start();
+        await run.PassAsync(0.1);
+        run.Require(await run.WriteAsync(second, quorum: "all", key: "key") is null, "the repetition failed");
+        await run.PassAsync(30);
     }
 
     private static async Task TwoWipedAsync(Run run)
@@ -164,14 +180,15 @@ public static class DirectedRuns
         }
 
         /// <returns>Null: it was acknowledged.</returns>
-        public async Task<MemoryException?> WriteAsync(SimulatedNode node, string quorum)
+        public async Task<MemoryException?> WriteAsync(SimulatedNode node, string quorum, string? key = null)
         {
-            var memory = node.Memory!;
+            var (memory, losses) = (node.Memory!, _cluster.Ledger.Losses);
             return await node.Process!.RunAsync(async () =>
             {
                 try
                 {
-                    await memory.StoreAsync(Draft, new("caller", Quorum: quorum));
+                    var receipt = await memory.StoreAsync(Draft, new("caller", IdempotencyKey: key, Quorum: quorum));
+                    _cluster.Ledger.Answer(receipt.Position, receipt.Quorum, receipt.Durability, node.QuorumWrites, losses, node.Nodes);
                     return null;
                 }
                 catch (MemoryException exception)
