@@ -76,6 +76,7 @@ public static class MemoryApi
             GrantRoutes.Map(application);
             ContradictionRoutes.Map(application);
             SessionRoutes.Map(application);
+            ModelRoutes.Map(application);
         }
 
         application.MapOpenApi("/openapi/{documentName}.json");

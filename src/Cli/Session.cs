@@ -161,6 +161,15 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
         return service;
     }
 
+    /// <summary>Gives vectors to the memories of a local database that have none, when a model is configured: a node does so by itself.</summary>
+    public async Task EmbedAsync()
+    {
+        if (_opened is LocalService local && Configuration.Models.Embedder is { } model && await local.EmbedAsync() is { } failure)
+        {
+            Error.WriteLine($"{Invocation.Name}: memories get no vectors from {model}: {failure}");
+        }
+    }
+
     /// <summary>What the command reads; a command within a shell has nothing to read, for the shell reads its own lines.</summary>
     public Stream OpenInput() => shell is null
         ? report.OpenInput()

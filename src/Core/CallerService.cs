@@ -3,6 +3,7 @@ using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Messaging;
+using OrleansMemory.Core.Models;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -268,6 +269,21 @@ internal sealed class CallerService(MemoryNode node, Principal principal) : INod
 
     public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
         node.StartSessionAsync(@namespace, limit, _visibility, cancellation);
+
+    public Task<ModelFeatures> ModelsAsync(CancellationToken cancellation = default) => node.ModelsAsync(cancellation);
+
+    public Task<QueryExpansion> ExpandQueryAsync(string query, CancellationToken cancellation = default) => node.ExpandQueryAsync(query, cancellation);
+
+    public Task<AutoTags> AutoTagAsync(string idOrPrefix, WriteContext context)
+    {
+        RequireWrite();
+        return node.AutoTagAsync(idOrPrefix, Own(context));
+    }
+
+    public Task<ContradictionCheck> CompareAsync(string oneId, string otherId, CancellationToken cancellation = default) =>
+        node.CompareAsync(oneId, otherId, _visibility, cancellation);
+
+    public Task<string> SummariseAsync(IReadOnlyList<string> ids, CancellationToken cancellation = default) => node.SummariseAsync(ids, _visibility, cancellation);
 
     public Task<Grant> GrantAsync(string idOrPrefix, string agentId, Permission permission, WriteContext context)
     {

@@ -262,6 +262,15 @@ public sealed record RecallQuery : MemoryFilter
 
     /// <summary>Stop before the first memory that would take the sum of costs above this.</summary>
     public long? BudgetTokens { get; init; }
+
+    /// <summary>Words around the query, as of the conversation: they have a share in its vector.</summary>
+    public IReadOnlyList<string> ContextTokens { get; init; } = [];
+
+    /// <summary>By words, also where there are vectors.</summary>
+    public bool KeywordOnly { get; init; }
+
+    /// <summary>Counts as an access of the memories shown, and extends their lives; false to look without leaving a trace, as measurements do.</summary>
+    public bool CountAccess { get; init; } = true;
 }
 
 /// <param name="Score">The full formula, unrounded.</param>
@@ -270,12 +279,22 @@ public sealed record RankedMemory(Memory Memory, double Score);
 /// <param name="TokensUsed">Sum over the shown memories of (bytes of title + bytes of content) / 4, rounded down for each.</param>
 /// <param name="Mode">One of <see cref="RecallModes"/>.</param>
 /// <param name="IsComplete">False when the index was behind or the query touched too much, so that a match may be missing.</param>
-public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode, bool IsComplete = true);
+public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode, bool IsComplete = true)
+{
+    /// <summary>Why it is less than the models of the node promise, as when one is away or memories have no vectors yet; null: it is not.</summary>
+    public string? Degraded { get; init; }
+}
 
 /// <summary>How a recall found its memories.</summary>
 public static class RecallModes
 {
     public const string Keyword = "keyword";
+
+    /// <summary>By words and by vectors.</summary>
+    public const string Hybrid = "hybrid";
+
+    /// <summary>The same, and looked at beside the query once more.</summary>
+    public const string HybridReranked = "hybrid+rerank";
 }
 
 public sealed record ForgetQuery(string? Namespace, string? Pattern, Tier? Tier);

@@ -2,6 +2,7 @@ using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Messaging;
+using OrleansMemory.Core.Models;
 
 namespace OrleansMemory.Core;
 
@@ -38,4 +39,24 @@ public partial interface INodeService
 
     /// <summary>Memories that say different things of one topic.</summary>
     Task<Contradictions> ContradictionsAsync(ContradictionQuery query, CancellationToken cancellation = default);
+
+    /// <summary>Which models the node asks.</summary>
+    Task<ModelFeatures> ModelsAsync(CancellationToken cancellation = default);
+
+    /// <summary>Words near a query, from the text model.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.QueryEmpty"/>; <see cref="ErrorKind.ModelMissing"/>; <see cref="ErrorKind.ModelFailed"/>.</exception>
+    Task<QueryExpansion> ExpandQueryAsync(string query, CancellationToken cancellation = default);
+
+    /// <summary>Adds tags that the text model finds to a memory: at most 8, and no more than a memory may have. An update, governed as one.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.ModelMissing"/>; <see cref="ErrorKind.ModelFailed"/>.</exception>
+    Task<AutoTags> AutoTagAsync(string idOrPrefix, WriteContext context);
+
+    /// <summary>Whether two memories contradict each other, in the eyes of the text model. A memory does not contradict itself.</summary>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.ModelMissing"/>; <see cref="ErrorKind.ModelFailed"/>.</exception>
+    Task<ContradictionCheck> CompareAsync(string oneId, string otherId, CancellationToken cancellation = default);
+
+    /// <summary>What memories say, as one text by the text model: the summary of a consolidation. It changes nothing.</summary>
+    /// <param name="ids">As of a <see cref="ConsolidationDraft"/>.</param>
+    /// <exception cref="MemoryException"><see cref="ErrorKind.NotFound"/>; <see cref="ErrorKind.ModelMissing"/>; <see cref="ErrorKind.ModelFailed"/>.</exception>
+    Task<string> SummariseAsync(IReadOnlyList<string> ids, CancellationToken cancellation = default);
 }

@@ -102,31 +102,7 @@ public sealed partial class MemoryNode
     private static IEnumerable<string> TopicsOf(Memory memory) =>
         memory.Metadata.Text("topic") is { Length: > 0 } topic && !string.Equals(topic, memory.Title, StringComparison.OrdinalIgnoreCase) ? [topic, memory.Title] : [memory.Title];
 
-    /// <summary>Runs of letters and digits, two or more.</summary>
-    private static HashSet<string> WordsOf(string text)
-    {
-        var words = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
-        var start = -1;
-        for (var at = 0; at <= text.Length; at++)
-        {
-            var isWord = at < text.Length && char.IsLetterOrDigit(text[at]);
-            if (isWord && start < 0)
-            {
-                start = at;
-            }
-            else if (!isWord && start >= 0)
-            {
-                if (at - start > 1)
-                {
-                    words.Add(text[start..at]);
-                }
-
-                start = -1;
-            }
-        }
-
-        return words;
-    }
+    private static HashSet<string> WordsOf(string title) => new(WordRuns.Of(title, shortest: 2), StringComparer.OrdinalIgnoreCase);
 }
 
 /// <summary>Live memories of a namespace whose title shares a word with another one that tells, best first.</summary>

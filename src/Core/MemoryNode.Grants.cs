@@ -56,10 +56,13 @@ public sealed partial class MemoryNode
         Granted.Load(grants);
     }
 
-    private async Task<Ranking> RankAsync(TextQuery query, ScoringWeights weights, CancellationToken cancellation)
+    private async Task<Ranking> RankAsync(TextQuery query, ScoringWeights weights, CancellationToken cancellation) =>
+        await Ranker.RankAsync(_store.Index, query with { GrantedRows = await GrantedRowsAsync(query.Visibility, cancellation) }, weights, cancellation);
+
+    private async Task<IReadOnlySet<long>> GrantedRowsAsync(Visibility visibility, CancellationToken cancellation)
     {
         var rows = new HashSet<long>();
-        foreach (var id in query.Visibility.Granted)
+        foreach (var id in visibility.Granted)
         {
             if (await _store.FindAsync(id, cancellation) is { } row)
             {
@@ -67,6 +70,6 @@ public sealed partial class MemoryNode
             }
         }
 
-        return await Ranker.RankAsync(_store.Index, rows.Count == 0 ? query : query with { GrantedRows = rows }, weights, cancellation);
+        return rows;
     }
 }

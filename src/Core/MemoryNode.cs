@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using Microsoft.Extensions.AI;
 using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
@@ -41,8 +40,10 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         INamespaceDirectory? directory,
         PendingWatch pending,
         GrantTable granted,
-        CommitSignal commits)
+        CommitSignal commits,
+        VectorTable? vectors)
     {
+        _vectors = vectors;
         _commits = commits;
         Granted = granted;
         Curator = new(this, time);
@@ -74,7 +75,6 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     /// <param name="links">One for each peer.</param>
     /// <param name="scheduler">Exclusive, for the writer; null takes a new exclusive one over the thread pool.</param>
     /// <param name="directory">Where each namespace is decided; null: here, whatever other nodes decide.</param>
-    /// <param name="embedder">Makes vectors of memories; null: none.</param>
     public static async Task<MemoryNode> StartAsync(
         IMemoryStore store,
         NodeSettings settings,
@@ -82,8 +82,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         Random random,
         IReadOnlyList<IReplicaLink>? links = null,
         TaskScheduler? scheduler = null,
-        INamespaceDirectory? directory = null,
-        IEmbeddingGenerator<string, Embedding<float>>? embedder = null)
+        INamespaceDirectory? directory = null)
     {
         scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
@@ -98,8 +97,21 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         };
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
         var opening = time.GetUtcNow().UtcTicks.ToString("x", CultureInfo.InvariantCulture);
-        var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, embedder), settings.Backfills, opening, store.Log.Node, time);
-        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending, granted, commits);
+        var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, settings.Models.Embedder), settings.Backfills, opening, store.Log.Node, time);
+        var vectors = VectorsOf(store, settings.Models.Embedder);
+        if (vectors is not null)
+        {
+            writer.Committed += (_, changes) =>
+            {
+                vectors.Apply(changes);
+                if (VectorTable.NeedsVectors(changes))
+                {
+                    backfills.Notice();
+                }
+            };
+        }
+
+        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending, granted, commits, vectors);
         await node.LoadGrantsAsync();
         pending.Start(node.ResolvePendingAsync, scheduler);
         return node;
@@ -108,8 +120,12 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     /// <summary>Begins with the backfills; a host calls it once it serves.</summary>
     /// <param name="random">Nobody else's.</param>
     /// <param name="scheduler">Exclusive, and not the writer's; null takes a new exclusive one over the thread pool.</param>
-    public void StartBackfills(Random random, TaskScheduler? scheduler = null) =>
+    public void StartBackfills(Random random, TaskScheduler? scheduler = null)
+    {
+        // The first recall asks again when this fails.
+        _ = _vectors?.LoadAsync();
         Backfills.Start(random, scheduler ?? new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler);
+    }
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
     {
@@ -201,7 +217,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
             var matches = new RecallQuery { Context = pattern, Namespace = filter.Namespace, Tier = filter.Tier, Limit = ForgetRows };
             while (true)
             {
-                var ranking = await RankAsync(TextQuery.From(matches, Now(), context.Principal), _settings.Scoring, CancellationToken.None);
+                var ranking = await RankAsync(TextQuery.From(matches, Now(), context.Principal), _settings.Scoring with { Passage = null }, CancellationToken.None);
                 var archived = ranking.Memories.Count == 0 ? 0 : await ForgetAsync([.. ranking.Memories.Select(static ranked => ranked.Memory.Id)], context);
                 forgotten += archived;
                 if (archived == 0)
@@ -289,17 +305,6 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     {
         RequireLimit(query.Limit);
         return await RankAsync(TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
-    }
-
-    public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) => RecallAsync(query, principal: null, cancellation);
-
-    internal async Task<RecallResult> RecallAsync(RecallQuery query, Principal? principal, CancellationToken cancellation)
-    {
-        RequireLimit(query.Limit);
-        var ranking = await RankAsync(TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
-        var (memories, tokens) = TokenBudget.Fit(ranking.Memories, query.BudgetTokens);
-        _accesses.Record(memories.Select(static ranked => ranked.Memory.Id));
-        return new(memories, tokens, RecallModes.Keyword, ranking.IsComplete);
     }
 
     public Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default) => LinksAsync(id, Visibility.Everything, cancellation);

@@ -5,6 +5,7 @@ using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Messaging;
+using OrleansMemory.Core.Models;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -209,6 +210,17 @@ public sealed class FrontEndService : INodeService
 
     public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
         AskAsync(new SessionQuestion(@namespace, limit), @namespace, cancellation);
+
+    public Task<ModelFeatures> ModelsAsync(CancellationToken cancellation = default) => AskAsync(new ModelsQuestion(), null, cancellation);
+
+    public Task<QueryExpansion> ExpandQueryAsync(string query, CancellationToken cancellation = default) => AskAsync(new ExpandQueryQuestion(query), null, cancellation);
+
+    public Task<AutoTags> AutoTagAsync(string idOrPrefix, WriteContext context) => AskAsync(new AutoTagQuestion(idOrPrefix, context));
+
+    public Task<ContradictionCheck> CompareAsync(string oneId, string otherId, CancellationToken cancellation = default) =>
+        AskAsync(new CompareQuestion(oneId, otherId), null, cancellation);
+
+    public Task<string> SummariseAsync(IReadOnlyList<string> ids, CancellationToken cancellation = default) => AskAsync(new SummariseQuestion(ids), null, cancellation);
 
     public Task<Grant> GrantAsync(string idOrPrefix, string agentId, Permission permission, WriteContext context) =>
         AskAsync(new GrantQuestion(idOrPrefix, agentId, permission, context));

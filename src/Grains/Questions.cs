@@ -4,6 +4,7 @@ using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Messaging;
+using OrleansMemory.Core.Models;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -60,6 +61,11 @@ namespace OrleansMemory.Grains;
 [JsonDerivedType(typeof(SubscribeQuestion), "subscribe")]
 [JsonDerivedType(typeof(SubscriptionsQuestion), "subscriptions")]
 [JsonDerivedType(typeof(UnsubscribeQuestion), "unsubscribe")]
+[JsonDerivedType(typeof(ModelsQuestion), "models")]
+[JsonDerivedType(typeof(ExpandQueryQuestion), "expand_query")]
+[JsonDerivedType(typeof(AutoTagQuestion), "auto_tag")]
+[JsonDerivedType(typeof(CompareQuestion), "compare")]
+[JsonDerivedType(typeof(SummariseQuestion), "summarise")]
 [JsonDerivedType(typeof(GrantQuestion), "grant")]
 [JsonDerivedType(typeof(RevokeQuestion), "revoke")]
 [JsonDerivedType(typeof(GrantsQuestion), "grants")]
@@ -375,6 +381,31 @@ internal sealed record UnsubscribeQuestion(string Id, string? Owner, WriteContex
     public override bool IsRepeatable => false;
 
     protected override Task<bool> AskAsync(INodeService node) => node.UnsubscribeAsync(Id, Owner, Context);
+}
+
+internal sealed record ModelsQuestion : Question<ModelFeatures>
+{
+    protected override Task<ModelFeatures> AskAsync(INodeService node) => node.ModelsAsync();
+}
+
+internal sealed record ExpandQueryQuestion(string Query) : Question<QueryExpansion>
+{
+    protected override Task<QueryExpansion> AskAsync(INodeService node) => node.ExpandQueryAsync(Query);
+}
+
+internal sealed record AutoTagQuestion(string IdOrPrefix, WriteContext Context) : Question<AutoTags>
+{
+    protected override Task<AutoTags> AskAsync(INodeService node) => node.AutoTagAsync(IdOrPrefix, Context);
+}
+
+internal sealed record CompareQuestion(string OneId, string OtherId) : Question<ContradictionCheck>
+{
+    protected override Task<ContradictionCheck> AskAsync(INodeService node) => node.CompareAsync(OneId, OtherId);
+}
+
+internal sealed record SummariseQuestion(IReadOnlyList<string> Ids) : Question<string>
+{
+    protected override Task<string> AskAsync(INodeService node) => node.SummariseAsync(Ids);
 }
 
 internal sealed record GrantQuestion(string Id, string AgentId, Permission Permission, WriteContext Context) : Question<Grant>

@@ -1,4 +1,5 @@
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Api.Tests;
 
@@ -112,6 +113,54 @@ public sealed class ConfigurationTests : IDisposable
         _variables["OM_SCORING_RECENCY_DECAY"] = "0.25";
         var scoring = ConfigurationLoader.Load(Sources).Options.Validate().ToNodeSettings().Scoring;
         Assert.Equal(new() { Priority = 0, LongTier = 1.5, AccessCap = 7, RecencyDecay = 0.25 }, scoring);
+    }
+
+    [Fact]
+    public void Recall_by_passage_can_be_weighed_and_turned_off()
+    {
+        Write("orleans-memory", "[scoring]\npassage_next = 0.3\npassage_pool = 64\n");
+        Assert.Equal(new() { Next = 0.3, Pool = 64 }, ConfigurationLoader.Load(Sources).Options.Validate().Scoring.Passage);
+        _variables["OM_SCORING_PASSAGE_POOL"] = "0";
+        Assert.Contains("OM_SCORING_PASSAGE_POOL", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources).Options.Validate()).Message, StringComparison.Ordinal);
+        _variables["OM_SCORING_PASSAGE"] = "off";
+        Assert.Equal(ScoringWeights.Reference, ConfigurationLoader.Load(Sources).Options.Validate().Scoring);
+    }
+
+    [Fact]
+    public void Half_lives_are_those_of_the_peer_system_unless_the_own_file_says_otherwise()
+    {
+        Write("ai-memory", "[scoring]\nhalf_life_days_short = 0.01\nhalf_life_days_long = 100\nlegacy_scoring = true\n");
+        Write("orleans-memory", "[scoring]\nhalf_life_days_long = 200\nhybrid_distance = 0.5\n");
+        Assert.Equal(new() { HalfLifeShort = 0.1, HalfLifeLong = 200, Decay = false, Distance = 0.5 }, ConfigurationLoader.Load(Sources).Options.Validate().Scoring.Hybrid);
+        _variables["OM_SCORING_HYBRID_SHORT_SHARE"] = "1.5";
+        Assert.Contains("OM_SCORING_HYBRID_SHORT_SHARE", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources).Options.Validate()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Models_are_named_by_the_own_file_and_by_that_of_the_peer_system()
+    {
+        Assert.Equal((null, null), Models(""));
+        Assert.Equal(("all-minilm at http://h:1/", null), Models("", "ollama_url = \"http://h:1\"\n"));
+        Assert.Equal(("nomic-embed-text at http://h:1/", "gemma4:e4b at http://h:1/"), Models("", "ollama_url = \"http://h:1\"\ntier = \"autonomous\"\n"));
+        Assert.Equal((null, null), Models("", "ollama_url = \"http://h:1\"\ntier = \"keyword\"\n"));
+        const string Own = "[models]\nembed_url = \"https://api.example/v1\"\nembed_model = \"text-embedding-3-small\"\nchat_url = \"http://h:2\"\nchat_model = \"m\"\n";
+        Assert.Equal(("text-embedding-3-small at https://api.example/v1", "m at http://h:2/"), Models(Own, "ollama_url = \"http://h:1\"\n"));
+        var models = ConfigurationLoader.Load(Sources).Options.Validate().Models;
+        Assert.Equal((Api.Models.ModelApi.OpenAi, Api.Models.ModelApi.Ollama, 1_536), (models.Embedder!.Api, models.Chat!.Api, models.KnownDimension));
+        _variables["OM_EMBED_MODEL"] = "of-my-own";
+        Assert.Contains("OM_EMBED_DIM", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources).Options.Validate()).Message, StringComparison.Ordinal);
+        _variables["OM_EMBED_DIM"] = "12";
+        Assert.Equal(12, ConfigurationLoader.Load(Sources).Options.Validate().Models.KnownDimension);
+        _variables["OM_CHAT_API"] = "smoke";
+        Assert.Contains("OM_CHAT_API", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message, StringComparison.Ordinal);
+
+        (string?, string?) Models(string own, string peer = "")
+        {
+            Write("orleans-memory", own);
+            Write("ai-memory", peer);
+            var read = ConfigurationLoader.Load(Sources).Options.Validate().Models;
+            return (read.Embedder?.ToString(), read.Chat?.ToString());
+        }
     }
 
     [Fact]

@@ -77,6 +77,7 @@ public sealed class FuzzTests(TestNode node) : IClassFixture<TestNode>
     public async Task No_body_makes_a_route_of_the_domain_fail(string route)
     {
         await node.PostAsync("/api/v1/import", TestNode.Import(TestNode.Row("fuzz-1", "one", "n"), TestNode.Row("fuzz-2", "two", "n")));
+        node.Log.Clear();
         (string Method, string Path, string Body)[] body = [Array.Find(DomainBodies, body => $"{body.Method} {body.Path}" == route)];
         await Task.WhenAll(Enumerable.Range(0, Lanes).Select(async lane =>
         {
@@ -91,10 +92,18 @@ public sealed class FuzzTests(TestNode node) : IClassFixture<TestNode>
         (await node.GetAsync("/readyz")).ShouldSucceed();
     }
 
+    [Theory]
+    [InlineData("/api/v1/notify", """{"to":"bob","subject":"s","body":"b","payload":{"k":[{"\ud800":1}]}}""")]
+    [InlineData("/api/v1/notify", """{"to":"bob","subject":"s","body":"b","unknown":["\udc00"]}""")]
+    [InlineData("/api/v1/namespaces", """{"namespace":"n","id":"i","governance":{"write":"\ud800","promote":"any","delete":"any","approver":"human"}}""")]
+    public async Task A_text_that_is_no_Unicode_is_malformed_at_any_depth(string path, string body) =>
+        (await node.PostAsync(path, body)).ShouldFail(400, "malformed_request", "Unicode");
+
     [Fact]
     [Trait(Campaign.Trait, "fuzz")]
     public async Task No_request_makes_the_node_fail()
     {
+        node.Log.Clear();
         await node.PostAsync("/api/v1/import", TestNode.Import(TestNode.Row("fuzz-1", "one", "n"), TestNode.Row("fuzz-2", "two", "n")));
         var lanes = Enumerable.Range(0, Lanes).Select(async lane =>
         {

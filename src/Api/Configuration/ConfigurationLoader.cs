@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansMemory.Api.Models;
 using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Api.Configuration;
@@ -73,6 +74,7 @@ public static class ConfigurationLoader
                 MidExtensionSeconds = Ttl(settings, "mid_extend_secs") ?? lifetimes.MidExtensionSeconds,
             },
             Scoring = Weights(settings),
+            Models = ReadModels(settings),
             Cluster = new()
             {
                 Role = settings.Text("OM_ROLE", "cluster.role") is { } role ? ClusterOptions.ParseRole(role) : standard.Cluster.Role,
@@ -121,6 +123,8 @@ public static class ConfigurationLoader
     private static ScoringWeights Weights(Settings settings)
     {
         var standard = ScoringWeights.Default;
+        var passage = standard.Passage!;
+        var hybrid = standard.Hybrid;
         return new()
         {
             Text = Of("text") ?? standard.Text,
@@ -135,9 +139,89 @@ public static class ConfigurationLoader
             RecencyDecay = Of("recency_decay") ?? standard.RecencyDecay,
             K1 = Of("k1") ?? standard.K1,
             B = Of("b") ?? standard.B,
+            Rerank = settings.Boolean("OM_SCORING_RERANK", "scoring.rerank") ?? settings.Text("OM_TIER", "models.tier", peerKey: "tier")?.ToLowerInvariant() == "autonomous",
+            Hybrid = new()
+            {
+                HalfLifeShort = HalfLife("short") ?? hybrid.HalfLifeShort,
+                HalfLifeMid = HalfLife("mid") ?? hybrid.HalfLifeMid,
+                HalfLifeLong = HalfLife("long") ?? hybrid.HalfLifeLong,
+                Decay = !(settings.Boolean("OM_SCORING_LEGACY_SCORING", "scoring.legacy_scoring", peerKey: "scoring.legacy_scoring") ?? !hybrid.Decay),
+                ShortShare = Of("hybrid_short_share") ?? hybrid.ShortShare,
+                LongShare = Of("hybrid_long_share") ?? hybrid.LongShare,
+                LeastCosine = Of("hybrid_least_cosine") ?? hybrid.LeastCosine,
+                ContextShare = Of("hybrid_context_share") ?? hybrid.ContextShare,
+                Distance = Of("hybrid_distance") ?? hybrid.Distance,
+            },
+            Passage = settings.Boolean("OM_SCORING_PASSAGE", "scoring.passage") == false ? null : new()
+            {
+                Pool = (int)Math.Clamp(settings.Integer("OM_SCORING_PASSAGE_POOL", "scoring.passage_pool") ?? passage.Pool, int.MinValue, int.MaxValue),
+                K1 = Of("passage_k1") ?? passage.K1,
+                B = Of("passage_b") ?? passage.B,
+                StopWord = Of("passage_stop_word") ?? passage.StopWord,
+                Next = Of("passage_next") ?? passage.Next,
+                Second = Of("passage_second") ?? passage.Second,
+                GapSeconds = Of("passage_gap_secs") ?? passage.GapSeconds,
+                Title = Of("passage_title") ?? passage.Title,
+                Date = Of("passage_date") ?? passage.Date,
+            },
         };
 
         double? Of(string key) => settings.Number("OM_SCORING_" + key.ToUpperInvariant(), "scoring." + key);
+
+        double? HalfLife(string tier) =>
+            settings.Number($"OM_SCORING_HALF_LIFE_DAYS_{tier.ToUpperInvariant()}", $"scoring.half_life_days_{tier}", $"scoring.half_life_days_{tier}") is { } days
+                ? Math.Clamp(days, 0.1, 36_500)
+                : null;
+    }
+
+    /// <summary>
+    /// The feature tier of ai-memory 0.6.0 turns on what its name says once a server is named; keyword turns both models off. A model that is set by a
+    /// name of ours needs no tier.
+    /// </summary>
+    private static ModelOptions ReadModels(Settings settings)
+    {
+        var standard = new ModelOptions();
+        var tier = settings.Text("OM_TIER", "models.tier", peerKey: "tier")?.ToLowerInvariant();
+        if (tier == "keyword")
+        {
+            return standard;
+        }
+
+        var ollama = settings.Text("OM_OLLAMA_URL", "models.ollama_url", peerKey: "ollama_url");
+        var embedUrl = settings.Text("OM_EMBED_URL", "models.embed_url", peerKey: "embed_url") ?? ollama;
+        var embedModel = settings.Text("OM_EMBED_MODEL", "models.embed_model", peerKey: "embedding_model");
+        var chatUrl = settings.Text("OM_CHAT_URL", "models.chat_url") ?? ollama;
+        var ownChatModel = settings.Text("OM_CHAT_MODEL", "models.chat_model");
+        var writes = ownChatModel is not null || tier is "smart" or "autonomous";
+        return new()
+        {
+            Embedder = embedUrl is null ? null
+                : Endpoint("embed", embedUrl, ModelOptions.EmbeddingModelOf(embedModel ?? (tier is "smart" or "autonomous" ? "nomic_embed_v15" : "mini_lm_l6_v2"))),
+            Dimension = (int?)Clamped(settings.Integer("OM_EMBED_DIM", "models.embed_dim")),
+            Chat = chatUrl is null || !writes ? null
+                : Endpoint("chat", chatUrl, ownChatModel ?? settings.Text("OM_CHAT_MODEL", "models.chat_model", peerKey: "llm_model") ?? (tier == "autonomous" ? "gemma4:e4b" : "gemma4:e2b")),
+            EmbedTimeout = Milliseconds("embed_timeout_ms") ?? standard.EmbedTimeout,
+            EmbedBatchTimeout = Milliseconds("embed_batch_timeout_ms") ?? standard.EmbedBatchTimeout,
+            ChatTimeout = Milliseconds("chat_timeout_ms") ?? standard.ChatTimeout,
+        };
+
+        ModelEndpoint Endpoint(string kind, string url, string model)
+        {
+            var variable = "OM_" + kind.ToUpperInvariant();
+            var address = Uri.TryCreate(url, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https"
+                ? parsed
+                : throw new InvalidOptionException($"{url} is not an http or https address: set {variable}_URL, or models.{kind}_url in the configuration file");
+            var api = settings.Text($"{variable}_API", $"models.{kind}_api") switch
+            {
+                null => ModelEndpoint.ApiOf(address),
+                "openai" => ModelApi.OpenAi,
+                "ollama" => ModelApi.Ollama,
+                var other => throw new InvalidOptionException($"{other} is not known: set {variable}_API, or models.{kind}_api in the configuration file, to openai or ollama"),
+            };
+            return new(address, api, model, settings.Text($"{variable}_KEY", $"models.{kind}_key"));
+        }
+
+        TimeSpan? Milliseconds(string key) => Clamped(settings.Integer("OM_" + key.ToUpperInvariant(), "models." + key)) is { } value ? TimeSpan.FromMilliseconds(value) : null;
     }
 
     private static long? Ttl(Settings settings, string key) =>
@@ -244,7 +328,7 @@ public static class ConfigurationLoader
             var (place, value) => throw Wrong(place, value, "a whole number"),
         };
 
-        public double? Number(string variable, string key) => Find(variable, key, peerVariable: null, peerKey: null) switch
+        public double? Number(string variable, string key, string? peerKey = null) => Find(variable, key, peerVariable: null, peerKey) switch
         {
             (_, null) => null,
             (_, double number) => number,

@@ -114,6 +114,9 @@ public sealed record NodeOptions
     /// <summary>How recall and search rank.</summary>
     public ScoringWeights Scoring { get; init; } = ScoringWeights.Default;
 
+    /// <summary>Models that embed memories and write texts.</summary>
+    public ModelOptions Models { get; init; } = new();
+
     public bool HasTls => TlsCertificatePath is not null;
 
     /// <summary>What the engines of the node take of it.</summary>
@@ -122,6 +125,7 @@ public sealed record NodeOptions
         Lifetimes = Lifetimes,
         ArchiveOnGc = ArchiveOnGc,
         Scoring = Scoring,
+        Models = Models.Connect(),
         ReplicaSet = new(QuorumPeers.Count, QuorumWrites, QuorumTimeout) { RetainedLogRows = RetainedLogRows },
     };
 
@@ -201,7 +205,28 @@ public sealed record NodeOptions
                 $"the scoring weight {key} must be zero or more: set scoring.{key} in the configuration file, or OM_SCORING_{key.ToUpperInvariant()}");
         }
 
+        Require(
+            Scoring.Passage is not { Pool: < 1 or > MemoryLimits.PassagePool },
+            $"scoring.passage_pool must be between 1 and {MemoryLimits.PassagePool}: set it in the configuration file, or OM_SCORING_PASSAGE_POOL");
+        Require(Scoring.Passage is not { B: > 1 }, "the scoring weight passage_b must be between 0 and 1: set scoring.passage_b in the configuration file, or OM_SCORING_PASSAGE_B");
+        foreach (var (key, share) in ((string, double)[])[("short_share", Scoring.Hybrid.ShortShare), ("long_share", Scoring.Hybrid.LongShare), ("context_share", Scoring.Hybrid.ContextShare)])
+        {
+            Require(share <= 1, $"the scoring weight hybrid_{key} must be between 0 and 1: set scoring.hybrid_{key} in the configuration file, or OM_SCORING_HYBRID_{key.ToUpperInvariant()}");
+        }
+
         Require(Scoring.B <= 1, "the scoring weight b must be between 0 and 1: set scoring.b in the configuration file, or OM_SCORING_B");
+        if (Models is { Embedder: not null, KnownDimension: not (>= 1 and <= MemoryLimits.VectorDimensions) })
+        {
+            throw Models.UnknownDimension;
+        }
+
+        foreach (var (key, wait) in ((string, TimeSpan)[])[("embed_timeout_ms", Models.EmbedTimeout), ("embed_batch_timeout_ms", Models.EmbedBatchTimeout), ("chat_timeout_ms", Models.ChatTimeout)])
+        {
+            Require(
+                wait >= TimeSpan.FromMilliseconds(10) && wait <= TimeSpan.FromHours(1),
+                $"models.{key} must be between 10 and 3600000: set it in the configuration file, or OM_{key.ToUpperInvariant()}");
+        }
+
         if (DefaultNamespace is not null)
         {
             Rule("default_namespace (OM_DEFAULT_NAMESPACE)", () => MemoryRules.Namespace(DefaultNamespace));
@@ -267,6 +292,13 @@ public sealed record NodeOptions
         ("text", Scoring.Text), ("priority", Scoring.Priority), ("access", Scoring.Access), ("access_cap", Scoring.AccessCap),
         ("confidence", Scoring.Confidence), ("long_tier", Scoring.LongTier), ("mid_tier", Scoring.MidTier), ("short_tier", Scoring.ShortTier),
         ("recency", Scoring.Recency), ("recency_decay", Scoring.RecencyDecay), ("k1", Scoring.K1), ("b", Scoring.B),
+        ("hybrid_short_share", Scoring.Hybrid.ShortShare), ("hybrid_long_share", Scoring.Hybrid.LongShare), ("hybrid_least_cosine", Scoring.Hybrid.LeastCosine),
+        ("hybrid_context_share", Scoring.Hybrid.ContextShare), ("hybrid_distance", Scoring.Hybrid.Distance),
+        .. Scoring.Passage is not { } passage ? (IEnumerable<(string, double)>)[] :
+        [
+            ("passage_k1", passage.K1), ("passage_b", passage.B), ("passage_stop_word", passage.StopWord), ("passage_next", passage.Next), ("passage_second", passage.Second),
+            ("passage_gap_secs", passage.GapSeconds), ("passage_title", passage.Title), ("passage_date", passage.Date),
+        ],
     ];
 
     private static void RequireFile(string? path, string what, string setting) =>

@@ -9,7 +9,7 @@ namespace OrleansMemory.Api.Http;
 /// </summary>
 internal sealed class SimilarTitles(TimeProvider time)
 {
-    private static readonly int MostWrites = 4 * Environment.ProcessorCount;
+    private static readonly int MostWrites = 2 * Environment.ProcessorCount;
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
 
     private int _writes;

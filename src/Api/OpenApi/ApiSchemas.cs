@@ -112,6 +112,13 @@ internal static class ApiSchemas
             ("count", Integer(0)),
             ("memories", ListOf("Memory")),
             ("next_cursor", Text("For the next page; absent on the last."))));
+        yield return ("ExpandQueryRequest", Object(["query"], ("query", Text("What is looked for."))));
+        yield return ("ExpandedQuery", Object(["expanded_terms", "original"], ("expanded_terms", List(Text("A word or phrase near it."))), ("original", Text("The query."))));
+        yield return ("AutoTagRequest", Object(["id"], ("agent_id", Nullable(Text("Who tags; wins over X-Agent-Id."))), ("id", Text("Of a memory, or a prefix that only one has."))));
+        yield return ("AutoTags", Object(["all_tags", "id", "new_tags"], ("all_tags", Tags()), ("id", Text("Of the memory.")), ("new_tags", Tags())));
+        yield return ("ContradictionRequest", Object(["id_a", "id_b"], ("id_a", Text("Of a memory.")), ("id_b", Text("Of the other."))));
+        yield return ("NamedMemory", Object(["id", "title"], ("id", Text("Of the memory.")), ("title", Text("Its title."))));
+        yield return ("Contradiction", Object(["contradicts", "memory_a", "memory_b"], ("contradicts", Boolean()), ("memory_a", Ref("NamedMemory")), ("memory_b", Ref("NamedMemory"))));
         yield return ("BulkResult", Object(["created", "errors", "ids", "results"],
             ("created", Integer(0)),
             ("errors", List(Text("title: reason"))),
@@ -135,17 +142,21 @@ internal static class ApiSchemas
             ("as_agent", Nullable(Text("The caller's place in the namespace tree."))),
             ("budget_tokens", Nullable(Integer(0))),
             ("context", Text("What the caller is doing.")),
+            ("context_tokens", Nullable(List(Text("A word of what is around it; they have a share in its vector.")))),
             ("limit", Nullable(Integer(0))),
             ("namespace", Nullable(Text(null))),
             ("since", Nullable(Instant())),
             ("tags", Nullable(Text("One exact tag."))),
+            ("tier", Nullable(Text("keyword: by words, also where there are vectors."))),
             ("until", Nullable(Instant()))));
-        yield return ("RecallResult", Object(["count", "memories", "mode", "tokens_used"],
+        yield return ("RecallResult", Object(["count", "memories", "mode", "recall_mode", "tokens_used"],
             ("budget_tokens", Integer(0)),
             ("complete", Completeness()),
             ("count", Integer(0)),
             ("memories", ListOf("RankedMemory")),
-            ("mode", Text("How it was found.")),
+            ("degraded", Text("Why it is less than the node's models promise; absent when it is not.")),
+            ("mode", Words([RecallModes.Hybrid, RecallModes.HybridReranked, RecallModes.Keyword])),
+            ("recall_mode", Words(["degraded", "hybrid", "keyword_only"])),
             ("tokens_used", Integer(0))));
         yield return ("ForgetRequest", Object([],
             ("namespace", Nullable(Text(null))),

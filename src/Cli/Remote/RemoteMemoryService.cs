@@ -210,6 +210,22 @@ internal sealed partial class RemoteMemoryService(Uri address, NodeClientOptions
                     writer.WriteNumber("budget_tokens", budget);
                 }
 
+                if (query.ContextTokens.Count > 0)
+                {
+                    writer.WriteStartArray("context_tokens");
+                    foreach (var token in query.ContextTokens)
+                    {
+                        writer.WriteStringValue(token);
+                    }
+
+                    writer.WriteEndArray();
+                }
+
+                if (query.KeywordOnly)
+                {
+                    writer.WriteString("tier", "keyword");
+                }
+
                 writer.WriteEndObject();
             },
             null,
@@ -217,7 +233,10 @@ internal sealed partial class RemoteMemoryService(Uri address, NodeClientOptions
         var hits = WireReader.Field(answer.Body, "memories").EnumerateArray()
             .Select(row => new RankedMemory(WireReader.Memory(row), WireReader.Field(row, "score").GetDouble()))
             .ToList();
-        return new(hits, WireReader.Count(answer.Body, "tokens_used"), WireReader.OptionalText(answer.Body, "mode") ?? "keyword", IsComplete(answer.Body));
+        return new(hits, WireReader.Count(answer.Body, "tokens_used"), WireReader.OptionalText(answer.Body, "mode") ?? "keyword", IsComplete(answer.Body))
+        {
+            Degraded = WireReader.OptionalText(answer.Body, "degraded"),
+        };
     }
 
     /// <summary>Said only when it is not so.</summary>

@@ -78,29 +78,5 @@ internal static class NearDuplicates
         return common >= Alike * (small.Count + large.Count - common) && common > 0;
     }
 
-    /// <summary>Hashes of the runs of letters and digits of three characters or more, in lower case.</summary>
-    internal static HashSet<uint> WordsOf(string text)
-    {
-        var words = new HashSet<uint>();
-        var start = -1;
-        for (var at = 0; at <= text.Length; at++)
-        {
-            var isWord = at < text.Length && char.IsLetterOrDigit(text[at]);
-            if (isWord && start < 0)
-            {
-                start = at;
-            }
-            else if (!isWord && start >= 0)
-            {
-                if (at - start >= ShortestWord)
-                {
-                    words.Add(RankInputs.Hash(text[start..at].ToLowerInvariant()));
-                }
-
-                start = -1;
-            }
-        }
-
-        return words;
-    }
+    private static HashSet<uint> WordsOf(string text) => [.. WordRuns.Of(text, ShortestWord).Select(static word => RankInputs.Hash(word.ToLowerInvariant()))];
 }

@@ -73,6 +73,12 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind AlreadyRunning = new("already_running", 409);
     public static readonly ErrorKind PreconditionFailed = new("precondition_failed", 412);
 
+    /// <summary>What was asked for needs a model, and none is configured.</summary>
+    public static readonly ErrorKind ModelMissing = new("model_missing", 501);
+
+    /// <summary>The model did not answer, or not what it was asked for.</summary>
+    public static readonly ErrorKind ModelFailed = new("model_failed", 503);
+
     public static readonly ErrorKind Overloaded = new("overloaded", 503);
     public static readonly ErrorKind Unreachable = new("unreachable", 503);
     public static readonly ErrorKind QuorumNotMet = new("quorum_not_met", 503);

@@ -205,6 +205,9 @@ public sealed record ChangeSet
     /// <summary>Tombstones that every node holds and nobody needs any more.</summary>
     public IReadOnlyList<string> CollectedTombstones { get; init; } = [];
 
+    /// <summary>Memories that deletes of other nodes take away. Not for the store: it finds them in <see cref="Memories"/>.</summary>
+    public IReadOnlyList<string> Overruled { get; init; } = [];
+
     /// <summary>Entries that are taken out without a trace.</summary>
     public IReadOnlyList<EntryState> DroppedEntries { get; init; } = [];
 

@@ -93,7 +93,7 @@ internal static class ReferenceRoutes
             (await node.GetAsync("/api/v1/search?q=%20")).ShouldFail(400, "query_empty", "query is required");
             Assert.Equal(400, (await node.GetAsync("/api/v1/search")).Status);
         }),
-        new("GET /api/v1/recall", Verdict.Better, "says its `mode`; keyword only, as there", async node => await RecallAsync(node, await node.GetAsync("/api/v1/recall?context=giraffe&namespace=compat/recall&budget_tokens=500"))),
+        new("GET /api/v1/recall", Verdict.Better, "hybrid where an embedding model is configured; says its `mode`, and in `degraded` why it is less; the best matches are ranked once more as parts of their passages, which a setting turns off", async node => await RecallAsync(node, await node.GetAsync("/api/v1/recall?context=giraffe&namespace=compat/recall&budget_tokens=500"))),
         new("POST /api/v1/recall", Verdict.Better, "as `GET`", async node =>
         {
             await RecallAsync(node, await node.PostAsync("/api/v1/recall", """{"context":"giraffe","namespace":"compat/recall","budget_tokens":500}"""));
@@ -330,8 +330,21 @@ internal static class ReferenceRoutes
             Keys(made, LinkKeys);
             (await node.GetAsync("/api/v1/contradictions")).ShouldFail(400, "filter_missing", "topic");
         }),
-        new("POST /api/v1/expand_query", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/expand_query")),
-        new("POST /api/v1/auto_tag", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/auto_tag")),
+        new("POST /api/v1/contradictions", Verdict.Same, "of two memories, `id_a` and `id_b`; 501 without a text model", async node =>
+        {
+            var (one, other) = (await node.StoreAsync("claims", ",\"namespace\":\"compat/model\""), await node.StoreAsync("denies", ",\"namespace\":\"compat/model\""));
+            var reply = await node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}","id_b":"{{one}}"}""");
+            Same(reply, 200, ("contradicts", false));
+            Keys(reply.Json["memory_a"], ["id", "title"]);
+            (await node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}","id_b":"{{other}}"}""")).ShouldFail(501, "model_missing");
+        }),
+        new("POST /api/v1/expand_query", Verdict.Same, "501 without a text model", async node =>
+            (await node.PostAsync("/api/v1/expand_query", """{"query":"outage"}""")).ShouldFail(501, "model_missing")),
+        new("POST /api/v1/auto_tag", Verdict.Same, "501 without a text model", async node =>
+        {
+            var id = await node.StoreAsync("to tag", ",\"namespace\":\"compat/model\"");
+            (await node.PostAsync("/api/v1/auto_tag", $$"""{"id":"{{id}}"}""")).ShouldFail(501, "model_missing");
+        }),
         new("POST /api/v1/memories/{id}/grant", Verdict.Same, "holds for agents with a key or certificate of their own, as others see everything; `GET /api/v1/memories/{id}/grants`", async node =>
         {
             var id = await node.StoreAsync("granted", ",\"namespace\":\"compat/grant\"");
