@@ -5,7 +5,6 @@ using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
-using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Models;
 
 namespace OrleansMemory.Api.Routes;
