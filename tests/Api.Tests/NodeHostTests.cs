@@ -164,7 +164,10 @@ public sealed class NodeHostTests
                 .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-2), DateTimeOffset.UtcNow.AddDays(-1));
             var options = new NodeOptions
             {
-                Port = 0, TlsCertificatePath = Path.Combine(folder.FullName, "c.pem"), TlsKeyPath = Path.Combine(folder.FullName, "k.pem"), MtlsAllowlistPath = Path.Combine(folder.FullName, "clients"),
+                Port = 0,
+                TlsCertificatePath = Path.Combine(folder.FullName, "c.pem"),
+                TlsKeyPath = Path.Combine(folder.FullName, "k.pem"),
+                MtlsAllowlistPath = Path.Combine(folder.FullName, "clients"),
             };
             await File.WriteAllTextAsync(options.TlsCertificatePath, certificate.ExportCertificatePem());
             await File.WriteAllTextAsync(options.TlsKeyPath, key.ExportPkcs8PrivateKeyPem());
@@ -192,7 +195,7 @@ public sealed class NodeHostTests
         static async Task<HttpStatusCode> StatusAsync(Uri address, X509Certificate2? certificate)
         {
             using var handler = new SocketsHttpHandler();
-            handler.SslOptions.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+            handler.SslOptions.RemoteCertificateValidationCallback = static (_, server, _, _) => server?.Subject == "CN=localhost";
             handler.SslOptions.ClientCertificates = certificate is null ? [] : [certificate];
             handler.SslOptions.LocalCertificateSelectionCallback = (_, _, _, _, _) => certificate!;
             using var client = new HttpClient(handler);
