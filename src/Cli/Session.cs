@@ -164,7 +164,11 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
     /// <summary>Gives vectors to the memories of a local database that have none, when a model is configured: a node does so by itself.</summary>
     public async Task EmbedAsync()
     {
-        if (_opened is { Owner: LocalService local } && Configuration.Models.Embedder is { } model && await local.EmbedAsync() is { } failure)
+        if (IsOfShell)
+        {
+            await shell!.EmbedAsync();
+        }
+        else if (_opened?.Owner is LocalService local && Configuration.Models.Embedder is { } model && await local.EmbedAsync() is { } failure)
         {
             Error.WriteLine($"{Invocation.Name}: memories get no vectors from {model}: {failure}");
         }
