@@ -165,7 +165,8 @@ public sealed class LocalPostgres : IAsyncDisposable
     {
         try
         {
-            await StopAsync();
+            // What is about to be deleted need not be synced.
+            await StopAsync(_temporary ? "immediate" : "fast");
         }
         catch (MemoryException)
         {
