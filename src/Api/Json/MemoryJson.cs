@@ -9,7 +9,10 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Json;
 
 /// <summary>What some routes say beside the fifteen fields of a memory; null or false: not said.</summary>
-internal readonly record struct MemoryExtras(string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null, WriteReceipt? Receipt = null);
+internal readonly record struct MemoryExtras(string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null, WriteReceipt? Receipt = null, SimilarIds? Similar = null);
+
+/// <param name="Ids">Null: nobody looked.</param>
+internal readonly record struct SimilarIds(IReadOnlyList<string>? Ids);
 
 /// <summary>Writes memories and links: keys in alphabetical order, absent instants left out, metadata as it is stored.</summary>
 internal static class MemoryJson
@@ -50,6 +53,11 @@ internal static class MemoryJson
         writer.WritePropertyName(Confidence);
         WriteReal(writer, memory.Confidence);
         writer.WriteString(Content, memory.Content);
+        if (extras.Similar is { Ids: null })
+        {
+            writer.WriteBoolean("contradictions_checked"u8, false);
+        }
+
         var createdAt = memory.CreatedAt.ToString();
         writer.WriteString(CreatedAt, createdAt);
         var receipt = extras.Receipt;
@@ -77,6 +85,17 @@ internal static class MemoryJson
         writer.WritePropertyName(MetadataName);
         writer.WriteRawValue(memory.Metadata.Json, skipInputValidation: true);
         writer.WriteString(Namespace, memory.Namespace);
+        if (extras.Similar is { Ids: { Count: > 0 } similar })
+        {
+            writer.WriteStartArray("potential_contradictions"u8);
+            foreach (var id in similar)
+            {
+                writer.WriteStringValue(id);
+            }
+
+            writer.WriteEndArray();
+        }
+
         writer.WriteNumber(Priority, memory.Priority);
         if (extras.Promoted)
         {

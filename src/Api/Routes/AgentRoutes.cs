@@ -65,7 +65,7 @@ internal sealed class AgentRoutes(CallerServices callers)
         });
     }
 
-    private static void Write(Utf8JsonWriter writer, RegisteredAgent agent, bool isReceipt)
+    internal static void Write(Utf8JsonWriter writer, RegisteredAgent agent, bool isReceipt)
     {
         writer.WriteString("agent_id"u8, agent.AgentId);
         writer.WriteString("agent_type"u8, agent.AgentType);

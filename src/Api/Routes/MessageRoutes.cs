@@ -141,7 +141,7 @@ internal sealed class MessageRoutes(CallerServices callers)
     };
 
     /// <summary>In the words of both clients: subject and body, title and payload.</summary>
-    private static void Write(Utf8JsonWriter writer, Message message)
+    internal static void Write(Utf8JsonWriter writer, Message message)
     {
         writer.WriteStartObject();
         writer.WriteNumber("access_count"u8, message.ReadAt is null ? 0 : 1);

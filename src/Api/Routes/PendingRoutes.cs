@@ -65,37 +65,42 @@ internal sealed class PendingRoutes(CallerServices callers)
         var isDecided = outcome.Action.Status != PendingStatuses.Pending;
         await JsonAnswer.WriteAsync(context, isDecided ? StatusCodes.Status200OK : StatusCodes.Status202Accepted, outcome, static (writer, outcome) =>
         {
-            var action = outcome.Action;
             writer.WriteStartObject();
-            switch (action.Status)
-            {
-                case PendingStatuses.Approved:
-                    writer.WriteBoolean("approved"u8, true);
-                    writer.WriteString("decided_by"u8, action.DecidedBy);
-                    writer.WriteBoolean("executed"u8, action.Result is not null);
-                    writer.WriteString("id"u8, action.Id);
-                    writer.WriteString("memory_id"u8, action.Result);
-                    break;
-                case PendingStatuses.Rejected:
-                    writer.WriteString("decided_by"u8, action.DecidedBy);
-                    writer.WriteString("id"u8, action.Id);
-                    writer.WriteBoolean("rejected"u8, true);
-                    break;
-                default:
-                    writer.WriteBoolean("approved"u8, false);
-                    writer.WriteString("id"u8, action.Id);
-                    writer.WriteNumber("quorum"u8, outcome.Needed);
-                    writer.WriteString("reason"u8, outcome.IsElsewhere ? "the node that began it decides when it hears of this vote" : "consensus threshold not yet reached");
-                    writer.WriteString("status"u8, action.Status);
-                    writer.WriteNumber("votes"u8, outcome.Votes);
-                    break;
-            }
-
+            WriteOutcome(writer, outcome);
             writer.WriteEndObject();
         });
     }
 
-    private static void Write(Utf8JsonWriter writer, PendingAction action)
+    /// <summary>The fields that tell what a vote led to.</summary>
+    internal static void WriteOutcome(Utf8JsonWriter writer, VoteOutcome outcome)
+    {
+        var action = outcome.Action;
+        switch (action.Status)
+        {
+            case PendingStatuses.Approved:
+                writer.WriteBoolean("approved"u8, true);
+                writer.WriteString("decided_by"u8, action.DecidedBy);
+                writer.WriteBoolean("executed"u8, action.Result is not null);
+                writer.WriteString("id"u8, action.Id);
+                writer.WriteString("memory_id"u8, action.Result);
+                break;
+            case PendingStatuses.Rejected:
+                writer.WriteString("decided_by"u8, action.DecidedBy);
+                writer.WriteString("id"u8, action.Id);
+                writer.WriteBoolean("rejected"u8, true);
+                break;
+            default:
+                writer.WriteBoolean("approved"u8, false);
+                writer.WriteString("id"u8, action.Id);
+                writer.WriteNumber("quorum"u8, outcome.Needed);
+                writer.WriteString("reason"u8, outcome.IsElsewhere ? "the node that began it decides when it hears of this vote" : "consensus threshold not yet reached");
+                writer.WriteString("status"u8, action.Status);
+                writer.WriteNumber("votes"u8, outcome.Votes);
+                break;
+        }
+    }
+
+    internal static void Write(Utf8JsonWriter writer, PendingAction action)
     {
         writer.WriteStartObject();
         writer.WriteString("action_type"u8, action.ActionType);

@@ -175,7 +175,7 @@ internal sealed class StandardRoutes(CallerServices callers)
             : body is { } fields ? fields.Text("namespace")
             : new QueryText(context).Text("namespace") ?? throw new MemoryException(ErrorKind.InvalidQuery, "missing query parameter `namespace`"));
 
-    private static void Write(Utf8JsonWriter writer, NamespaceStandard standard)
+    internal static void Write(Utf8JsonWriter writer, NamespaceStandard standard)
     {
         writer.WriteStartObject();
         if (standard.Memory is { } memory)

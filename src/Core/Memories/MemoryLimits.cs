@@ -35,6 +35,12 @@ public static class MemoryLimits
     /// <summary>Namespaces in a chain of standards that name each other as parents.</summary>
     public const int StandardParents = 8;
 
+    /// <summary>Numbers of a vector.</summary>
+    public const int VectorDimensions = 8_192;
+
+    /// <summary>Matches that a recall may rank as parts of their passages.</summary>
+    public const int PassagePool = 100_000;
+
     /// <summary>Words of a query that are used; the rest are ignored.</summary>
     public const int QueryWords = 64;
 }

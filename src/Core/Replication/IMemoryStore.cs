@@ -1,4 +1,5 @@
 using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 
@@ -245,7 +246,9 @@ public readonly record struct Floors(long Own, long Common);
 public sealed record DeadLetter(Mutation Mutation, ApplyOutcome Reason, int Attempts, Timestamp RefusedAt, Timestamp NextAttemptAt);
 
 /// <param name="After">The key of the last row of the page before.</param>
-public sealed record ListScan(MemoryFilter Filter, Timestamp Now, (int Priority, Timestamp UpdatedAt, string Id)? After, long Offset, int Limit);
+/// <param name="Seen">Only what it shows, which has <see cref="Visibility.Rows"/>; null: everything.</param>
+public sealed record ListScan(
+    MemoryFilter Filter, Timestamp Now, (int Priority, Timestamp UpdatedAt, string Id)? After, long Offset, int Limit, Visibility? Seen = null);
 
 /// <param name="Namespace">Null: any.</param>
 /// <param name="After">The key of the last row of the page before, or an instant and an empty id: archived at or before it.</param>
