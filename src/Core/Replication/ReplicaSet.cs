@@ -897,6 +897,8 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             kept.UnionWith(_arrived);
         }
 
+        Faults.Run(Fault.RejoinDropsNewRows, kept.Clear);
+
         string? after = null;
         do
         {
