@@ -54,7 +54,7 @@ public sealed class TransferTests : IDisposable
         var rows = MemoryTests.Export(
             """{"id":"a","title":"a"}""",
             """{"id":"b","title":"b","tags":[""]}""",
-            """{"id":"c","title":"c","source":"mine-slack"}""",
+            """{"id":"c","title":"c","source":"nowhere"}""",
             """{"id":"d","title":"d","priority":"high"}""",
             """{"id":"e","title":null}""",
             """{"id":"f","title":"f","access_count":7,"last_accessed_at":"2026-01-03T00:00:00Z"}""");

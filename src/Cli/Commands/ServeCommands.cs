@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Api.Hosting;
 using OrleansMemory.Cli.Options;
@@ -69,6 +70,10 @@ internal static class ServeCommands
                 QuorumCaCertificatePath = session.Value(authority) ?? configured.QuorumCaCertificatePath,
             };
             using var stop = new CancellationTokenSource();
+
+            // Heard from the start: who reads that the node listens may end it at once.
+            using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+            using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
             if (session.Value(withInput))
             {
                 StandardInput.OnClose(stop.Cancel);
@@ -79,14 +84,22 @@ internal static class ServeCommands
             var engine = local.HandOver();
             await using var node = await PeerHost.StartAsync(options, engine, TimeProvider.System, session.Text);
             var progress = !session.Report.ShowsProgress ? Task.CompletedTask : BackfillProgress.ShowAsync(engine.Backfills, session.Error, stop.Token);
-
-            // Signals are heard from here on.
-            var running = RunAsync(session, node, stop.Token);
             using var note = ServingNote.Write(session.Database.Store, node.Addresses);
+            var running = RunAsync(session, node, stop.Token);
+
+            // The node hears them itself now; two hearers would disagree about the first signal.
+            terminate.Dispose();
+            interrupt.Dispose();
             await running;
             await stop.CancelAsync();
             await progress;
             return 0;
+
+            void OnSignal(PosixSignalContext context)
+            {
+                context.Cancel = true;
+                stop.Cancel();
+            }
         });
     }
 
