@@ -31,6 +31,12 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
     /// <summary>The caller, from <c>--agent-id</c>, the environment, or the process.</summary>
     public string AgentId => _agentId ??= Identity.Resolve(parse.GetValue(options.AgentId) ?? Configuration.AgentId);
 
+    /// <summary>The user says who calls.</summary>
+    public bool IsNamed => (parse.GetValue(options.AgentId) ?? Configuration.AgentId) is not null;
+
+    /// <summary>The database that the command line names, as it can be named from any folder; null: none.</summary>
+    public string? NamedDatabase => parse.GetValue(options.Db) is { } named ? StoreLocation.Parse(named).Path is { } path ? Path.GetFullPath(path) : named : null;
+
     public WriteContext Write => new(AgentId);
 
     /// <summary>What the environment and the configuration files say; the command line comes before it.</summary>

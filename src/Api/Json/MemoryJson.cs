@@ -9,7 +9,8 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Json;
 
 /// <summary>What some routes say beside the fifteen fields of a memory; null or false: not said.</summary>
-internal readonly record struct MemoryExtras(string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null, WriteReceipt? Receipt = null);
+internal readonly record struct MemoryExtras(
+    string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null, WriteReceipt? Receipt = null, IReadOnlyList<Link>? Links = null);
 
 /// <summary>Writes memories and links: keys in alphabetical order, absent instants left out, metadata as it is stored.</summary>
 internal static class MemoryJson
@@ -72,6 +73,11 @@ internal static class MemoryJson
             WriteLinks(writer, whole.Links);
             writer.WritePropertyName(MemoryName);
             Write(writer, whole.Memory);
+        }
+        else if (extras.Links is { } links)
+        {
+            writer.WritePropertyName(LinksName);
+            WriteLinks(writer, links);
         }
 
         writer.WritePropertyName(MetadataName);
@@ -187,7 +193,7 @@ internal static class MemoryJson
     }
 
     /// <summary>A whole value keeps its fraction (<c>1.0</c>), so that readers with types see one type.</summary>
-    private static void WriteReal(Utf8JsonWriter writer, double value)
+    internal static void WriteReal(Utf8JsonWriter writer, double value)
     {
         if (value == Math.Truncate(value) && Math.Abs(value) < 1e15)
         {

@@ -12,8 +12,8 @@ namespace OrleansMemory.Api.Routes;
 internal sealed class PendingRoutes(CallerServices callers)
 {
     private const string Path = "/api/v1/pending";
-    private const int StandardRows = 100;
-    private const int MostRows = 1_000;
+    internal const int StandardRows = 100;
+    internal const int MostRows = 1_000;
 
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -44,19 +44,21 @@ internal sealed class PendingRoutes(CallerServices callers)
         var query = new QueryText(context);
         var pending = await callers.NodeOf(context).PendingAsync(
             query.Text("status"), ReadFilters.Limit(query.Integer("limit"), StandardRows, MostRows), context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, pending, static (writer, pending) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("count"u8, pending.Count);
-            writer.WriteStartArray("pending"u8);
-            foreach (var action in pending)
-            {
-                Write(writer, action);
-            }
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, pending, WriteAll);
+    }
 
-            writer.WriteEndArray();
-            writer.WriteEndObject();
-        });
+    internal static void WriteAll(Utf8JsonWriter writer, IReadOnlyList<PendingAction> pending)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber("count"u8, pending.Count);
+        writer.WriteStartArray("pending"u8);
+        foreach (var action in pending)
+        {
+            Write(writer, action);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
     }
 
     private async Task VoteAsync(HttpContext context, bool approve)
@@ -65,37 +67,42 @@ internal sealed class PendingRoutes(CallerServices callers)
         var isDecided = outcome.Action.Status != PendingStatuses.Pending;
         await JsonAnswer.WriteAsync(context, isDecided ? StatusCodes.Status200OK : StatusCodes.Status202Accepted, outcome, static (writer, outcome) =>
         {
-            var action = outcome.Action;
             writer.WriteStartObject();
-            switch (action.Status)
-            {
-                case PendingStatuses.Approved:
-                    writer.WriteBoolean("approved"u8, true);
-                    writer.WriteString("decided_by"u8, action.DecidedBy);
-                    writer.WriteBoolean("executed"u8, action.Result is not null);
-                    writer.WriteString("id"u8, action.Id);
-                    writer.WriteString("memory_id"u8, action.Result);
-                    break;
-                case PendingStatuses.Rejected:
-                    writer.WriteString("decided_by"u8, action.DecidedBy);
-                    writer.WriteString("id"u8, action.Id);
-                    writer.WriteBoolean("rejected"u8, true);
-                    break;
-                default:
-                    writer.WriteBoolean("approved"u8, false);
-                    writer.WriteString("id"u8, action.Id);
-                    writer.WriteNumber("quorum"u8, outcome.Needed);
-                    writer.WriteString("reason"u8, outcome.IsElsewhere ? "the node that began it decides when it hears of this vote" : "consensus threshold not yet reached");
-                    writer.WriteString("status"u8, action.Status);
-                    writer.WriteNumber("votes"u8, outcome.Votes);
-                    break;
-            }
-
+            WriteOutcome(writer, outcome);
             writer.WriteEndObject();
         });
     }
 
-    private static void Write(Utf8JsonWriter writer, PendingAction action)
+    /// <summary>The fields that tell what a vote led to.</summary>
+    internal static void WriteOutcome(Utf8JsonWriter writer, VoteOutcome outcome)
+    {
+        var action = outcome.Action;
+        switch (action.Status)
+        {
+            case PendingStatuses.Approved:
+                writer.WriteBoolean("approved"u8, true);
+                writer.WriteString("decided_by"u8, action.DecidedBy);
+                writer.WriteBoolean("executed"u8, action.Result is not null);
+                writer.WriteString("id"u8, action.Id);
+                writer.WriteString("memory_id"u8, action.Result);
+                break;
+            case PendingStatuses.Rejected:
+                writer.WriteString("decided_by"u8, action.DecidedBy);
+                writer.WriteString("id"u8, action.Id);
+                writer.WriteBoolean("rejected"u8, true);
+                break;
+            default:
+                writer.WriteBoolean("approved"u8, false);
+                writer.WriteString("id"u8, action.Id);
+                writer.WriteNumber("quorum"u8, outcome.Needed);
+                writer.WriteString("reason"u8, outcome.IsElsewhere ? "the node that began it decides when it hears of this vote" : "consensus threshold not yet reached");
+                writer.WriteString("status"u8, action.Status);
+                writer.WriteNumber("votes"u8, outcome.Votes);
+                break;
+        }
+    }
+
+    internal static void Write(Utf8JsonWriter writer, PendingAction action)
     {
         writer.WriteStartObject();
         writer.WriteString("action_type"u8, action.ActionType);

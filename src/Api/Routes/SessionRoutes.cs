@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
@@ -12,6 +13,8 @@ namespace OrleansMemory.Api.Routes;
 /// <summary>What an agent asks first: what there is to know, and what this node can do.</summary>
 internal sealed class SessionRoutes(CallerServices callers)
 {
+    internal const string Mode = "session_start";
+
     public static void Map(IEndpointRouteBuilder endpoints)
     {
         var routes = ActivatorUtilities.CreateInstance<SessionRoutes>(endpoints.ServiceProvider);
@@ -32,25 +35,27 @@ internal sealed class SessionRoutes(CallerServices callers)
         var body = RequestBody.Exists(context) ? await RequestBody.ReadAsync(context, BodyFields.Read) : BodyFields.Empty;
         var start = await callers.NodeOf(context).StartSessionAsync(
             body.TextOrNull("namespace"), ReadFilters.Limit(body.Integer("limit"), MemoryLimits.DefaultRecallRows, MemoryLimits.RecallRows), context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, start, static (writer, start) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("count"u8, start.Memories.Count);
-            writer.WriteStartArray("memories"u8);
-            foreach (var memory in start.Memories)
-            {
-                MemoryJson.Write(writer, memory, new(Score: 0));
-            }
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, start, Write);
+    }
 
-            writer.WriteEndArray();
-            writer.WriteString("mode"u8, "session_start"u8);
-            WriteStandards(writer, start.Standards);
-            writer.WriteEndObject();
-        });
+    internal static void Write(Utf8JsonWriter writer, SessionStart start)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber("count"u8, start.Memories.Count);
+        writer.WriteStartArray("memories"u8);
+        foreach (var memory in start.Memories)
+        {
+            MemoryJson.Write(writer, memory, new(Score: 0));
+        }
+
+        writer.WriteEndArray();
+        writer.WriteString("mode"u8, Mode);
+        WriteStandards(writer, start.Standards);
+        writer.WriteEndObject();
     }
 
     /// <summary>One under <c>standard</c>, several under <c>standards</c>, none not at all.</summary>
-    private static void WriteStandards(Utf8JsonWriter writer, IReadOnlyList<Memory> standards)
+    internal static void WriteStandards(Utf8JsonWriter writer, IReadOnlyList<Memory> standards)
     {
         if (standards.Count == 1)
         {
@@ -64,7 +69,9 @@ internal sealed class SessionRoutes(CallerServices callers)
         }
     }
 
-    private static Task CapabilitiesAsync(HttpContext context) => JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, 0, static (writer, _) =>
+    private static Task CapabilitiesAsync(HttpContext context) => JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, 0, static (writer, _) => WriteCapabilities(writer));
+
+    internal static void WriteCapabilities(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();
         writer.WriteStartObject("features"u8);
@@ -88,5 +95,5 @@ internal sealed class SessionRoutes(CallerServices callers)
         writer.WriteString("tier"u8, "keyword"u8);
         writer.WriteString("version"u8, typeof(SessionRoutes).Assembly.GetName().Version!.ToString(3));
         writer.WriteEndObject();
-    });
+    }
 }

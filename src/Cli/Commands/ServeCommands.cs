@@ -69,6 +69,7 @@ internal static class ServeCommands
             await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), options.NodeId, links.Links);
             var engine = local.HandOver();
             await using var node = await PeerHost.StartAsync(options, engine, TimeProvider.System, session.Text);
+            using var address = ServedAddress.Announce(session.Database, node.Addresses[0]);
             var progress = Console.IsErrorRedirected ? Task.CompletedTask : BackfillProgress.ShowAsync(engine.Backfills, session.Error, stop.Token);
             await RunAsync(session, node, stop.Token);
             await stop.CancelAsync();

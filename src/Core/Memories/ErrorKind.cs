@@ -69,6 +69,8 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind TitleTaken = new("title_taken", 409);
     public static readonly ErrorKind PreconditionFailed = new("precondition_failed", 412);
 
+    public static readonly ErrorKind NoTextModel = new("no_text_model", 501);
+
     public static readonly ErrorKind Overloaded = new("overloaded", 503);
     public static readonly ErrorKind Unreachable = new("unreachable", 503);
     public static readonly ErrorKind QuorumNotMet = new("quorum_not_met", 503);

@@ -35,6 +35,9 @@ public static class MemoryLimits
     /// <summary>Namespaces in a chain of standards that name each other as parents.</summary>
     public const int StandardParents = 8;
 
+    /// <summary>Memories with a pattern that a dry run counts; more are told as so many.</summary>
+    public const int CountedMatches = 10_000;
+
     /// <summary>Words of a query that are used; the rest are ignored.</summary>
     public const int QueryWords = 64;
 }
