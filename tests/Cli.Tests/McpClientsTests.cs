@@ -15,7 +15,7 @@ public sealed partial class McpClientsTests : IDisposable
     private const string Conformance = "@modelcontextprotocol/conformance@0.1.16";
 
     /// <summary>The others ask for tools, resources and prompts that only a server made for the suite has, or for what this one does not offer.</summary>
-    private static readonly string[] Applies = ["dns-rebinding-protection", "ping", "prompts-list", "server-initialize", "tools-list"];
+    private static readonly string[] Applies = ["dns-rebinding-protection", "logging-set-level", "ping", "prompts-list", "server-initialize", "server-sse-multiple-streams", "tools-list"];
 
     private readonly Om _om = new();
 

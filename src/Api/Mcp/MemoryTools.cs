@@ -60,7 +60,7 @@ internal static class MemoryTools
                 new("tags", ToolSchema.List(ToolSchema.Text(most: MemoryLimits.TagBytes), most: MemoryLimits.Tags)),
                 new("priority", ToolSchema.Integer(MemoryLimits.MinPriority, MemoryLimits.MaxPriority)),
                 new("confidence", ToolSchema.Number(0, 1)),
-                new("expires_at", ToolSchema.OrNull(ToolSchema.Text("RFC 3339; null or an empty text clears it."))),
+                new("expires_at", ToolSchema.Text("RFC 3339; an empty text clears it.")),
                 new("metadata", ToolSchema.AnyObject("Replaces the whole object; the author is kept.")),
             ],
             ToolSchema.OrPending(ToolSchema.Object(["memory", "updated"], ("memory", ToolSchema.Memory()), ("updated", ToolSchema.Boolean()))),
