@@ -5,6 +5,7 @@ using ModelContextProtocol.Protocol;
 using ModelContextProtocol.Server;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Api.Mcp;
 
@@ -12,6 +13,8 @@ namespace OrleansMemory.Api.Mcp;
 /// <param name="call">Runs a call on the node as its caller has it: takes the name of the client, if it gave one.</param>
 internal sealed partial class McpHandlers(ToolProfile profile, Func<string?, Func<ToolCaller, Task<ToolAnswer>>, Task<ToolAnswer>> call, ToolServices services, ILogger logger)
 {
+    private const string TokenField = "memory_token";
+
     /// <summary>Clients of the peer system look for this name.</summary>
     private const string ServerName = "ai-memory";
 
@@ -58,7 +61,25 @@ internal sealed partial class McpHandlers(ToolProfile profile, Func<string?, Fun
         {
             var arguments = new ToolArguments(request.Params.Arguments);
             var client = request.JsonRpcRequest.Context?.ClientInfo?.Name ?? request.Server.ClientInfo?.Name;
-            return (await call(client, caller => tool.Run(new(caller, arguments, services, cancellation)))).ToResult(IsStructured(request));
+            LogPosition? wrote = null;
+            var answer = await call(client, caller => tool.Run(new(Noting(caller), arguments, services, cancellation)));
+            var result = answer.ToResult(IsStructured(request));
+            if (wrote is { } token)
+            {
+                // For a client that goes on at another node: the header of the answer may be gone already.
+                result.Meta = new() { [TokenField] = token.ToString() };
+            }
+
+            return result;
+
+            ToolCaller Noting(ToolCaller caller) => caller.Wrote is not { } tell ? caller : caller with
+            {
+                Wrote = position =>
+                {
+                    wrote = position;
+                    tell(position);
+                },
+            };
         }
         catch (PendingException pending)
         {
