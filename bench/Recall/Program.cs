@@ -97,7 +97,7 @@ try
     Console.WriteLine($"same top 10 over all: {100.0 * equal / compared:F1} %");
 
     async Task<Ranking> Recall(string[] words) => await Ranker.RankAsync(
-        index, TextQuery.From(new RecallQuery { Context = string.Join(' ', words) }, now), ScoringWeights.Default, CancellationToken.None);
+        index, TextQuery.From(new RecallQuery { Context = string.Join(' ', words) }, now), ScoringWeights.Reference, CancellationToken.None);
 
     bool IsSame(IReadOnlyList<(long Row, double Score)> expected, Ranking actual)
     {

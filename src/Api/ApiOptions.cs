@@ -11,6 +11,9 @@ public sealed record ApiOptions
     /// <summary>Keys that are bound to a role and an agent.</summary>
     public IReadOnlyList<KeyOptions> Keys { get; init; } = [];
 
+    /// <summary>Client certificates were checked when the connection was made, and say who calls.</summary>
+    public bool TakesCertificates { get; init; }
+
     /// <summary>Shown by the health route: what is unsafe about the set-up.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 }

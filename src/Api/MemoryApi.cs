@@ -23,6 +23,7 @@ public static class MemoryApi
         services.AddSingleton(options);
         services.AddSingleton(service);
         services.AddSingleton<CallerServices>();
+        services.AddSingleton<SimilarTitles>();
         services.AddSingleton<ServingState>();
         services.AddSingleton<ApiInstruments>();
         services.AddSingleton(_ => new PrometheusExporter(Instruments.MeterName));
@@ -37,7 +38,7 @@ public static class MemoryApi
         // Made now, so that what happens before the first scrape is counted.
         services.GetRequiredService<PrometheusExporter>();
         var options = services.GetRequiredService<ApiOptions>();
-        var keys = new ApiKeys(options.ApiKey, options.Keys);
+        var keys = new ApiKeys(options.ApiKey, options.Keys, options.TakesCertificates);
         application.UseRouting();
         application.Use(next => new ApiGate(
             next,
@@ -72,8 +73,12 @@ public static class MemoryApi
             MessageRoutes.Map(application);
             CurationRoutes.Map(application);
             SubscriptionRoutes.Map(application);
+            CuratorRoutes.Map(application);
+            GrantRoutes.Map(application);
+            ContradictionRoutes.Map(application);
             SessionRoutes.Map(application);
             McpEndpoint.Map(application);
+            ModelRoutes.Map(application);
         }
 
         application.MapOpenApi("/openapi/{documentName}.json");

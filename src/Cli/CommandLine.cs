@@ -3,6 +3,8 @@ using System.CommandLine.Help;
 using OrleansMemory.Cli.Commands;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Cli.Output;
+using OrleansMemory.Core.Governance;
+using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Cli;
 
@@ -19,21 +21,24 @@ internal sealed class CommandLine
     private readonly GlobalOptions _globals = new();
     private readonly Option<bool> _version = OptionKinds.Flag("Print the version", "--version", "-V");
     private readonly Command _root;
+    private readonly Session? _shell;
 
-    private CommandLine(Invocation invocation, Report report)
+    private CommandLine(Invocation invocation, Report report, Session? shell)
     {
         _invocation = invocation;
         _report = report;
+        _shell = shell;
         _root = new(invocation.Name, "Replicated memory for AI agents.");
         _globals.AddTo(_root);
         _root.Add(new HelpOption());
         _root.Add(_version);
     }
 
+    /// <param name="shell">The shell that the line was given to; null: none.</param>
     /// <returns>0 success; 1 "not found" and every runtime error; 2 wrong usage.</returns>
-    public static async Task<int> RunAsync(Invocation invocation, IReadOnlyList<string> arguments, Report report)
+    public static async Task<int> RunAsync(Invocation invocation, IReadOnlyList<string> arguments, Report report, Session? shell = null)
     {
-        var line = new CommandLine(invocation, report);
+        var line = new CommandLine(invocation, report, shell);
         try
         {
             var status = await line.RunAsync(arguments);
@@ -48,6 +53,14 @@ internal sealed class CommandLine
         {
             return Failure.Write(report.Error, exception);
         }
+    }
+
+    /// <summary>The whole tree of commands, for what is generated from it.</summary>
+    public static Command Tree(Invocation invocation)
+    {
+        var line = new CommandLine(invocation, Report.Silent(), shell: null);
+        line.BuildAll();
+        return line._root;
     }
 
     private async Task<int> RunAsync(IReadOnlyList<string> arguments)
@@ -69,6 +82,12 @@ internal sealed class CommandLine
             }
 
             _root.Parse(["--help"], Parser).Invoke(new InvocationConfiguration { Output = _report.Error, Error = _report.Error });
+            return WrongUsage;
+        }
+
+        if (parse.CommandResult.Command is { Action: null, Subcommands.Count: > 0 } group && parse.Action is not HelpAction)
+        {
+            _root.Parse([.. PathOf(group).Skip(1), "--help"], Parser).Invoke(new InvocationConfiguration { Output = _report.Error, Error = _report.Error });
             return WrongUsage;
         }
 
@@ -115,21 +134,41 @@ internal sealed class CommandLine
     private Command Bind(CliCommand definition)
     {
         var command = definition.Command;
-        command.SetAction(async (parse, _) =>
+        if (definition.Run is { } run)
         {
-            await using var session = new Session(_invocation, _globals, parse, _report);
-            return await definition.Run(session);
-        });
+            command.SetAction(async (parse, _) =>
+            {
+                await using var session = new Session(_invocation, _globals, parse, _report, _shell);
+                try
+                {
+                    return await run(session);
+                }
+                catch (PendingException pending)
+                {
+                    return GovernanceAnswer.Write(session, pending);
+                }
+                catch (MemoryException denied) when (denied.Kind == ErrorKind.GovernanceDenied)
+                {
+                    return GovernanceAnswer.Write(session, denied);
+                }
+            });
+        }
+
+        foreach (var subcommand in definition.Subcommands ?? [])
+        {
+            Bind(subcommand);
+        }
+
         return command;
     }
 
     private Command HelpCommand()
     {
-        var name = new Argument<string?>("COMMAND") { Description = "The command to explain", Arity = ArgumentArity.ZeroOrOne };
+        var name = new Argument<string[]>("COMMAND") { Description = "The command to explain", Arity = ArgumentArity.ZeroOrMore };
         var help = new Command(HelpName, "Print help for a command") { name };
         help.SetAction(parse =>
         {
-            string[] about = parse.GetValue(name) is { } command ? [command, "--help"] : ["--help"];
+            string[] about = [.. parse.GetValue(name) ?? [], "--help"];
             if (about.Length == 1)
             {
                 BuildAll();
@@ -140,11 +179,15 @@ internal sealed class CommandLine
         return help;
     }
 
+    /// <summary>The names from the program's to the command's.</summary>
+    private static IEnumerable<string> PathOf(Command command) =>
+        command.Parents.OfType<Command>().FirstOrDefault() is { } parent ? PathOf(parent).Append(command.Name) : [command.Name];
+
     private int Refuse(Command command, string message)
     {
-        var path = command == _root ? _root.Name : $"{_root.Name} {command.Name}";
+        var path = string.Join(' ', PathOf(command));
         var arguments = string.Concat(command.Arguments.Select(argument => argument.Arity.MinimumNumberOfValues == 0 ? $" [{argument.Name}]" : $" <{argument.Name}>"));
-        var rest = command == _root ? " <COMMAND>" : arguments;
+        var rest = command.Subcommands.Count > 0 || command == _root ? " <COMMAND>" : arguments;
         _report.Error.WriteLine($"error: {message}");
         _report.Error.WriteLine();
         _report.Error.WriteLine($"Usage: {path} [OPTIONS]{rest}");

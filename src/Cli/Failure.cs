@@ -1,6 +1,6 @@
 using System.Net.Sockets;
+using System.Text.Json;
 using OrleansMemory.Api.Configuration;
-using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Cli;
@@ -11,12 +11,6 @@ internal static class Failure
     /// <returns>The exit status.</returns>
     public static int Write(TextWriter error, Exception exception)
     {
-        if (exception is PendingException pending)
-        {
-            error.WriteLine($"{pending.ActionType} queued for approval: pending_id={pending.PendingId} {(pending.MemoryId is { } id ? $"id={id}" : $"ns={pending.Namespace}")}");
-            return pending.Kind.ExitCode;
-        }
-
         error.WriteLine($"Error: {Describe(exception)}");
         var causes = new List<string>();
         for (var inner = exception.InnerException; inner is not null; inner = inner.InnerException)
@@ -39,7 +33,7 @@ internal static class Failure
 
     /// <summary>A message alone is enough for failures that are about the request or the machine; others name their type.</summary>
     private static string Describe(Exception exception) =>
-        exception is MemoryException or InvalidOptionException or IOException or UnauthorizedAccessException or HttpRequestException or SocketException or OperationCanceledException
+        exception is MemoryException or InvalidOptionException or IOException or UnauthorizedAccessException or HttpRequestException or SocketException or OperationCanceledException or JsonException
             ? exception.Message
             : $"{exception.GetType().Name}: {exception.Message}";
 }

@@ -10,7 +10,8 @@ internal static class Identity
     /// The name that was given, or one made from this process, which differs in each run. With <c>OM_ANONYMIZE</c> on, it does not
     /// reveal the host.
     /// </summary>
-    public static string Resolve(string? given)
+    /// <param name="anonymize">What the configuration says, which the variable overrules.</param>
+    public static string Resolve(string? given, bool anonymize)
     {
         if (given is not null)
         {
@@ -18,7 +19,7 @@ internal static class Identity
         }
 
         var tail = string.Create(CultureInfo.InvariantCulture, $"pid-{Environment.ProcessId}-{Guid.NewGuid().ToString("N")[..8]}");
-        var host = Variables.IsOn("ANONYMIZE") ? "" : HostName();
+        var host = (Variables.Read("ANONYMIZE") is null ? anonymize && !Variables.IsEmpty("ANONYMIZE") : Variables.IsOn("ANONYMIZE")) ? "" : HostName();
         return host.Length == 0 ? $"anonymous:{tail}" : $"host:{host}:{tail}";
     }
 

@@ -1,4 +1,6 @@
 using OrleansMemory.Core;
+using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Backfills.Steps;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -17,7 +19,7 @@ internal sealed class LocalService : IAsyncDisposable
         _node = node;
     }
 
-    public IMemoryService Service => _node;
+    public MemoryNode Service => _node;
 
     /// <summary>The engine, for a host that disposes it before this is disposed.</summary>
     public MemoryNode HandOver()
@@ -47,6 +49,21 @@ internal sealed class LocalService : IAsyncDisposable
             await store.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Gives vectors to the memories that have none; ends early when the model fails, and says why. Nothing else waits for it.</summary>
+    public async Task<string?> EmbedAsync()
+    {
+        var failed = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _node.Backfills.Observer = happened =>
+        {
+            if (happened is { Kind: BackfillEventKind.Failed, Step: EmbeddingStep.StepName })
+            {
+                failed.TrySetResult(happened.Reason);
+            }
+        };
+        _node.StartBackfills(new Random());
+        return await Task.WhenAny(_node.Backfills.Settled, failed.Task) == failed.Task ? await failed.Task : null;
     }
 
     public async ValueTask DisposeAsync()

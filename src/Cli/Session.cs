@@ -10,11 +10,12 @@ using OrleansMemory.Storage;
 namespace OrleansMemory.Cli;
 
 /// <summary>One run of one command: its global options, its output, and the service it works on.</summary>
-internal sealed class Session(Invocation invocation, GlobalOptions options, ParseResult parse, Report report) : IAsyncDisposable
+/// <param name="shell">The shell that the command was given to, whose options and service are its own; null: none.</param>
+internal sealed class Session(Invocation invocation, GlobalOptions options, ParseResult parse, Report report, Session? shell = null) : IAsyncDisposable
 {
-    private readonly Lazy<NodeOptions> _configuration = new(() => Load(invocation, report));
+    private readonly Lazy<NodeOptions> _configuration = new(() => shell?.Configuration ?? Load(invocation, report));
     private string? _agentId;
-    private IAsyncDisposable? _opened;
+    private OpenedService? _opened;
 
     public Invocation Invocation => invocation;
 
@@ -29,7 +30,9 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
     public Timestamp Now { get; } = Timestamp.Now(TimeProvider.System);
 
     /// <summary>The caller, from <c>--agent-id</c>, the environment, or the process.</summary>
-    public string AgentId => _agentId ??= Identity.Resolve(parse.GetValue(options.AgentId) ?? Configuration.AgentId);
+    public string AgentId => _agentId ??= parse.GetValue(options.AgentId) is null && shell is not null
+        ? shell.AgentId
+        : Identity.Resolve(parse.GetValue(options.AgentId) ?? Configuration.AgentId, Configuration.Anonymize);
 
     /// <summary>The user says who calls.</summary>
     public bool IsNamed => (parse.GetValue(options.AgentId) ?? Configuration.AgentId) is not null;
@@ -48,6 +51,11 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
     {
         get
         {
+            if (IsOfShell)
+            {
+                return shell!.Database;
+            }
+
             if (parse.GetValue(options.Db) is { } named)
             {
                 return new(StoreLocation.Parse(named), InDataFolder: false);
@@ -64,6 +72,11 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
     {
         get
         {
+            if (IsOfShell)
+            {
+                return shell!.Address;
+            }
+
             var url = parse.GetValue(options.Url);
             var db = parse.GetValue(options.Db);
             if (url is not null && db is not null)
@@ -84,6 +97,9 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
         }
     }
 
+    /// <summary>The node that is asked: the one that the options name, else the one that serves the database; null: the database is opened here.</summary>
+    public Uri? Node => Address ?? ServingNote.Find(Database.Store);
+
     public T? Value<T>(Option<T> option) => parse.GetValue(option);
 
     public T? Value<T>(Argument<T> argument) => parse.GetValue(argument);
@@ -92,33 +108,78 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
 
     public T Required<T>(Argument<T> argument) => parse.GetRequiredValue(argument);
 
-    /// <summary>Opens the local database or the remote node; once for each session.</summary>
-    public async Task<IMemoryService> OpenAsync()
+    /// <summary>Within a shell, and names no store of its own.</summary>
+    private bool IsOfShell => shell is not null && parse.GetValue(options.Db) is null && parse.GetValue(options.Url) is null;
+
+    /// <summary>Opens the local database or the remote node; once for each session, and for all of a shell.</summary>
+    public async Task<IDomainService> OpenAsync()
     {
-        CheckPassphraseFile();
-        if (Address is { } address)
+        if (IsOfShell)
         {
-            var remote = new RemoteMemoryService(address, Configuration.ApiKey);
-            _opened = remote;
-            return remote;
+            return await shell!.OpenAsync();
         }
 
-        var local = await LocalService.OpenAsync(Database, Configuration.ToNodeSettings());
-        _opened = local;
-        return local.Service;
+        if (_opened is null)
+        {
+            _opened = await OpenNewAsync();
+        }
+
+        return _opened.Service;
+    }
+
+    /// <summary>As <see cref="OpenAsync"/>, for the caller to close.</summary>
+    public async Task<OpenedService> OpenNewAsync()
+    {
+        CheckPassphraseFile();
+
+        if (Node is { } address)
+        {
+            return Reach(address);
+        }
+
+        try
+        {
+            var local = await LocalService.OpenAsync(Database, Configuration.ToNodeSettings());
+            return new(local.Service, local);
+        }
+        catch (MemoryException exception) when (exception.Kind == ErrorKind.StoreInUse && ServingNote.Find(Database.Store) is { } begun)
+        {
+            // It began to serve meanwhile.
+            return Reach(begun);
+        }
+    }
+
+    private OpenedService Reach(Uri address)
+    {
+        var remote = new RemoteMemoryService(address, Configuration.ApiKey);
+        return new(remote, remote);
     }
 
     /// <summary>As <see cref="OpenAsync"/>, for commands that remove what has expired from a local database before they work.</summary>
-    public async Task<IMemoryService> OpenCollectedAsync()
+    public async Task<IDomainService> OpenCollectedAsync()
     {
         var service = await OpenAsync();
-        if (_opened is LocalService)
+        if (service is MemoryNode)
         {
             await service.CollectGarbageAsync();
         }
 
         return service;
     }
+
+    /// <summary>Gives vectors to the memories of a local database that have none, when a model is configured: a node does so by itself.</summary>
+    public async Task EmbedAsync()
+    {
+        if (_opened is { Owner: LocalService local } && Configuration.Models.Embedder is { } model && await local.EmbedAsync() is { } failure)
+        {
+            Error.WriteLine($"{Invocation.Name}: memories get no vectors from {model}: {failure}");
+        }
+    }
+
+    /// <summary>What the command reads; a command within a shell has nothing to read, for the shell reads its own lines.</summary>
+    public Stream OpenInput() => shell is null
+        ? report.OpenInput()
+        : throw new MemoryException(ErrorKind.MalformedRequest, "standard input is the shell's own: run the command outside it");
 
     /// <summary>Tells that no memory has the id.</summary>
     /// <returns>The exit status.</returns>
@@ -155,4 +216,10 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
 
         Error.WriteLine("warning: databases are not encrypted; the passphrase is not used");
     }
+}
+
+/// <summary>A service, and what closes it.</summary>
+internal sealed record OpenedService(IDomainService Service, IAsyncDisposable Owner) : IAsyncDisposable
+{
+    public ValueTask DisposeAsync() => Owner.DisposeAsync();
 }

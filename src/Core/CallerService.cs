@@ -3,6 +3,7 @@ using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Messaging;
+using OrleansMemory.Core.Models;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -218,12 +219,36 @@ internal sealed class CallerService(MemoryNode node, Principal principal) : INod
         return node.ConsolidateAsync(draft, Own(context));
     }
 
+    public Task<WriteReceipt> SupersedeAsync(string winnerId, string loserId, WriteContext context)
+    {
+        RequireWrite();
+        return node.SupersedeAsync(winnerId, loserId, Own(context));
+    }
+
     public Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, CancellationToken cancellation = default) => node.CurationsAsync(limit, _visibility, cancellation);
 
     public Task<CurationRecord> UndoAsync(string curationId, WriteContext context)
     {
         RequireWrite();
         return node.UndoAsync(curationId, Own(context));
+    }
+
+    public Task<CuratorReport> CurateAsync(CuratorOrder order, WriteContext context)
+    {
+        RequireCurator();
+        return node.CurateAsync(order, Own(context));
+    }
+
+    public Task<CuratorStatus> CuratorAsync(CancellationToken cancellation = default)
+    {
+        RequireCurator();
+        return node.CuratorAsync(cancellation);
+    }
+
+    public Task<UndoneRuns> UndoRunsAsync(string? runId, int? last, WriteContext context)
+    {
+        RequireCurator();
+        return node.UndoRunsAsync(runId, last, Own(context));
     }
 
     public Task<Subscription> SubscribeAsync(SubscriptionDraft draft, WriteContext context)
@@ -245,7 +270,44 @@ internal sealed class CallerService(MemoryNode node, Principal principal) : INod
     public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
         node.StartSessionAsync(@namespace, limit, _visibility, cancellation);
 
+    public Task<ModelFeatures> ModelsAsync(CancellationToken cancellation = default) => node.ModelsAsync(cancellation);
+
+    public Task<QueryExpansion> ExpandQueryAsync(string query, CancellationToken cancellation = default) => node.ExpandQueryAsync(query, cancellation);
+
+    public Task<AutoTags> AutoTagAsync(string idOrPrefix, WriteContext context)
+    {
+        RequireWrite();
+        return node.AutoTagAsync(idOrPrefix, Own(context));
+    }
+
+    public Task<ContradictionCheck> CompareAsync(string oneId, string otherId, CancellationToken cancellation = default) =>
+        node.CompareAsync(oneId, otherId, _visibility, cancellation);
+
+    public Task<string> SummariseAsync(IReadOnlyList<string> ids, CancellationToken cancellation = default) => node.SummariseAsync(ids, _visibility, cancellation);
+
+    public Task<Grant> GrantAsync(string idOrPrefix, string agentId, Permission permission, WriteContext context)
+    {
+        RequireWrite();
+        return node.GrantAsync(idOrPrefix, agentId, permission, Own(context));
+    }
+
+    public Task<bool> RevokeAsync(string idOrPrefix, string agentId, WriteContext context)
+    {
+        RequireWrite();
+        return node.RevokeAsync(idOrPrefix, agentId, Own(context));
+    }
+
+    public Task<IReadOnlyList<Grant>> GrantsAsync(string idOrPrefix, CancellationToken cancellation = default) => node.GrantsAsync(idOrPrefix, principal, cancellation);
+
+    public Task<SimilarMemories> SimilarAsync(string @namespace, string title, CancellationToken cancellation = default) =>
+        node.SimilarAsync(@namespace, title, principal, cancellation);
+
+    public Task<Contradictions> ContradictionsAsync(ContradictionQuery query, CancellationToken cancellation = default) =>
+        node.ContradictionsAsync(query, _visibility, cancellation);
+
     private void RequireInbox(string? agentId) => Principal.Require(principal.SeesEverything || agentId is null || agentId == principal.AgentId, "open another agent's inbox");
+
+    private void RequireCurator() => Principal.Require(principal.Role is Role.Admin, "run the curator, which changes everybody's memories");
 
     private void RequireWrite() => Principal.Require(principal.MayWrite, "write");
 

@@ -55,6 +55,9 @@ internal enum Fault
     /// <summary>A row that a delete overrules counts as held.</summary>
     RefusedRowCounts,
 
+    /// <summary>A row that a delete of another node overruled here counts where that delete was taken in its place.</summary>
+    OverruledRowCounts,
+
     /// <summary>One node more is counted than holds a row.</summary>
     QuorumOneShort,
 

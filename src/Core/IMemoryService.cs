@@ -74,8 +74,8 @@ public interface IMemoryService
     ServiceHealth Health();
 }
 
-/// <summary>What a node among nodes answers beyond <see cref="IMemoryService"/>.</summary>
-public partial interface INodeService : IMemoryService
+/// <summary>What a node among nodes answers beyond <see cref="IDomainService"/>.</summary>
+public partial interface INodeService : IDomainService
 {
     /// <summary>Waits until this node holds what the token names, for a bounded time.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.NotYet"/></exception>
@@ -104,15 +104,6 @@ public partial interface INodeService : IMemoryService
 
     /// <summary>Rows of peers that this node refused, oldest first, and how many there are.</summary>
     Task<DeadLetters> DeadLettersAsync(int limit, CancellationToken cancellation = default);
-
-    /// <summary>
-    /// Takes complete memories from a system that keeps none of our stamps: of each (namespace, title) the newer update time wins, and
-    /// what was deleted here stays deleted. At most 1,000, each judged alone: one outcome for each, in order.
-    /// </summary>
-    Task<IReadOnlyList<SyncOutcome>> SyncAsync(IReadOnlyList<Memory> memories, WriteContext context);
-
-    /// <summary>Shown memories, expired ones included, by (update time, id), after the given place.</summary>
-    Task<IReadOnlyList<Memory>> ChangesAsync(ChangePlace after, int limit, CancellationToken cancellation = default);
 }
 
 /// <param name="Writes">What was set for the namespace itself; null: nothing.</param>
@@ -158,8 +149,8 @@ public sealed record WriteContext(string? AgentId = null, string? IdempotencyKey
     /// <summary>The pending action that this carries out; null: none. Only the node itself says so.</summary>
     public string? Approval { get; init; }
 
-    /// <summary>Whether the caller may see a memory, and so change it.</summary>
-    internal bool Sees(Memory memory) => Principal is null || Visibility.Of(Principal).Shows(memory);
+    /// <summary>Whether the caller may see a memory, and so change it, by its author and scope alone.</summary>
+    internal bool Sees(Memory memory) => Principal is null || Visibility.Of(Principal with { Granted = null }).Shows(memory);
 }
 
 /// <summary>What an acknowledged write did.</summary>
@@ -271,6 +262,15 @@ public sealed record RecallQuery : MemoryFilter
 
     /// <summary>Stop before the first memory that would take the sum of costs above this.</summary>
     public long? BudgetTokens { get; init; }
+
+    /// <summary>Words around the query, as of the conversation: they have a share in its vector.</summary>
+    public IReadOnlyList<string> ContextTokens { get; init; } = [];
+
+    /// <summary>By words, also where there are vectors.</summary>
+    public bool KeywordOnly { get; init; }
+
+    /// <summary>Counts as an access of the memories shown, and extends their lives; false to look without leaving a trace, as measurements do.</summary>
+    public bool CountAccess { get; init; } = true;
 }
 
 /// <param name="Score">The full formula, unrounded.</param>
@@ -279,12 +279,22 @@ public sealed record RankedMemory(Memory Memory, double Score);
 /// <param name="TokensUsed">Sum over the shown memories of (bytes of title + bytes of content) / 4, rounded down for each.</param>
 /// <param name="Mode">One of <see cref="RecallModes"/>.</param>
 /// <param name="IsComplete">False when the index was behind or the query touched too much, so that a match may be missing.</param>
-public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode, bool IsComplete = true);
+public sealed record RecallResult(IReadOnlyList<RankedMemory> Memories, long TokensUsed, string Mode, bool IsComplete = true)
+{
+    /// <summary>Why it is less than the models of the node promise, as when one is away or memories have no vectors yet; null: it is not.</summary>
+    public string? Degraded { get; init; }
+}
 
 /// <summary>How a recall found its memories.</summary>
 public static class RecallModes
 {
     public const string Keyword = "keyword";
+
+    /// <summary>By words and by vectors.</summary>
+    public const string Hybrid = "hybrid";
+
+    /// <summary>The same, and looked at beside the query once more.</summary>
+    public const string HybridReranked = "hybrid+rerank";
 }
 
 /// <param name="DryRun">Changes nothing: tells how many there are, of those with a pattern at most <see cref="MemoryLimits.CountedMatches"/>.</param>

@@ -57,4 +57,13 @@ public static class Instruments
     /// <summary>Batches that committed nothing because their lease was another's.</summary>
     public static readonly Counter<long> BackfillLeaseLosses = Meter.CreateCounter<long>(
         "om_backfill_lease_losses", unit: "{lease}", description: "Leases of backfills that ended or went to another runner while a batch was under way.");
+
+    /// <summary>Changes that the curator made.</summary>
+    public static readonly Counter<long> CuratorOperations = Meter.CreateCounter<long>(
+        "om_curator_operations", unit: "{change}", description: "Changes of memories that the curator made.");
+
+    /// <summary>Of one run of the curator, by whether it was dry.</summary>
+    public static readonly Histogram<double> CuratorSeconds = Meter.CreateHistogram<double>(
+        "om_curator_cycle_seconds", unit: "s", description: "Time of one run of the curator.",
+        advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [.1, .5, 1, 5, 15, 60, 300, 900, 3600] });
 }

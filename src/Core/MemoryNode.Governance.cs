@@ -8,7 +8,7 @@ public sealed partial class MemoryNode
 {
     private const string EveryNamespace = "*";
 
-    public INodeService As(Principal principal) => new CallerService(this, principal);
+    public INodeService As(Principal principal) => new CallerService(this, principal with { Granted = Granted.Of(principal.AgentId) });
 
     public async Task<RegisteredAgent> RegisterAgentAsync(string agentId, string agentType, IReadOnlyList<string> capabilities, WriteContext context)
     {

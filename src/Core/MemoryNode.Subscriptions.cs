@@ -45,6 +45,9 @@ public sealed partial class MemoryNode
     /// <param name="readThrough">The last row that was read.</param>
     public void KeepLog(Func<long> readThrough) => _replicas.ReadThrough = readThrough;
 
+    /// <summary>Ends with the next commit that a subscriber may be told of, or that changes who is.</summary>
+    public Task NextCommit => _commits.Next;
+
     /// <summary>How far this node has told a subscriber of its own log; null: it has not begun.</summary>
     public async Task<DeliveryBody?> DeliveryAsync(string subscriptionId, CancellationToken cancellation = default) =>
         await EntryAsync(EntryBodies.DeliveryKey(subscriptionId, _store.Log), cancellation) is { } entry ? EntryBodies.Decode(entry.Body, EntryJson.Default.DeliveryBody) : null;

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using Microsoft.Extensions.AI;
 using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
@@ -26,6 +25,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     private readonly NodeSettings _settings;
     private readonly TimeProvider _time;
     private readonly PendingWatch _pending;
+    private readonly CommitSignal _commits;
     private bool _draining;
     private int _disposed;
 
@@ -38,8 +38,15 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         TimeProvider time,
         TaskScheduler scheduler,
         INamespaceDirectory? directory,
-        PendingWatch pending)
+        PendingWatch pending,
+        GrantTable granted,
+        CommitSignal commits,
+        VectorTable? vectors)
     {
+        _vectors = vectors;
+        _commits = commits;
+        Granted = granted;
+        Curator = new(this, time);
         Backfills = backfills;
         _pending = pending;
         _directory = directory;
@@ -68,7 +75,6 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     /// <param name="links">One for each peer.</param>
     /// <param name="scheduler">Exclusive, for the writer; null takes a new exclusive one over the thread pool.</param>
     /// <param name="directory">Where each namespace is decided; null: here, whatever other nodes decide.</param>
-    /// <param name="embedder">Makes vectors of memories; null: none.</param>
     public static async Task<MemoryNode> StartAsync(
         IMemoryStore store,
         NodeSettings settings,
@@ -76,17 +82,37 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         Random random,
         IReadOnlyList<IReplicaLink>? links = null,
         TaskScheduler? scheduler = null,
-        INamespaceDirectory? directory = null,
-        IEmbeddingGenerator<string, Embedding<float>>? embedder = null)
+        INamespaceDirectory? directory = null)
     {
         scheduler ??= new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler;
         var writer = await CommandWriter.StartAsync(store, scheduler, time, random);
         var pending = new PendingWatch(time);
-        writer.Committed += (_, changes) => pending.Notice(changes);
+        var granted = new GrantTable();
+        var commits = new CommitSignal();
+        writer.Committed += (_, changes) =>
+        {
+            pending.Notice(changes);
+            granted.Notice(changes);
+            commits.Notice(changes);
+        };
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
         var opening = time.GetUtcNow().UtcTicks.ToString("x", CultureInfo.InvariantCulture);
-        var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, embedder), settings.Backfills, opening, store.Log.Node, time);
-        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending);
+        var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, settings.Models.Embedder), settings.Backfills, opening, store.Log.Node, time);
+        var vectors = VectorsOf(store, settings.Models.Embedder);
+        if (vectors is not null)
+        {
+            writer.Committed += (_, changes) =>
+            {
+                vectors.Apply(changes);
+                if (VectorTable.NeedsVectors(changes))
+                {
+                    backfills.Notice();
+                }
+            };
+        }
+
+        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending, granted, commits, vectors);
+        await node.LoadGrantsAsync();
         pending.Start(node.ResolvePendingAsync, scheduler);
         return node;
     }
@@ -94,8 +120,12 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     /// <summary>Begins with the backfills; a host calls it once it serves.</summary>
     /// <param name="random">Nobody else's.</param>
     /// <param name="scheduler">Exclusive, and not the writer's; null takes a new exclusive one over the thread pool.</param>
-    public void StartBackfills(Random random, TaskScheduler? scheduler = null) =>
+    public void StartBackfills(Random random, TaskScheduler? scheduler = null)
+    {
+        // The first recall asks again when this fails.
+        _ = _vectors?.LoadAsync();
         Backfills.Start(random, scheduler ?? new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler);
+    }
 
     public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
     {
@@ -192,7 +222,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
             var matches = new RecallQuery { Context = pattern, Namespace = filter.Namespace, Tier = filter.Tier, Limit = ForgetRows };
             while (true)
             {
-                var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(matches, Now(), context.Principal), _settings.Scoring, CancellationToken.None);
+                var ranking = await RankAsync(TextQuery.From(matches, Now(), context.Principal), _settings.Scoring with { Passage = null }, CancellationToken.None);
                 var archived = ranking.Memories.Count == 0 ? 0 : await ForgetAsync([.. ranking.Memories.Select(static ranked => ranked.Memory.Id)], context);
                 forgotten += archived;
                 if (archived == 0)
@@ -268,62 +298,23 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
             return new([], null);
         }
 
-        var memories = visibility.IsEverything
-            ? await _store.ListAsync(new(query, Now(), ParseCursor(query.Cursor), query.Offset, query.Limit + 1), cancellation)
-            : await ListSeenAsync(query, visibility, cancellation);
+        var memories = await _store.ListAsync(
+            new(query, Now(), ParseCursor(query.Cursor), query.Offset, query.Limit + 1, SeenBy(visibility)), cancellation);
         return memories.Count <= query.Limit
             ? new(memories, null)
             : new([.. memories.Take(query.Limit)], FormatCursor(memories[query.Limit - 1]));
     }
 
-    /// <summary>As the store pages, of the rows that are seen.</summary>
-    private async Task<IReadOnlyList<Memory>> ListSeenAsync(ListQuery query, Visibility visibility, CancellationToken cancellation)
-    {
-        var found = new List<Memory>();
-        var passed = 0L;
-        var now = Now();
-        var after = ParseCursor(query.Cursor);
-        while (true)
-        {
-            var page = await _store.ListAsync(new(query, now, after, 0, ScanRows), cancellation);
-            foreach (var memory in page.Where(visibility.Shows))
-            {
-                if (passed++ >= query.Offset)
-                {
-                    found.Add(memory);
-                    if (found.Count > query.Limit)
-                    {
-                        return found;
-                    }
-                }
-            }
-
-            if (page.Count < ScanRows)
-            {
-                return found;
-            }
-
-            after = (page[^1].Priority, page[^1].UpdatedAt, page[^1].Id);
-        }
-    }
+    /// <summary>For a store that judges its rows itself.</summary>
+    private static Visibility? SeenBy(Visibility visibility) =>
+        visibility.IsEverything ? null : visibility.Rows is not null ? visibility : throw new InvalidOperationException("a store cannot judge by a place that a caller only names");
 
     public Task<Ranking> SearchAsync(SearchQuery query, CancellationToken cancellation = default) => SearchAsync(query, principal: null, cancellation);
 
     internal async Task<Ranking> SearchAsync(SearchQuery query, Principal? principal, CancellationToken cancellation)
     {
         RequireLimit(query.Limit);
-        return await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
-    }
-
-    public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) => RecallAsync(query, principal: null, cancellation);
-
-    internal async Task<RecallResult> RecallAsync(RecallQuery query, Principal? principal, CancellationToken cancellation)
-    {
-        RequireLimit(query.Limit);
-        var ranking = await Ranker.RankAsync(_store.Index, TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
-        var (memories, tokens) = TokenBudget.Fit(ranking.Memories, query.BudgetTokens);
-        _accesses.Record(memories.Select(static ranked => ranked.Memory.Id));
-        return new(memories, tokens, RecallModes.Keyword, ranking.IsComplete);
+        return await RankAsync(TextQuery.From(query, Now(), principal), _settings.Scoring, cancellation);
     }
 
     public Task<IReadOnlyList<Link>> LinksAsync(string id, CancellationToken cancellation = default) => LinksAsync(id, Visibility.Everything, cancellation);
@@ -548,7 +539,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
     /// <summary>Where the writes to an exact id are decided; without a directory every place is as good.</summary>
     private async ValueTask<string> NamespaceOfAsync(string id, WriteContext context) =>
         _directory is null ? ClosedSets.DefaultNamespace
-        : await FindAnywhereAsync(id) is { } row && context.Sees(row.View) ? row.View.Namespace
+        : await FindAnywhereAsync(id) is { } row && Visibility.Of(context.Principal).Shows(row.View) ? row.View.Namespace
         : throw new MemoryException(ErrorKind.NotFound, $"source memory not found: {id}");
 
     /// <summary>The live memory of an exact id: of this node, or on a miss of others.</summary>

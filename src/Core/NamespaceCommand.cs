@@ -24,9 +24,13 @@ namespace OrleansMemory.Core;
 [JsonDerivedType(typeof(ReadMessagesCommand), "read_messages")]
 [JsonDerivedType(typeof(ConsolidateCommand), "consolidate")]
 [JsonDerivedType(typeof(UndoCurationCommand), "undo_curation")]
+[JsonDerivedType(typeof(SupersedeCommand), "supersede")]
 [JsonDerivedType(typeof(SubscribeCommand), "subscribe")]
 [JsonDerivedType(typeof(UnsubscribeCommand), "unsubscribe")]
 [JsonDerivedType(typeof(DeliveredCommand), "delivered")]
+[JsonDerivedType(typeof(GrantCommand), "grant")]
+[JsonDerivedType(typeof(RetireCommand), "retire")]
+[JsonDerivedType(typeof(AdjustPriorityCommand), "adjust_priority")]
 public abstract record NamespaceCommand
 {
     /// <summary>What the decision will most likely read.</summary>

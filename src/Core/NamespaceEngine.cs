@@ -193,7 +193,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         var group = await LiveGroupAsync(session, name);
         if (group.Count > 0)
         {
-            RequireSeen(group, context);
+            await RequireSeenAsync(session, group, context);
         }
 
         var subject = group.Count > 0 ? group[0].View : null;
@@ -289,12 +289,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(memory, Created: false, session.Position, entry.Stamp, row is null ? "" : VersionOf(row.Own));
     }
 
-    private async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt, WriteContext context)
+    internal async ValueTask<LinkReceipt> DecideLinkAsync(WriteSession session, EntryKey key, string sourceId, string targetId, Timestamp? createdAt, WriteContext context)
     {
-        var source = await RequireLiveAsync(session, sourceId, "source", context);
+        var source = await RequireLiveAsync(session, sourceId, "source", Permission.Write, context);
         session.WritesTo(source.Namespace);
         await Governor.RequireAsync(session, context, GovernedAction.Link, source.Namespace, source);
-        await RequireLiveAsync(session, targetId, "target", context);
+        await RequireLiveAsync(session, targetId, "target", Permission.Read, context);
         if (await session.FindEntryAsync(key) is { Live: true } held)
         {
             if (writer.Settings.Nodes > 1)
@@ -312,10 +312,10 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return new(EntryBodies.Link(entry), Linked: true, session.Position, entry.Stamp);
     }
 
-    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end, WriteContext context)
+    private static async ValueTask<Memory> RequireLiveAsync(WriteSession session, string id, string end, Permission needed, WriteContext context)
     {
         var row = await session.FindAsync(id);
-        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now) || !context.Sees(row.View))
+        if (row is null or { Visibility: RowVisibility.Archived } || row.View.IsExpired(session.Now) || !await Access.AllowsAsync(session, context, row.View, needed))
         {
             throw new MemoryException(ErrorKind.NotFound, $"{end} memory not found: {id}");
         }
@@ -339,7 +339,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
                 await RefuseTakenAsync(session, name, context);
             }
 
-            RequireSeen(group, context);
+            await RequireSeenAsync(session, group, context);
             receipt = await MergeIntoAsync(session, group, stamp => state => Import(state, memory, stamp));
         }
         else
@@ -547,7 +547,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         UpdatedAt = merged.UpdatedAt,
     };
 
-    private async ValueTask<WriteReceipt> DecideUpdateAsync(
+    internal async ValueTask<WriteReceipt> DecideUpdateAsync(
         WriteSession session, IReadOnlyList<MemoryRow> group, MemoryPatch patch, GovernedAction action, WriteContext context)
     {
         RequireVersion(group[0], context);
@@ -596,7 +596,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         foreach (var id in ids)
         {
             var row = await session.FindAsync(id);
-            if (row is not { Visibility: RowVisibility.Shown } || row.View.IsExpired(session.Now) || !context.Sees(row.View))
+            if (row is not { Visibility: RowVisibility.Shown } || row.View.IsExpired(session.Now) || !await Access.AllowsAsync(session, context, row.View, Permission.Write))
             {
                 continue;
             }
@@ -682,14 +682,23 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         group.Skip(1).Aggregate(group[0].Own, static (joint, other) => MemoryMerge.Merge(joint, other.Own with { Id = joint.Id }));
 
     /// <summary>The rows that share the name of the first of the ids that is live, the shown one first.</summary>
-    internal static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(WriteSession session, IReadOnlyList<string> ids, WriteContext context, string otherwise = "not found")
+    /// <param name="needed">What the caller must be allowed to do with it; who may only see it is told so.</param>
+    internal static async ValueTask<IReadOnlyList<MemoryRow>> FindLiveAsync(
+        WriteSession session, IReadOnlyList<string> ids, WriteContext context, string otherwise = "not found", Permission needed = Permission.Write)
     {
         foreach (var id in ids)
         {
             if (await session.FindAsync(id) is { Visibility: not RowVisibility.Archived } row)
             {
                 var group = await session.FindGroupAsync(row.Own.Name.Value);
-                return group[0].View.IsExpired(session.Now) || !context.Sees(group[0].View) ? throw new MemoryException(ErrorKind.NotFound, otherwise) : group;
+                if (group[0].View.IsExpired(session.Now) || !await Access.AllowsAsync(session, context, group[0].View, Permission.Read))
+                {
+                    throw new MemoryException(ErrorKind.NotFound, otherwise);
+                }
+
+                return await Access.AllowsAsync(session, context, group[0].View, needed)
+                    ? group
+                    : throw new MemoryException(ErrorKind.Forbidden, "this credential may see the memory, and not change it");
             }
         }
 
@@ -702,15 +711,15 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     {
         if ((await LiveGroupAsync(session, name)) is [var taken, ..])
         {
-            var which = context.Sees(taken.View) ? $" (memory {taken.View.Id})" : "";
+            var which = await Access.AllowsAsync(session, context, taken.View, Permission.Read) ? $" (memory {taken.View.Id})" : "";
             throw new MemoryException(ErrorKind.TitleTaken, $"title '{name.Title}' already exists in namespace '{name.Namespace}'{which}");
         }
     }
 
     /// <summary>What a caller may not see it may not write to; that the name is taken cannot be hidden from it.</summary>
-    private static void RequireSeen(IReadOnlyList<MemoryRow> group, WriteContext context)
+    private static async ValueTask RequireSeenAsync(WriteSession session, IReadOnlyList<MemoryRow> group, WriteContext context)
     {
-        if (!context.Sees(group[0].View))
+        if (!await Access.AllowsAsync(session, context, group[0].View, Permission.Write))
         {
             throw new MemoryException(ErrorKind.TitleTaken, "the title or the id is that of another agent's memory");
         }
@@ -828,9 +837,12 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         : metadata.Text(AgentIdentity.Key) is null ? metadata.With("agent_id", author)
         : metadata.With("agent_id", author).With(AgentIdentity.Key, null);
 
-    private static void RequireVersion(MemoryRow row, WriteContext context)
+    private static void RequireVersion(MemoryRow row, WriteContext context) => RequireVersion(row, context.IfMatch);
+
+    /// <param name="wanted">Null and <c>*</c>: any.</param>
+    internal static void RequireVersion(MemoryRow row, string? wanted)
     {
-        if (context.IfMatch is { } wanted && wanted != "*" && wanted != VersionOf(row.Own))
+        if (wanted is not null && wanted != "*" && wanted != VersionOf(row.Own))
         {
             throw new MemoryException(ErrorKind.PreconditionFailed, "the memory has changed since the given version; read it again");
         }

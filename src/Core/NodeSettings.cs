@@ -1,5 +1,6 @@
 using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Models;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -22,4 +23,6 @@ public sealed record NodeSettings
     public TimeSpan TouchInterval { get; init; } = TimeSpan.FromSeconds(1);
 
     public BackfillSettings Backfills { get; init; } = new();
+
+    public NodeModels Models { get; init; } = NodeModels.None;
 }

@@ -5,6 +5,7 @@ using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Messaging;
+using OrleansMemory.Core.Models;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -188,6 +189,13 @@ public sealed class FrontEndService : INodeService
         return made;
     }
 
+    public async Task<WriteReceipt> SupersedeAsync(string winnerId, string loserId, WriteContext context)
+    {
+        var receipt = await AskAsync(new SupersedeQuestion(winnerId, loserId, context));
+        Note(receipt);
+        return receipt;
+    }
+
     public Task<IReadOnlyList<CurationRecord>> CurationsAsync(int limit, CancellationToken cancellation = default) =>
         AskAsync(new CurationsQuestion(limit), null, cancellation);
 
@@ -202,6 +210,36 @@ public sealed class FrontEndService : INodeService
 
     public Task<SessionStart> StartSessionAsync(string? @namespace, int limit, CancellationToken cancellation = default) =>
         AskAsync(new SessionQuestion(@namespace, limit), @namespace, cancellation);
+
+    public Task<ModelFeatures> ModelsAsync(CancellationToken cancellation = default) => AskAsync(new ModelsQuestion(), null, cancellation);
+
+    public Task<QueryExpansion> ExpandQueryAsync(string query, CancellationToken cancellation = default) => AskAsync(new ExpandQueryQuestion(query), null, cancellation);
+
+    public Task<AutoTags> AutoTagAsync(string idOrPrefix, WriteContext context) => AskAsync(new AutoTagQuestion(idOrPrefix, context));
+
+    public Task<ContradictionCheck> CompareAsync(string oneId, string otherId, CancellationToken cancellation = default) =>
+        AskAsync(new CompareQuestion(oneId, otherId), null, cancellation);
+
+    public Task<string> SummariseAsync(IReadOnlyList<string> ids, CancellationToken cancellation = default) => AskAsync(new SummariseQuestion(ids), null, cancellation);
+
+    public Task<Grant> GrantAsync(string idOrPrefix, string agentId, Permission permission, WriteContext context) =>
+        AskAsync(new GrantQuestion(idOrPrefix, agentId, permission, context));
+
+    public Task<bool> RevokeAsync(string idOrPrefix, string agentId, WriteContext context) => AskAsync(new RevokeQuestion(idOrPrefix, agentId, context));
+
+    public Task<IReadOnlyList<Grant>> GrantsAsync(string idOrPrefix, CancellationToken cancellation = default) => AskAsync(new GrantsQuestion(idOrPrefix), null, cancellation);
+
+    public Task<SimilarMemories> SimilarAsync(string @namespace, string title, CancellationToken cancellation = default) =>
+        AskAsync(new SimilarQuestion(@namespace, title), @namespace, cancellation);
+
+    public Task<Contradictions> ContradictionsAsync(ContradictionQuery query, CancellationToken cancellation = default) =>
+        AskAsync(new ContradictionsQuestion(query), query.Namespace, cancellation);
+
+    public Task<CuratorReport> CurateAsync(CuratorOrder order, WriteContext context) => AskAsync(new CurateQuestion(order, context));
+
+    public Task<CuratorStatus> CuratorAsync(CancellationToken cancellation = default) => AskAsync(new CuratorQuestion(), null, cancellation);
+
+    public Task<UndoneRuns> UndoRunsAsync(string? runId, int? last, WriteContext context) => AskAsync(new UndoRunsQuestion(runId, last, context));
 
     /// <param name="namespace">The only one that is asked about: what this front end was answered of it is seen.</param>
     private Task<T> AskAsync<T>(Question<T> question, string? @namespace = null, CancellationToken cancellation = default) =>

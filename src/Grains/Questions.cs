@@ -4,6 +4,7 @@ using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Messaging;
+using OrleansMemory.Core.Models;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -56,9 +57,23 @@ namespace OrleansMemory.Grains;
 [JsonDerivedType(typeof(ReadMessagesQuestion), "read_messages")]
 [JsonDerivedType(typeof(ConsolidateQuestion), "consolidate")]
 [JsonDerivedType(typeof(UndoQuestion), "undo")]
+[JsonDerivedType(typeof(SupersedeQuestion), "supersede")]
 [JsonDerivedType(typeof(SubscribeQuestion), "subscribe")]
 [JsonDerivedType(typeof(SubscriptionsQuestion), "subscriptions")]
 [JsonDerivedType(typeof(UnsubscribeQuestion), "unsubscribe")]
+[JsonDerivedType(typeof(ModelsQuestion), "models")]
+[JsonDerivedType(typeof(ExpandQueryQuestion), "expand_query")]
+[JsonDerivedType(typeof(AutoTagQuestion), "auto_tag")]
+[JsonDerivedType(typeof(CompareQuestion), "compare")]
+[JsonDerivedType(typeof(SummariseQuestion), "summarise")]
+[JsonDerivedType(typeof(GrantQuestion), "grant")]
+[JsonDerivedType(typeof(RevokeQuestion), "revoke")]
+[JsonDerivedType(typeof(GrantsQuestion), "grants")]
+[JsonDerivedType(typeof(SimilarQuestion), "similar")]
+[JsonDerivedType(typeof(ContradictionsQuestion), "contradictions")]
+[JsonDerivedType(typeof(CurateQuestion), "curate")]
+[JsonDerivedType(typeof(CuratorQuestion), "curator")]
+[JsonDerivedType(typeof(UndoRunsQuestion), "undo_runs")]
 internal abstract record Question
 {
     /// <summary>What the node must hold before it answers.</summary>
@@ -337,6 +352,13 @@ internal sealed record ConsolidateQuestion(ConsolidationDraft Draft, WriteContex
     protected override Task<Consolidated> AskAsync(INodeService node) => node.ConsolidateAsync(Draft, Context);
 }
 
+internal sealed record SupersedeQuestion(string WinnerId, string LoserId, WriteContext Context) : Question<WriteReceipt>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<WriteReceipt> AskAsync(INodeService node) => node.SupersedeAsync(WinnerId, LoserId, Context);
+}
+
 internal sealed record UndoQuestion(string CurationId, WriteContext Context) : Question<CurationRecord>
 {
     protected override Task<CurationRecord> AskAsync(INodeService node) => node.UndoAsync(CurationId, Context);
@@ -359,4 +381,75 @@ internal sealed record UnsubscribeQuestion(string Id, string? Owner, WriteContex
     public override bool IsRepeatable => false;
 
     protected override Task<bool> AskAsync(INodeService node) => node.UnsubscribeAsync(Id, Owner, Context);
+}
+
+internal sealed record ModelsQuestion : Question<ModelFeatures>
+{
+    protected override Task<ModelFeatures> AskAsync(INodeService node) => node.ModelsAsync();
+}
+
+internal sealed record ExpandQueryQuestion(string Query) : Question<QueryExpansion>
+{
+    protected override Task<QueryExpansion> AskAsync(INodeService node) => node.ExpandQueryAsync(Query);
+}
+
+internal sealed record AutoTagQuestion(string IdOrPrefix, WriteContext Context) : Question<AutoTags>
+{
+    protected override Task<AutoTags> AskAsync(INodeService node) => node.AutoTagAsync(IdOrPrefix, Context);
+}
+
+internal sealed record CompareQuestion(string OneId, string OtherId) : Question<ContradictionCheck>
+{
+    protected override Task<ContradictionCheck> AskAsync(INodeService node) => node.CompareAsync(OneId, OtherId);
+}
+
+internal sealed record SummariseQuestion(IReadOnlyList<string> Ids) : Question<string>
+{
+    protected override Task<string> AskAsync(INodeService node) => node.SummariseAsync(Ids);
+}
+
+internal sealed record GrantQuestion(string Id, string AgentId, Permission Permission, WriteContext Context) : Question<Grant>
+{
+    protected override Task<Grant> AskAsync(INodeService node) => node.GrantAsync(Id, AgentId, Permission, Context);
+}
+
+internal sealed record RevokeQuestion(string Id, string AgentId, WriteContext Context) : Question<bool>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<bool> AskAsync(INodeService node) => node.RevokeAsync(Id, AgentId, Context);
+}
+
+internal sealed record GrantsQuestion(string Id) : Question<IReadOnlyList<Grant>>
+{
+    protected override Task<IReadOnlyList<Grant>> AskAsync(INodeService node) => node.GrantsAsync(Id);
+}
+
+internal sealed record SimilarQuestion(string Namespace, string Title) : Question<SimilarMemories>
+{
+    protected override Task<SimilarMemories> AskAsync(INodeService node) => node.SimilarAsync(Namespace, Title);
+}
+
+internal sealed record ContradictionsQuestion(ContradictionQuery Query) : Question<Contradictions>
+{
+    protected override Task<Contradictions> AskAsync(INodeService node) => node.ContradictionsAsync(Query);
+}
+
+internal sealed record CurateQuestion(CuratorOrder Order, WriteContext Context) : Question<CuratorReport>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<CuratorReport> AskAsync(INodeService node) => node.CurateAsync(Order, Context);
+}
+
+internal sealed record CuratorQuestion : Question<CuratorStatus>
+{
+    protected override Task<CuratorStatus> AskAsync(INodeService node) => node.CuratorAsync();
+}
+
+internal sealed record UndoRunsQuestion(string? RunId, int? Last, WriteContext Context) : Question<UndoneRuns>
+{
+    public override bool IsRepeatable => false;
+
+    protected override Task<UndoneRuns> AskAsync(INodeService node) => node.UndoRunsAsync(RunId, Last, Context);
 }

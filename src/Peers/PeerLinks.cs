@@ -1,6 +1,5 @@
 using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using OrleansMemory.Api.Configuration;
@@ -67,20 +66,7 @@ public sealed class PeerLinks : IDisposable
         if (options.QuorumCaCertificatePath is { } authorityPath)
         {
             var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            try
-            {
-                policy.CustomTrustStore.ImportFromPemFile(authorityPath);
-            }
-            catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
-            {
-                throw new InvalidOptionException($"the CA certificate {authorityPath} cannot be used: {exception.Message} Set --quorum-ca-cert or OM_QUORUM_CA_CERT to a PEM file", exception);
-            }
-
-            if (policy.CustomTrustStore.Count == 0)
-            {
-                throw new InvalidOptionException($"{authorityPath} holds no certificate: set --quorum-ca-cert or OM_QUORUM_CA_CERT to a PEM file with the CA's");
-            }
-
+            policy.CustomTrustStore.AddRange(PemFiles.ReadAuthorities(authorityPath, "CA certificate (--quorum-ca-cert or OM_QUORUM_CA_CERT)"));
             tls.CertificateChainPolicy = policy;
         }
     }

@@ -87,6 +87,7 @@ public sealed class SiloHost : IAsyncDisposable
                 new Random(),
                 [.. others.Select(other => new GrainReplicaLink(cluster, other, time))],
                 directory: new GrainNamespaces(cluster, settings.ReplicaSet, time));
+            node.Curator.Lease = new GrainCurationLease(cluster, options.NodeId!);
         }
         catch
         {

@@ -28,7 +28,11 @@ public sealed class StoreLocation
     /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidQuery"/>: a URL that cannot be used.</exception>
     public static StoreLocation Parse(string location) =>
         PostgresUrl.IsOne(location) ? new(null, PostgresUrl.Parse(location))
-        : new(System.IO.Path.GetFullPath(location.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase) ? location[SqliteScheme.Length..] : location), null);
+        : OfFile(location.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase) ? location[SqliteScheme.Length..] : location);
+
+    private static StoreLocation OfFile(string path) => path.Length > 0 && !path.Contains('\0', StringComparison.Ordinal)
+        ? new(System.IO.Path.GetFullPath(path), null)
+        : throw new MemoryException(ErrorKind.InvalidQuery, "the path of a database must not be empty");
 
     /// <summary>Opens the store of a node, or creates it.</summary>
     /// <param name="nodeId">Null: the one that the store holds, or a new one from the machine's name.</param>

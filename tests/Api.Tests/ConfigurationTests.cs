@@ -1,4 +1,5 @@
 using OrleansMemory.Api.Configuration;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Api.Tests;
 
@@ -115,6 +116,54 @@ public sealed class ConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void Recall_by_passage_can_be_weighed_and_turned_off()
+    {
+        Write("orleans-memory", "[scoring]\npassage_next = 0.3\npassage_pool = 64\n");
+        Assert.Equal(new() { Next = 0.3, Pool = 64 }, ConfigurationLoader.Load(Sources).Options.Validate().Scoring.Passage);
+        _variables["OM_SCORING_PASSAGE_POOL"] = "0";
+        Assert.Contains("OM_SCORING_PASSAGE_POOL", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources).Options.Validate()).Message, StringComparison.Ordinal);
+        _variables["OM_SCORING_PASSAGE"] = "off";
+        Assert.Equal(ScoringWeights.Reference, ConfigurationLoader.Load(Sources).Options.Validate().Scoring);
+    }
+
+    [Fact]
+    public void Half_lives_are_those_of_the_peer_system_unless_the_own_file_says_otherwise()
+    {
+        Write("ai-memory", "[scoring]\nhalf_life_days_short = 0.01\nhalf_life_days_long = 100\nlegacy_scoring = true\n");
+        Write("orleans-memory", "[scoring]\nhalf_life_days_long = 200\nhybrid_distance = 0.5\n");
+        Assert.Equal(new() { HalfLifeShort = 0.1, HalfLifeLong = 200, Decay = false, Distance = 0.5 }, ConfigurationLoader.Load(Sources).Options.Validate().Scoring.Hybrid);
+        _variables["OM_SCORING_HYBRID_SHORT_SHARE"] = "1.5";
+        Assert.Contains("OM_SCORING_HYBRID_SHORT_SHARE", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources).Options.Validate()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Models_are_named_by_the_own_file_and_by_that_of_the_peer_system()
+    {
+        Assert.Equal((null, null), Models(""));
+        Assert.Equal(("all-minilm at http://h:1/", null), Models("", "ollama_url = \"http://h:1\"\n"));
+        Assert.Equal(("nomic-embed-text at http://h:1/", "gemma4:e4b at http://h:1/"), Models("", "ollama_url = \"http://h:1\"\ntier = \"autonomous\"\n"));
+        Assert.Equal((null, null), Models("", "ollama_url = \"http://h:1\"\ntier = \"keyword\"\n"));
+        const string Own = "[models]\nembed_url = \"https://api.example/v1\"\nembed_model = \"text-embedding-3-small\"\nchat_url = \"http://h:2\"\nchat_model = \"m\"\n";
+        Assert.Equal(("text-embedding-3-small at https://api.example/v1", "m at http://h:2/"), Models(Own, "ollama_url = \"http://h:1\"\n"));
+        var models = ConfigurationLoader.Load(Sources).Options.Validate().Models;
+        Assert.Equal((Api.Models.ModelApi.OpenAi, Api.Models.ModelApi.Ollama, 1_536), (models.Embedder!.Api, models.Chat!.Api, models.KnownDimension));
+        _variables["OM_EMBED_MODEL"] = "of-my-own";
+        Assert.Contains("OM_EMBED_DIM", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources).Options.Validate()).Message, StringComparison.Ordinal);
+        _variables["OM_EMBED_DIM"] = "12";
+        Assert.Equal(12, ConfigurationLoader.Load(Sources).Options.Validate().Models.KnownDimension);
+        _variables["OM_CHAT_API"] = "smoke";
+        Assert.Contains("OM_CHAT_API", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message, StringComparison.Ordinal);
+
+        (string?, string?) Models(string own, string peer = "")
+        {
+            Write("orleans-memory", own);
+            Write("ai-memory", peer);
+            var read = ConfigurationLoader.Load(Sources).Options.Validate().Models;
+            return (read.Embedder?.ToString(), read.Chat?.ToString());
+        }
+    }
+
+    [Fact]
     public void A_value_of_the_wrong_type_is_named()
     {
         _variables["OM_PORT"] = "many";
@@ -134,6 +183,11 @@ public sealed class ConfigurationTests : IDisposable
         { new() { TlsCertificatePath = "/nowhere/cert.pem", TlsKeyPath = "/nowhere/key.pem" }, "/nowhere/cert.pem" },
         { new() { ShutdownGrace = TimeSpan.FromHours(2) }, "OM_SHUTDOWN_GRACE_SECS" },
         { new() { GcInterval = TimeSpan.Zero }, "OM_GC_INTERVAL_SECS" },
+        { new() { TlsClientCaPath = "ca.pem" }, "--tls-cert" },
+        { new() { Keys = [new("k") { Certificate = "alice" }] }, "OM_TLS_CLIENT_CA" },
+        { new() { Curator = new() { Interval = TimeSpan.FromSeconds(59) } }, "OM_CURATOR_INTERVAL_SECS" },
+        { new() { Curator = new() { Order = new(MostOperations: 0) } }, "OM_CURATOR_MAX_OPS" },
+        { new() { Curator = new() { Order = new(Include: ["a b"]) } }, "OM_CURATOR_INCLUDE" },
         { new() { RetainedLogRows = 999 }, "OM_RETAINED_LOG_ROWS" },
         { new() { ApiKey = "" }, "api_key" },
         { new() { DefaultNamespace = "a b" }, "OM_DEFAULT_NAMESPACE" },
@@ -232,6 +286,27 @@ public sealed class ConfigurationTests : IDisposable
                 // Refused with a line, as it should be.
             }
         }
+    }
+
+    [Fact]
+    public void The_curator_is_off_until_it_has_an_interval()
+    {
+        Assert.Null(ConfigurationLoader.Load(Sources).Options.Curator.Interval);
+        Write("orleans-memory", """
+            [curator]
+            interval_secs = 3600
+            node = "n1"
+            max_ops = 7
+            include_namespaces = ["a", "b/c"]
+            """);
+        _variables["OM_CURATOR_EXCLUDE"] = "x, y";
+        _variables["OM_CURATOR_DRY_RUN"] = "1";
+        var curator = ConfigurationLoader.Load(Sources).Options.Curator;
+        Assert.Equal((3600.0, "n1", 7, true), (curator.Interval!.Value.TotalSeconds, curator.Node, curator.Order.MostOperations, curator.Order.DryRun));
+        Assert.Equal(["a", "b/c"], curator.Order.Include);
+        Assert.Equal(["x", "y"], curator.Order.Exclude);
+        _variables["OM_CURATOR_INTERVAL_SECS"] = "0";
+        Assert.Null(ConfigurationLoader.Load(Sources).Options.Curator.Interval);
     }
 
     [Fact]

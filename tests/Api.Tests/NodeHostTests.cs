@@ -150,6 +150,60 @@ public sealed class NodeHostTests
     }
 
     [Fact]
+    public async Task Only_clients_on_the_list_get_in()
+    {
+        var folder = Directory.CreateTempSubdirectory("om-mtls-");
+        try
+        {
+            using var key = RSA.Create(2048);
+            using var certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+                .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-2), DateTimeOffset.UtcNow.AddDays(1));
+
+            // Its time is over, which does not count.
+            using var known = new CertificateRequest("CN=known", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+                .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-2), DateTimeOffset.UtcNow.AddDays(-1));
+            var options = new NodeOptions
+            {
+                Port = 0,
+                TlsCertificatePath = Path.Combine(folder.FullName, "c.pem"),
+                TlsKeyPath = Path.Combine(folder.FullName, "k.pem"),
+                MtlsAllowlistPath = Path.Combine(folder.FullName, "clients"),
+            };
+            await File.WriteAllTextAsync(options.TlsCertificatePath, certificate.ExportCertificatePem());
+            await File.WriteAllTextAsync(options.TlsKeyPath, key.ExportPkcs8PrivateKeyPem());
+            await File.WriteAllTextAsync(options.MtlsAllowlistPath, "# clients\n\nsha256:" + string.Join(':', SHA256.HashData(known.RawData).Select(static value => value.ToString("X2"))) + "\n");
+            await using (var node = await TestNode.StartAsync(options))
+            {
+                Assert.Equal(HttpStatusCode.OK, await StatusAsync(node.Address, known));
+                await Assert.ThrowsAnyAsync<HttpRequestException>(() => StatusAsync(node.Address, certificate));
+                await Assert.ThrowsAnyAsync<HttpRequestException>(() => StatusAsync(node.Address, null));
+            }
+
+            foreach (var broken in (string[])["", "# nobody\n", "12:34\n", new string('x', 64)])
+            {
+                await File.WriteAllTextAsync(options.MtlsAllowlistPath, broken);
+                await Assert.ThrowsAsync<InvalidOptionException>(() => TestNode.StartAsync(options));
+            }
+
+            Assert.Throws<InvalidOptionException>(() => new NodeOptions { MtlsAllowlistPath = options.MtlsAllowlistPath }.Validate());
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+
+        static async Task<HttpStatusCode> StatusAsync(Uri address, X509Certificate2? certificate)
+        {
+            using var handler = new SocketsHttpHandler();
+            handler.SslOptions.RemoteCertificateValidationCallback = static (_, server, _, _) => server?.Subject == "CN=localhost";
+            handler.SslOptions.ClientCertificates = certificate is null ? [] : [certificate];
+            handler.SslOptions.LocalCertificateSelectionCallback = (_, _, _, _, _) => certificate!;
+            using var client = new HttpClient(handler);
+            return (await client.GetAsync(new Uri(address, "/api/v1/health"))).StatusCode;
+        }
+    }
+
+    [Fact]
     public async Task Expired_memories_are_collected_in_the_background()
     {
         await using var node = await TestNode.StartAsync(new() { Port = 0, GcInterval = TimeSpan.FromSeconds(1) });

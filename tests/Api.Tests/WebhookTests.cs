@@ -135,6 +135,29 @@ public sealed class WebhookTests
         Assert.Contains(await node.Node.SubscriptionsAsync(owner: null), subscription => subscription.DeadLetters[0].Error.Contains("not public", StringComparison.Ordinal));
     }
 
+    /// <summary>A name that means something else when it is asked for again reaches nothing: it is not asked for again.</summary>
+    [Fact]
+    public async Task A_name_is_resolved_once_and_what_was_judged_is_what_is_connected_to()
+    {
+        using var inside = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        inside.Start();
+        var reached = inside.AcceptTcpClientAsync();
+        var asked = 0;
+        using var sender = new WebhookSender(
+            Quick,
+            TimeProvider.System,
+            (_, _) => Task.FromResult<IPAddress[]>([Interlocked.Increment(ref asked) == 1 ? IPAddress.Parse("127.0.0.2") : IPAddress.Loopback]));
+        var body = new Core.Replication.SubscriptionBody($"https://rebound.test:{((IPEndPoint)inside.LocalEndpoint).Port}/", [], null, null, null, "", 0);
+        var change = new Core.Messaging.MemoryEvent(new(new("n", 1), 1), "memory_store", "id", "n", null);
+        Assert.NotNull(await sender.SendAsync(new("s", "alice", body, 0, 0, null, []), change, TestContext.Current.CancellationToken));
+        Assert.Equal(1, asked);
+        Assert.False(reached.IsCompleted);
+
+        // Of several addresses each is judged.
+        using var mixed = new WebhookSender(Quick with { AllowPrivate = false }, TimeProvider.System, (_, _) => Task.FromResult<IPAddress[]>([IPAddress.Parse("198.51.99.1"), IPAddress.Loopback]));
+        Assert.Contains("not public", await mixed.SendAsync(new("s", "alice", body, 0, 0, null, []), change, TestContext.Current.CancellationToken));
+    }
+
     [Theory]
     [InlineData("8.8.8.8", true)]
     [InlineData("2606:4700::1111", true)]

@@ -46,6 +46,35 @@ public sealed class BenchTests : IDisposable
     }
 
     [Fact]
+    public async Task Recall_is_judged_by_the_evidence_of_questions()
+    {
+        const string Talk = """
+            [{"sample_id":"talk-1","conversation":{"speaker_a":"Anna","speaker_b":"Ben","session_1_date_time":"1:56 pm on 8 May, 2023","session_1":[
+              {"speaker":"Anna","dia_id":"D1:1","text":"We were in Lisbon for the summer."},
+              {"speaker":"Ben","dia_id":"D1:2","text":"How was the food?","blip_caption":"a plate of sardines"},
+              {"speaker":"Anna","dia_id":"D1:3","text":"Grilled, every day."}]},
+              "qa":[{"question":"Where did Anna spend summers?","answer":"?","evidence":["D1:1"],"category":4},
+                    {"question":"What sardines did Ben show?","answer":"?","evidence":["D1:2; D1:3"],"category":1},
+                    {"question":"Unanswerable?","adversarial_answer":"?","evidence":["D1:1"],"category":5},
+                    {"question":"No evidence?","answer":"?","evidence":[],"category":2}]}]
+            """;
+        await File.WriteAllTextAsync(_om.PathTo("talk.json"), Talk, TestContext.Current.CancellationToken);
+        var report = (await _om.RunAsync("bench", "locomo", "--data", "talk.json", "--json")).Exits(0).Json;
+        Assert.Equal((2, 3), (report.GetProperty("questions").GetInt32(), report.GetProperty("memories").GetInt32()));
+        Assert.Equal(1, report.GetProperty("overall").GetProperty("any@1").GetDouble());
+        Assert.Equal(1, report.GetProperty("overall").GetProperty("all@10").GetDouble());
+        Assert.Equal(0, report.GetProperty("by_category").GetProperty("1").GetProperty("all@1").GetDouble());
+        Assert.Equal(1, report.GetProperty("by_category").GetProperty("4").GetProperty("any@20").GetDouble());
+        Assert.Equal(2, report.GetProperty("plain_bm25").GetProperty("overall").GetProperty("questions").GetInt32());
+        Assert.Contains("plain BM25", (await _om.RunAsync("bench", "locomo", "--data", "talk.json")).Exits(0).Output, StringComparison.Ordinal);
+
+        await File.WriteAllTextAsync(_om.PathTo("other.json"), "{}", TestContext.Current.CancellationToken);
+        Assert.Contains("not a file of LoCoMo conversations", (await _om.RunAsync("bench", "locomo", "--data", "other.json")).Exits(1).Error, StringComparison.Ordinal);
+        Assert.Contains("cannot be read", (await _om.RunAsync("bench", "locomo", "--data", "none.json")).Exits(1).Error, StringComparison.Ordinal);
+        (await _om.RunAsync("bench", "locomo")).Exits(2);
+    }
+
+    [Fact]
     public async Task A_text_report_names_the_machine()
     {
         var text = (await _om.RunAsync("bench", "writes", "--connections", "2", "--requests", "10", "--warmup-secs", "0", "--data", ".")).Exits(0).Output;

@@ -53,15 +53,23 @@ internal sealed class Om : IDisposable
     public Task<Outcome> FeedAsync(string input, params string[] arguments) => FeedAsync(Encoding.UTF8.GetBytes(input), arguments);
 
     /// <summary>Runs the program through a symbolic link named <c>ai-memory</c>.</summary>
-    public Task<Outcome> RunAsAiMemoryAsync(params string[] arguments)
+    public Task<Outcome> RunAsAiMemoryAsync(params string[] arguments) => RunAsync(ProgramAs("ai-memory"), arguments, input: null);
+
+    /// <summary>The program's path, or that of a symbolic link of another name to it.</summary>
+    public string ProgramAs(string name)
     {
+        if (name == "om")
+        {
+            return Program;
+        }
+
         if (_alias is null)
         {
-            _alias = Path.Combine(Directory.CreateDirectory(PathTo("bin")).FullName, "ai-memory");
+            _alias = Path.Combine(Directory.CreateDirectory(PathTo("bin")).FullName, name);
             File.CreateSymbolicLink(_alias, Program);
         }
 
-        return RunAsync(_alias, arguments, input: null);
+        return _alias;
     }
 
     public async Task<Outcome> RunAsync(string program, string[] arguments, byte[]? input, params (string Name, string Value)[] environment)
@@ -100,6 +108,11 @@ internal sealed class Om : IDisposable
 
     /// <summary>Starts <c>om</c> and leaves it running.</summary>
     public Process Start(params string[] arguments) => Start(Program, arguments);
+
+    /// <summary>Starts the program under a name and leaves it running.</summary>
+    public Process StartAs(string name, params string[] arguments) => Start(ProgramAs(name), arguments);
+
+    public Process StartAs(string name, (string Name, string Value)[] environment, params string[] arguments) => Start(ProgramAs(name), arguments, environment);
 
     /// <summary>Starts <c>om serve</c> on a free port and waits until it listens.</summary>
     public Task<ServedNode> ServeAsync(params string[] arguments) => ServedNode.StartAsync(Start(["serve", "--port", "0", .. arguments]));

@@ -88,10 +88,31 @@ public sealed class ServeTests : IDisposable
     public async Task A_second_process_on_one_store_is_refused()
     {
         await using var node = await _om.ServeAsync();
-        var outcome = (await _om.RunAsync("stats")).Exits(1);
+        var outcome = (await _om.RunAsync("serve", "--port", "0")).Exits(1);
         Assert.StartsWith("Error: ", outcome.Error, StringComparison.Ordinal);
         Assert.Contains("in use", outcome.Error, StringComparison.Ordinal);
         Assert.Contains("--url", outcome.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_command_that_names_a_served_database_is_answered_by_its_node()
+    {
+        await using (var node = await _om.ServeAsync())
+        {
+            (await _om.RunAsync("store", "-T", "t", "-c", "x", "-n", "n")).Exits(0);
+            Assert.Equal(1, (await _om.RunAsync("list", "--json", "--url", node.Url)).Exits(0).Json.GetProperty("count").GetInt32());
+            await node.KillAsync();
+        }
+
+        // What the killed node left behind misleads nobody.
+        Assert.True(File.Exists(_om.DataFile + ".node"));
+        Assert.Equal(1, (await _om.RunAsync("list", "--json")).Exits(0).Json.GetProperty("count").GetInt32());
+        await using (var again = await _om.ServeAsync())
+        {
+            (await again.StopAsync()).Exits(0);
+        }
+
+        Assert.False(File.Exists(_om.DataFile + ".node"));
     }
 
     [Fact]

@@ -139,6 +139,24 @@ public abstract class BackfillCompliance
     }
 
     [Fact]
+    public async Task Slow_commits_do_not_end_in_batches_of_single_rows()
+    {
+        await using var store = await OpenAsync(NewName(), "n");
+        await FillAsync(store, Rows);
+        await using var writer = await WriterAsync(store);
+        var batches = new ConcurrentQueue<int>();
+        writer.Committed = (_, changes) => batches.Enqueue(changes.Derived.Count);
+
+        // No commit is as fast as this.
+        var settings = new BackfillSettings { Hold = TimeSpan.FromTicks(1), BusyHold = TimeSpan.FromTicks(1) };
+        await using var runner = new BackfillRunner(store, writer, [new DerivedStep(store, Counting("words", []))], settings, "here", "r", TimeProvider.System);
+        runner.Start(new Random(1), Exclusive());
+        await runner.Settled.WaitAsync(Deadline);
+        Assert.Equal(Rows, batches.Sum());
+        Assert.InRange(batches.Count(static rows => rows > 0), 1, (Rows / 16) + 1);
+    }
+
+    [Fact]
     public async Task A_runner_that_sleeps_past_its_lease_commits_nothing_when_it_wakes()
     {
         var name = NewName();
@@ -479,6 +497,17 @@ public abstract class BackfillCompliance
                 await node.Backfills.DryRunAsync(EmbeddingStep.StepName) is [{ Remaining: 0 }] && (await RecordAsync(store, EmbeddingStep.StepName))!.RowsDone == 102);
             Assert.Equal(BackfillState.Complete, (await RecordAsync(store, EmbeddingStep.StepName))!.State);
             await AssertSoundAsync(node);
+            var first = await store.ReadDerivedAsync(EmbeddingStep.StepName, "small/4", 0, 60);
+            var rest = await store.ReadDerivedAsync(EmbeddingStep.StepName, "small/4", first[^1].Row, 60);
+            Assert.Equal((60, 40), (first.Count, rest.Count));
+            Assert.Equal(first.Concat(rest).Select(static value => value.Row).Distinct().Order(), first.Concat(rest).Select(static value => value.Row));
+            Assert.All(rest, static value => Assert.Equal(16, value.Value.Length));
+            Assert.Empty(await store.ReadDerivedAsync(EmbeddingStep.StepName, "large/8", 0, 60));
+
+            // By words and vectors, on this store.
+            var found = await node.RecallAsync(new() { Context = "come later", Limit = 3 });
+            Assert.Equal((RecallModes.Hybrid, "new"), (found.Mode, found.Memories[0].Memory.Title));
+            Assert.Equal("some memories have no vectors yet", found.Degraded);
         }
 
         Assert.Equal(100, await QueryAsync(name, "select count(*) from @.derived where step = 'embedding' and marker = 'small/4'"));
@@ -494,6 +523,29 @@ public abstract class BackfillCompliance
         }
 
         Assert.Equal(101, await QueryAsync(name, "select count(*) from @.derived where step = 'embedding' and marker = 'large/8'"));
+    }
+
+    [Fact]
+    public async Task Vectors_are_read_again_after_a_restart()
+    {
+        var name = NewName();
+        await using (var store = await OpenAsync(name, "n"))
+        {
+            await FillAsync(store, 20);
+            await using var node = await NodeAsync(store, new WordEmbedder("small", 4));
+            await SettleAsync(node);
+        }
+
+        await using (var store = await OpenAsync(name, "n"))
+        {
+            var asked = 0;
+            await using var node = await NodeAsync(store, new WordEmbedder("small", 4) { Embedding = () => asked++ });
+            var found = await node.RecallAsync(new() { Context = "t 7", Limit = 5 });
+
+            // The query alone was embedded.
+            Assert.Equal((RecallModes.Hybrid, null, 1), (found.Mode, found.Degraded, asked));
+            Assert.Equal(5, found.Memories.Count);
+        }
     }
 
     [Fact]
@@ -595,10 +647,13 @@ public abstract class BackfillCompliance
     private static async Task<MemoryNode> NodeAsync(IMemoryStore store, IEmbeddingGenerator<string, Embedding<float>>? embedder = null, TimeSpan? sweep = null) =>
         await MemoryNode.StartAsync(
             store,
-            new() { Backfills = new() { LargestBatch = 100, Sweep = sweep ?? TimeSpan.FromMinutes(1), FirstRetry = TimeSpan.FromMilliseconds(20) } },
+            new()
+            {
+                Backfills = new() { LargestBatch = 100, Sweep = sweep ?? TimeSpan.FromMinutes(1), FirstRetry = TimeSpan.FromMilliseconds(20) },
+                Models = new() { Embedder = embedder },
+            },
             TimeProvider.System,
-            new Random(),
-            embedder: embedder);
+            new Random());
 
     private static async Task SettleAsync(MemoryNode node)
     {

@@ -141,6 +141,28 @@ public abstract class HostCompliance
         await Eventually.HoldsAsync("what was put away is back", async () =>
             (await AskAsync(HttpMethod.Get, $"/api/v1/memories/{source}", null)) is { Status: HttpStatusCode.OK } back && back["content"] == "one half");
 
+        (await AskAsync(HttpMethod.Post, $"/api/v1/memories/{source}/grant", $$"""{"agent_id":"{{agent.Item2}}","permission":"write"}""", agent)).Is(HttpStatusCode.OK);
+        await Eventually.HoldsAsync("the grant is listed, wherever it is asked for", async () => (await AskAsync(HttpMethod.Get, $"/api/v1/memories/{source}/grants", null))["count"] == "1");
+        (await AskAsync(HttpMethod.Post, $"/api/v1/memories/{source}/revoke", $$"""{"agent_id":"{{agent.Item2}}"}""", agent)).Is(HttpStatusCode.OK);
+        (await AskAsync(HttpMethod.Get, $"/api/v1/contradictions?namespace={_namespace}", null)).Is(HttpStatusCode.OK);
+        Assert.Equal(2, (await AskAsync(HttpMethod.Post, "/api/v1/cluster", "{}")).Is(HttpStatusCode.OK).Json["peers"]!.AsArray().Count);
+
+        foreach (var number in (int[])[1, 2])
+        {
+            var alike = new JsonObject { ["title"] = $"alike {number}", ["content"] = $"what both of them say, word for word, but for the number {number}{number}{number}", ["namespace"] = $"{_namespace}/curated" };
+            (await AskAsync(HttpMethod.Post, "/api/v1/memories", alike.ToJsonString(), agent)).Is(HttpStatusCode.Created);
+        }
+
+        string? run = null;
+        await Eventually.HoldsAsync("the curator tells them as one, whichever node it runs on", async () =>
+        {
+            var curated = await AskAsync(HttpMethod.Post, "/api/v1/curator/run", $$"""{"include_namespaces":["{{_namespace}}/curated"]}""");
+            run = curated["run_id"];
+            return curated.Status == HttpStatusCode.OK && curated.Json["autonomy"]!["memories_consolidated"]!.ToString() == "2";
+        });
+        await Eventually.HoldsAsync("the run is undone, whichever node is asked", async () =>
+            (await AskAsync(HttpMethod.Post, "/api/v1/curator/undo", $$"""{"run":"{{run}}"}"""))["reversed"] == "1");
+
         var sent = (await AskAsync(HttpMethod.Post, "/api/v1/notify", $$"""{"to":"{{agent.Item2}}","subject":"s","body":"b"}""", agent)).Is(HttpStatusCode.Created);
         await Eventually.HoldsAsync("the message is in the inbox, wherever that is opened", async () =>
             (await AskAsync(HttpMethod.Get, "/api/v1/inbox?unread=true", null, agent)) is { Status: HttpStatusCode.OK } inbox && inbox["unread"] == "1");

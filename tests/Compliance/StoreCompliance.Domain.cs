@@ -206,6 +206,28 @@ public abstract partial class StoreCompliance
         await AssertSoundAsync(node);
     }
 
+    [Fact]
+    public async Task A_settled_contradiction_is_settled_whole_or_not_at_all()
+    {
+        await using var node = await NodeAsync();
+        var winner = (await node.StoreAsync(Draft("winner") with { AgentId = "alice" }, Alice)).Memory;
+        var loser = (await node.StoreAsync(Draft("loser") with { AgentId = "alice", Namespace = "other", Priority = 9 }, Alice)).Memory;
+        var settled = (await node.Node.SupersedeAsync(winner.Id, loser.Id, Alice)).Memory;
+        Assert.Equal((loser.Id, 1, 0.1), (settled.Id, settled.Priority, settled.Confidence));
+        Assert.Equal((winner.Id, "supersedes", loser.Id), (await node.LinksAsync(loser.Id)).Select(static link => (link.SourceId, link.Relation, link.TargetId)).Single());
+        Assert.Equal(1, (await node.GetAsync(winner.Id)).Memory.AccessCount);
+
+        // Where the rules refuse a part of it, nothing of it is done.
+        var rules = (await node.StoreAsync(Draft("rules") with { Namespace = "owned", AgentId = "alice" }, Alice)).Memory;
+        await node.Node.SetStandardAsync("owned", rules.Id, null, new(GovernanceRule.Owner, GovernanceRule.Any, GovernanceRule.Any, Approver.Human), Alice);
+        var digests = await node.Store.ReadDigestsAsync();
+        Assert.Equal(ErrorKind.GovernanceDenied, (await Assert.ThrowsAsync<MemoryException>(() => node.Node.SupersedeAsync(winner.Id, rules.Id, new("eve")))).Kind);
+        await AssertNotFoundAsync(() => node.Node.SupersedeAsync(winner.Id, "nobody", Alice));
+        Assert.Equal(ErrorKind.SelfLink, (await Assert.ThrowsAsync<MemoryException>(() => node.Node.SupersedeAsync(winner.Id, winner.Id, Alice))).Kind);
+        Assert.Equal(digests, await node.Store.ReadDigestsAsync());
+        await AssertSoundAsync(node);
+    }
+
     private static async Task ChangeEverythingAsync(MemoryNode node)
     {
         await node.RegisterAgentAsync("alice", "human", ["read"], Alice);
@@ -230,6 +252,11 @@ public abstract partial class StoreCompliance
         var first = await node.ConsolidateAsync(new(parts, "told as one", "summary", "team/b"), Alice);
         await node.UndoAsync(first.CurationId, Alice);
         await node.ConsolidateAsync(new(parts, "told again", "summary", "team/b"), Alice);
+        await node.GrantAsync(ids[1], "bob", Permission.Write, Alice);
+        await node.GrantAsync(ids[1], "carol", Permission.Read, Alice);
+        Assert.True(await node.RevokeAsync(ids[1], "carol", Alice));
+        await StoreAlikeAsync(node, "curated", 2);
+        Assert.Equal(2, (await node.CurateAsync(new(Include: ["curated"]), new())).Consolidated);
         var subscription = await node.SubscribeAsync(new("https://example.org/", []), Alice);
         await node.NoteDeliveryAsync(subscription.Id, new(1, 2, 3, null, [new("n~1:1", "memory_store", "id", "HTTP 500", 4)]));
         Assert.True(await node.UnsubscribeAsync((await node.SubscribeAsync(new("https://example.org/", ["memory_delete"], "secret"), Alice)).Id, "alice", Alice));

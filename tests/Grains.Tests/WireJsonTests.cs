@@ -85,6 +85,10 @@ public sealed class WireJsonTests
         ["forget"] = new ForgetQuestion(new("n", "p", Tier.Mid), Context),
         ["sync"] = new SyncQuestion([Whole], Context),
         ["cluster"] = new ClusterQuestion(),
+        ["grant"] = new GrantQuestion("id", "bob", Core.Governance.Permission.Admin, Context),
+        ["contradictions"] = new ContradictionsQuestion(new("topic", null, 7)),
+        ["curate"] = new CurateQuestion(new(7, DryRun: true, ["a"], ["b"]), Context),
+        ["undo_runs"] = new UndoRunsQuestion(null, 3, Context),
     };
 
     [Theory]

@@ -37,6 +37,20 @@ public static class Mutants
         }
     }
 
+    /// <summary>What a directed run says with a fault in the engines; null: nothing.</summary>
+    public static string? FindIn(string run, string name)
+    {
+        Faults.Active = Enum.Parse<Fault>(name);
+        try
+        {
+            return DirectedRuns.One(run);
+        }
+        finally
+        {
+            Faults.Active = Fault.None;
+        }
+    }
+
     /// <summary>A row of a table for each fault.</summary>
     /// <param name="within">Seeds at most.</param>
     /// <returns>How many were not found.</returns>

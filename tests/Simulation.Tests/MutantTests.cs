@@ -11,20 +11,39 @@ public sealed class MutantTests(ITestOutputHelper output)
     /// <summary>Faults that take hundreds of seeds are looked for from the first seed on in the campaign, and where they were found in every run.</summary>
     private static readonly Dictionary<string, long> FoundAt = new()
     {
-        ["RejoinKeepsOldRows"] = 70,
+        ["RejoinKeepsOldRows"] = 192,
         ["FloorPastGap"] = 177,
         ["RecoveryForgottenAtStart"] = 354,
         ["RefusalOutlivesItsGround"] = 206,
-        ["RepetitionDecidedAnew"] = 58,
-        ["StaleNodeAcknowledges"] = 1_557,
+        ["RepetitionDecidedAnew"] = 66,
         ["RejoinDropsNewRows"] = 26,
-        ["RefusedRowCounts"] = 114,
+        ["RefusedRowCounts"] = 78,
     };
 
-    /// <summary>Bugs that the engines had, for which no seed is known that finds them in the engines as they are now: only the campaign looks for one.</summary>
-    private static readonly string[] Unmeasured = ["OldRefusalsRetried", "RecoveringPeerHeals", "StaleNodeWrites", "TombstoneCollectedUnderLog", "ExchangeMissesMoves"];
+    /// <summary>
+    /// Bugs that the engines had, for which no seed is known that finds them in the engines as they are now; the campaign looks for one. Those
+    /// that no directed run finds either are found by tests of one engine alone.
+    /// </summary>
+    private static readonly string[] Unmeasured =
+        ["OldRefusalsRetried", "RecoveringPeerHeals", "StaleNodeWrites", "TombstoneCollectedUnderLog", "ExchangeMissesMoves", "StaleNodeAcknowledges", "OverruledRowCounts"];
 
     public static TheoryData<string> Names => [.. Campaign.Count("mutants", reduced: 0, full: 1) > 0 ? Mutants.Names : Mutants.Names.Except(Unmeasured)];
+
+    public static TheoryData<string, string> Directed => new()
+    {
+        { "StaleNodeWrites", "an old copy decides nothing before it has rejoined" },
+        { "StaleNodeAcknowledges", "an old copy answers for nothing that it lets go of" },
+        { "RecoveringPeerHeals", "two wiped nodes are no proof for each other" },
+        { "TombstoneCollectedUnderLog", "a delete is remembered as long as the log names it" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Directed))]
+    public void A_fault_that_no_seed_is_known_for_is_found_by_a_directed_run(string fault, string run)
+    {
+        Assert.Null(Mutants.FindIn(run, "None"));
+        Assert.NotNull(Mutants.FindIn(run, fault));
+    }
 
     [Theory]
     [MemberData(nameof(Names))]

@@ -49,7 +49,7 @@ public sealed class TextIndexTests
         async Task Same(TextQuery query, string? asAgent)
         {
             var expected = plain.Rank(query.Words, query.Mode, query.Filter, asAgent, query.Now).Take(query.Limit ?? int.MaxValue).ToArray();
-            var actual = await Ranker.RankAsync(index, query, ScoringWeights.Default, TestContext.Current.CancellationToken);
+            var actual = await Ranker.RankAsync(index, query, ScoringWeights.Reference, TestContext.Current.CancellationToken);
             Assert.True(actual.IsComplete);
             Assert.Equal(expected.Length, actual.Memories.Count);
             for (var place = 0; place < expected.Length; place++)

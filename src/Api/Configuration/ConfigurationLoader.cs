@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansMemory.Api.Models;
 using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Api.Configuration;
@@ -35,6 +36,9 @@ public static class ConfigurationLoader
             Keys = ReadKeys(own),
             TlsCertificatePath = Expanded(sources, settings.Text("OM_TLS_CERT", "server.tls_cert")),
             TlsKeyPath = Expanded(sources, settings.Text("OM_TLS_KEY", "server.tls_key")),
+            MtlsAllowlistPath = Expanded(sources, settings.Text("OM_MTLS_ALLOWLIST", "server.mtls_allowlist")),
+            Log = settings.Text("OM_LOG", "log", "RUST_LOG") ?? standard.Log,
+            TlsClientCaPath = Expanded(sources, settings.Text("OM_TLS_CLIENT_CA", "server.tls_client_ca")),
             ShutdownGrace = Seconds(settings.Integer("OM_SHUTDOWN_GRACE_SECS", "server.shutdown_grace_secs")) ?? standard.ShutdownGrace,
             NodeId = settings.Text("OM_NODE_ID", "server.node_id"),
             QuorumPeers = settings.Texts("OM_QUORUM_PEERS", "quorum.peers") is { Count: > 0 } peers ? NodeOptions.ParsePeers(peers) : standard.QuorumPeers,
@@ -46,9 +50,21 @@ public static class ConfigurationLoader
             QuorumCaCertificatePath = Expanded(sources, settings.Text("OM_QUORUM_CA_CERT", "quorum.ca_cert")),
             GcInterval = Seconds(settings.Integer("OM_GC_INTERVAL_SECS", "gc_interval_secs")) ?? standard.GcInterval,
             ArchiveOnGc = settings.Boolean("OM_ARCHIVE_ON_GC", "archive_on_gc", peerKey: "archive_on_gc") ?? standard.ArchiveOnGc,
+            ArchiveMaxDays = settings.Integer("OM_ARCHIVE_MAX_DAYS", "archive_max_days", peerKey: "archive_max_days"),
+            Curator = new()
+            {
+                Interval = settings.Integer("OM_CURATOR_INTERVAL_SECS", "curator.interval_secs") is { } every and not 0 ? Seconds(every) : null,
+                Node = settings.Text("OM_CURATOR_NODE", "curator.node"),
+                Order = new(
+                    (int)(Clamped(settings.Integer("OM_CURATOR_MAX_OPS", "curator.max_ops")) ?? Core.Curation.CuratorOrder.DefaultOperations),
+                    settings.Boolean("OM_CURATOR_DRY_RUN", "curator.dry_run") ?? false,
+                    Names(settings.Texts("OM_CURATOR_INCLUDE", "curator.include_namespaces")),
+                    Names(settings.Texts("OM_CURATOR_EXCLUDE", "curator.exclude_namespaces"))),
+            },
             Webhooks = standard.Webhooks with { AllowPrivate = settings.Boolean("OM_WEBHOOKS_ALLOW_PRIVATE", "webhooks.allow_private") ?? standard.Webhooks.AllowPrivate },
             DefaultNamespace = settings.Text("OM_DEFAULT_NAMESPACE", "default_namespace", peerKey: "default_namespace"),
             AgentId = settings.Text("OM_AGENT_ID", "agent_id", "AI_MEMORY_AGENT_ID"),
+            Anonymize = settings.Setting("identity.anonymize_default", peerKey: "identity.anonymize_default") ?? standard.Anonymize,
             Lifetimes = new()
             {
                 ShortSeconds = Ttl(settings, "short_ttl_secs") ?? lifetimes.ShortSeconds,
@@ -58,6 +74,7 @@ public static class ConfigurationLoader
                 MidExtensionSeconds = Ttl(settings, "mid_extend_secs") ?? lifetimes.MidExtensionSeconds,
             },
             Scoring = Weights(settings),
+            Models = ReadModels(settings),
             Cluster = new()
             {
                 Role = settings.Text("OM_ROLE", "cluster.role") is { } role ? ClusterOptions.ParseRole(role) : standard.Cluster.Role,
@@ -90,12 +107,13 @@ public static class ConfigurationLoader
             {
                 "key" => key with { Key = text },
                 "key_sha256" => key with { Sha256 = text },
+                "certificate" => key with { Certificate = text },
                 "role" => key with { Role = text },
                 "agent" => key with { AgentId = text },
                 "place" => key with { Place = text },
 
                 // A restriction that is misspelt must not be passed over.
-                _ => throw new InvalidOptionException($"{path} is not known: a key has key or key_sha256, role, agent and place"),
+                _ => throw new InvalidOptionException($"{path} is not known: a key has key, key_sha256 or certificate, role, agent and place"),
             };
         }
 
@@ -105,6 +123,8 @@ public static class ConfigurationLoader
     private static ScoringWeights Weights(Settings settings)
     {
         var standard = ScoringWeights.Default;
+        var passage = standard.Passage!;
+        var hybrid = standard.Hybrid;
         return new()
         {
             Text = Of("text") ?? standard.Text,
@@ -119,13 +139,97 @@ public static class ConfigurationLoader
             RecencyDecay = Of("recency_decay") ?? standard.RecencyDecay,
             K1 = Of("k1") ?? standard.K1,
             B = Of("b") ?? standard.B,
+            Rerank = settings.Boolean("OM_SCORING_RERANK", "scoring.rerank") ?? settings.Text("OM_TIER", "models.tier", peerKey: "tier")?.ToLowerInvariant() == "autonomous",
+            Hybrid = new()
+            {
+                HalfLifeShort = HalfLife("short") ?? hybrid.HalfLifeShort,
+                HalfLifeMid = HalfLife("mid") ?? hybrid.HalfLifeMid,
+                HalfLifeLong = HalfLife("long") ?? hybrid.HalfLifeLong,
+                Decay = !(settings.Boolean("OM_SCORING_LEGACY_SCORING", "scoring.legacy_scoring", peerKey: "scoring.legacy_scoring") ?? !hybrid.Decay),
+                ShortShare = Of("hybrid_short_share") ?? hybrid.ShortShare,
+                LongShare = Of("hybrid_long_share") ?? hybrid.LongShare,
+                LeastCosine = Of("hybrid_least_cosine") ?? hybrid.LeastCosine,
+                ContextShare = Of("hybrid_context_share") ?? hybrid.ContextShare,
+                Distance = Of("hybrid_distance") ?? hybrid.Distance,
+            },
+            Passage = settings.Boolean("OM_SCORING_PASSAGE", "scoring.passage") == false ? null : new()
+            {
+                Pool = (int)Math.Clamp(settings.Integer("OM_SCORING_PASSAGE_POOL", "scoring.passage_pool") ?? passage.Pool, int.MinValue, int.MaxValue),
+                K1 = Of("passage_k1") ?? passage.K1,
+                B = Of("passage_b") ?? passage.B,
+                StopWord = Of("passage_stop_word") ?? passage.StopWord,
+                Next = Of("passage_next") ?? passage.Next,
+                Second = Of("passage_second") ?? passage.Second,
+                GapSeconds = Of("passage_gap_secs") ?? passage.GapSeconds,
+                Title = Of("passage_title") ?? passage.Title,
+                Date = Of("passage_date") ?? passage.Date,
+            },
         };
 
         double? Of(string key) => settings.Number("OM_SCORING_" + key.ToUpperInvariant(), "scoring." + key);
+
+        double? HalfLife(string tier) =>
+            settings.Number($"OM_SCORING_HALF_LIFE_DAYS_{tier.ToUpperInvariant()}", $"scoring.half_life_days_{tier}", $"scoring.half_life_days_{tier}") is { } days
+                ? Math.Clamp(days, 0.1, 36_500)
+                : null;
+    }
+
+    /// <summary>
+    /// The feature tier of ai-memory 0.6.0 turns on what its name says once a server is named; keyword turns both models off. A model that is set by a
+    /// name of ours needs no tier.
+    /// </summary>
+    private static ModelOptions ReadModels(Settings settings)
+    {
+        var standard = new ModelOptions();
+        var tier = settings.Text("OM_TIER", "models.tier", peerKey: "tier")?.ToLowerInvariant();
+        if (tier == "keyword")
+        {
+            return standard;
+        }
+
+        var ollama = settings.Text("OM_OLLAMA_URL", "models.ollama_url", peerKey: "ollama_url");
+        var embedUrl = settings.Text("OM_EMBED_URL", "models.embed_url", peerKey: "embed_url") ?? ollama;
+        var embedModel = settings.Text("OM_EMBED_MODEL", "models.embed_model", peerKey: "embedding_model");
+        var chatUrl = settings.Text("OM_CHAT_URL", "models.chat_url") ?? ollama;
+        var ownChatModel = settings.Text("OM_CHAT_MODEL", "models.chat_model");
+        var writes = ownChatModel is not null || tier is "smart" or "autonomous";
+        return new()
+        {
+            Embedder = embedUrl is null ? null
+                : Endpoint("embed", embedUrl, ModelOptions.EmbeddingModelOf(embedModel ?? (tier is "smart" or "autonomous" ? "nomic_embed_v15" : "mini_lm_l6_v2"))),
+            Dimension = (int?)Clamped(settings.Integer("OM_EMBED_DIM", "models.embed_dim")),
+            Chat = chatUrl is null || !writes ? null
+                : Endpoint("chat", chatUrl, ownChatModel ?? settings.Text("OM_CHAT_MODEL", "models.chat_model", peerKey: "llm_model") ?? (tier == "autonomous" ? "gemma4:e4b" : "gemma4:e2b")),
+            EmbedTimeout = Milliseconds("embed_timeout_ms") ?? standard.EmbedTimeout,
+            EmbedBatchTimeout = Milliseconds("embed_batch_timeout_ms") ?? standard.EmbedBatchTimeout,
+            ChatTimeout = Milliseconds("chat_timeout_ms") ?? standard.ChatTimeout,
+        };
+
+        ModelEndpoint Endpoint(string kind, string url, string model)
+        {
+            var variable = "OM_" + kind.ToUpperInvariant();
+            var address = Uri.TryCreate(url, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https"
+                ? parsed
+                : throw new InvalidOptionException($"{url} is not an http or https address: set {variable}_URL, or models.{kind}_url in the configuration file");
+            var api = settings.Text($"{variable}_API", $"models.{kind}_api") switch
+            {
+                null => ModelEndpoint.ApiOf(address),
+                "openai" => ModelApi.OpenAi,
+                "ollama" => ModelApi.Ollama,
+                var other => throw new InvalidOptionException($"{other} is not known: set {variable}_API, or models.{kind}_api in the configuration file, to openai or ollama"),
+            };
+            return new(address, api, model, settings.Text($"{variable}_KEY", $"models.{kind}_key"));
+        }
+
+        TimeSpan? Milliseconds(string key) => Clamped(settings.Integer("OM_" + key.ToUpperInvariant(), "models." + key)) is { } value ? TimeSpan.FromMilliseconds(value) : null;
     }
 
     private static long? Ttl(Settings settings, string key) =>
         settings.Integer("OM_" + key.ToUpperInvariant(), "ttl." + key, peerKey: "ttl." + key);
+
+    /// <summary>Null when there are none.</summary>
+    private static IReadOnlyList<string>? Names(IReadOnlyList<string> lists) =>
+        lists.SelectMany(static list => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)).ToList() is { Count: > 0 } names ? names : null;
 
     private static long? Clamped(long? number) => number is { } value ? Math.Clamp(value, int.MinValue, int.MaxValue) : null;
 
@@ -224,7 +328,7 @@ public static class ConfigurationLoader
             var (place, value) => throw Wrong(place, value, "a whole number"),
         };
 
-        public double? Number(string variable, string key) => Find(variable, key, peerVariable: null, peerKey: null) switch
+        public double? Number(string variable, string key, string? peerKey = null) => Find(variable, key, peerVariable: null, peerKey) switch
         {
             (_, null) => null,
             (_, double number) => number,
@@ -232,6 +336,9 @@ public static class ConfigurationLoader
             (_, string text) when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) => number,
             var (place, value) => throw Wrong(place, value, "a number"),
         };
+
+        /// <summary>A truth of the files alone.</summary>
+        public bool? Setting(string key, string peerKey) => Boolean(variable: "", key, peerKey: peerKey);
 
         public bool? Boolean(string variable, string key, string? peerVariable = null, string? peerKey = null) => Find(variable, key, peerVariable, peerKey) switch
         {
@@ -249,7 +356,7 @@ public static class ConfigurationLoader
             : peerKey is not null && peer.TryGetValue(peerKey, out var peerValue) ? (peerKey, peerValue)
             : (key, null);
 
-        private string? NotEmpty(string variable) => sources.Variable(variable) is { Length: > 0 } value ? value : null;
+        private string? NotEmpty(string variable) => variable.Length > 0 && sources.Variable(variable) is { Length: > 0 } value ? value : null;
 
         private static InvalidOptionException Wrong(string place, object? value, string wanted) =>
             new(string.Create(CultureInfo.InvariantCulture, $"{place} must be {wanted}, not {value}"));

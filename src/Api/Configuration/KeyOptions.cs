@@ -15,6 +15,9 @@ public sealed record KeyOptions(string Name)
     /// <summary>SHA-256 of the key, 64 hexadecimal digits, so that the file holds no secret.</summary>
     public string? Sha256 { get; init; }
 
+    /// <summary>The name in a client certificate, its URI or else its common name, that stands for the key.</summary>
+    public string? Certificate { get; init; }
+
     /// <summary>reader, writer, approver, admin or peer.</summary>
     public string Role { get; init; } = "writer";
 
@@ -24,21 +27,27 @@ public sealed record KeyOptions(string Name)
     /// <summary>The bearer's place in the namespace tree, from which other agents' scopes are judged; null: none.</summary>
     public string? Place { get; init; }
 
-    internal byte[] Digest => Key is not null ? SHA256.HashData(Encoding.UTF8.GetBytes(Key)) : Convert.FromHexString(Sha256!);
+    /// <summary>Null: a certificate stands for it.</summary>
+    internal byte[]? Digest => Certificate is not null ? null : Key is not null ? SHA256.HashData(Encoding.UTF8.GetBytes(Key)) : Convert.FromHexString(Sha256!);
 
-    internal Principal Principal => new(Principal.TryParseRole(Role, out var role) ? role : throw new InvalidOperationException("not validated"), AgentId, Place);
+    internal Principal Principal => new(
+        Principal.TryParseRole(Role, out var role) ? role : throw new InvalidOperationException("not validated"),
+        AgentId ?? (role is Core.Governance.Role.Admin or Core.Governance.Role.Peer ? null : Certificate),
+        Place);
 
     /// <exception cref="InvalidOptionException"/>
     public void Validate()
     {
-        Require(Key is null != Sha256 is null, "needs either key or key_sha256");
+        Require(new[] { Key, Sha256, Certificate }.Count(static given => given is not null) == 1, "needs one of key, key_sha256 and certificate");
         Require(Key is not "", "must not be empty");
         Require(Sha256 is null || (Sha256.Length == 64 && Sha256.All(char.IsAsciiHexDigit)), "key_sha256 must have 64 hexadecimal digits");
         Require(Principal.TryParseRole(Role, out var role), $"role must be one of {string.Join(", ", Principal.RoleNames)}, not {Role}");
-        Require(AgentId is not null || role is Core.Governance.Role.Admin or Core.Governance.Role.Peer, $"a {Role} needs the agent it stands for: set agent");
+        Require(Certificate is not "", "certificate must not be empty");
+        Require(AgentId is not null || Certificate is not null || role is Core.Governance.Role.Admin or Core.Governance.Role.Peer, $"a {Role} needs the agent it stands for: set agent");
         try
         {
             _ = AgentId is null ? null : MemoryRules.AgentId(AgentId, "agent");
+            _ = Certificate is null ? null : MemoryRules.AgentId(Certificate, "certificate");
             _ = Place is null ? null : MemoryRules.Namespace(Place);
         }
         catch (MemoryException exception)

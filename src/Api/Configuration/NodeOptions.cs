@@ -40,6 +40,18 @@ public sealed record NodeOptions
     /// <summary>PEM file with the private key, PKCS#8 or RSA.</summary>
     public string? TlsKeyPath { get; init; }
 
+    /// <summary>File with the SHA-256 fingerprints of the client certificates that are let in, one in a line; null: clients need none. Needs <see cref="TlsCertificatePath"/>.</summary>
+    public string? MtlsAllowlistPath { get; init; }
+
+    /// <summary>What is logged: <c>error</c>, <c>warn</c>, <c>info</c>, <c>debug</c>, <c>trace</c> or <c>off</c>, or a comma list of such words, each after the name of a part and <c>=</c> or alone; the most talkative one counts.</summary>
+    public string Log { get; init; } = "info";
+
+    /// <summary>
+    /// PEM file with the authorities whose client certificates say who calls: the URI, else the common name, in one is the agent that its bearer is. A request
+    /// needs a certificate or a key then. Null: certificates are not asked for. Needs TLS.
+    /// </summary>
+    public string? TlsClientCaPath { get; init; }
+
     /// <summary>
     /// The node's name among its peers, with the characters of an agent id; null: the store's, which takes one from the machine when it is
     /// created. A store keeps its first.
@@ -76,6 +88,12 @@ public sealed record NodeOptions
     /// <summary>Expired memories are archived; else they are deleted for good.</summary>
     public bool ArchiveOnGc { get; init; } = true;
 
+    /// <summary>Days after which a sweep deletes archived memories for good, 1 or more; null: they stay.</summary>
+    public long? ArchiveMaxDays { get; init; }
+
+    /// <summary>The curator in the background.</summary>
+    public CuratorOptions Curator { get; init; } = new();
+
     /// <summary>How subscribers are told.</summary>
     public WebhookOptions Webhooks { get; init; } = new();
 
@@ -85,6 +103,9 @@ public sealed record NodeOptions
     /// <summary>Who calls on the command line; null: unnamed.</summary>
     public string? AgentId { get; init; }
 
+    /// <summary>A caller on the command line who gives no name gets one that does not tell the host's.</summary>
+    public bool Anonymize { get; init; }
+
     public Lifetimes Lifetimes { get; init; } = new();
 
     /// <summary>Of a silo; a node of named peers reads none of it.</summary>
@@ -92,6 +113,9 @@ public sealed record NodeOptions
 
     /// <summary>How recall and search rank.</summary>
     public ScoringWeights Scoring { get; init; } = ScoringWeights.Default;
+
+    /// <summary>Models that embed memories and write texts.</summary>
+    public ModelOptions Models { get; init; } = new();
 
     public bool HasTls => TlsCertificatePath is not null;
 
@@ -101,6 +125,7 @@ public sealed record NodeOptions
         Lifetimes = Lifetimes,
         ArchiveOnGc = ArchiveOnGc,
         Scoring = Scoring,
+        Models = Models.Connect(),
         ReplicaSet = new(QuorumPeers.Count, QuorumWrites, QuorumTimeout) { RetainedLogRows = RetainedLogRows },
     };
 
@@ -125,6 +150,11 @@ public sealed record NodeOptions
             TlsKeyPath is null ? "--tls-cert needs a private key: set --tls-key or OM_TLS_KEY" : "--tls-key needs a certificate: set --tls-cert or OM_TLS_CERT");
         Require(TlsCertificatePath is null || File.Exists(TlsCertificatePath), $"the TLS certificate {TlsCertificatePath} is not there: set --tls-cert or OM_TLS_CERT");
         Require(TlsKeyPath is null || File.Exists(TlsKeyPath), $"the TLS key {TlsKeyPath} is not there: set --tls-key or OM_TLS_KEY");
+        Require(ArchiveMaxDays is null or >= 1, $"archive_max_days must be 1 or more, not {ArchiveMaxDays}: set OM_ARCHIVE_MAX_DAYS");
+        Require(MtlsAllowlistPath is null || HasTls, "--mtls-allowlist needs TLS: set --tls-cert and --tls-key");
+        Require(TlsClientCaPath is null || HasTls, "--tls-client-ca needs TLS: set --tls-cert and --tls-key");
+        RequireFile(TlsClientCaPath, "authority of client certificates", "--tls-client-ca or OM_TLS_CLIENT_CA");
+        Curator.Validate();
         if (NodeId is not null)
         {
             Rule("the node id (--node-id, OM_NODE_ID)", () => MemoryRules.AgentId(NodeId));
@@ -165,6 +195,7 @@ public sealed record NodeOptions
         foreach (var key in Keys)
         {
             key.Validate();
+            Require(key.Certificate is null || TlsClientCaPath is not null, $"[keys.{key.Name}]: a certificate needs authorities to be checked against: set --tls-client-ca or OM_TLS_CLIENT_CA");
         }
 
         foreach (var (key, weight) in WeightsByKey())
@@ -174,7 +205,28 @@ public sealed record NodeOptions
                 $"the scoring weight {key} must be zero or more: set scoring.{key} in the configuration file, or OM_SCORING_{key.ToUpperInvariant()}");
         }
 
+        Require(
+            Scoring.Passage is not { Pool: < 1 or > MemoryLimits.PassagePool },
+            $"scoring.passage_pool must be between 1 and {MemoryLimits.PassagePool}: set it in the configuration file, or OM_SCORING_PASSAGE_POOL");
+        Require(Scoring.Passage is not { B: > 1 }, "the scoring weight passage_b must be between 0 and 1: set scoring.passage_b in the configuration file, or OM_SCORING_PASSAGE_B");
+        foreach (var (key, share) in ((string, double)[])[("short_share", Scoring.Hybrid.ShortShare), ("long_share", Scoring.Hybrid.LongShare), ("context_share", Scoring.Hybrid.ContextShare)])
+        {
+            Require(share <= 1, $"the scoring weight hybrid_{key} must be between 0 and 1: set scoring.hybrid_{key} in the configuration file, or OM_SCORING_HYBRID_{key.ToUpperInvariant()}");
+        }
+
         Require(Scoring.B <= 1, "the scoring weight b must be between 0 and 1: set scoring.b in the configuration file, or OM_SCORING_B");
+        if (Models is { Embedder: not null, KnownDimension: not (>= 1 and <= MemoryLimits.VectorDimensions) })
+        {
+            throw Models.UnknownDimension;
+        }
+
+        foreach (var (key, wait) in ((string, TimeSpan)[])[("embed_timeout_ms", Models.EmbedTimeout), ("embed_batch_timeout_ms", Models.EmbedBatchTimeout), ("chat_timeout_ms", Models.ChatTimeout)])
+        {
+            Require(
+                wait >= TimeSpan.FromMilliseconds(10) && wait <= TimeSpan.FromHours(1),
+                $"models.{key} must be between 10 and 3600000: set it in the configuration file, or OM_{key.ToUpperInvariant()}");
+        }
+
         if (DefaultNamespace is not null)
         {
             Rule("default_namespace (OM_DEFAULT_NAMESPACE)", () => MemoryRules.Namespace(DefaultNamespace));
@@ -222,7 +274,7 @@ public sealed record NodeOptions
         }
 
         List<string> warnings = [];
-        if (ApiKey is null && Keys.Count == 0)
+        if (ApiKey is null && Keys.Count == 0 && TlsClientCaPath is null && MtlsAllowlistPath is null)
         {
             warnings.Add("no api_key is set and the node listens beyond loopback: everybody who reaches it can read and change every memory");
         }
@@ -240,6 +292,13 @@ public sealed record NodeOptions
         ("text", Scoring.Text), ("priority", Scoring.Priority), ("access", Scoring.Access), ("access_cap", Scoring.AccessCap),
         ("confidence", Scoring.Confidence), ("long_tier", Scoring.LongTier), ("mid_tier", Scoring.MidTier), ("short_tier", Scoring.ShortTier),
         ("recency", Scoring.Recency), ("recency_decay", Scoring.RecencyDecay), ("k1", Scoring.K1), ("b", Scoring.B),
+        ("hybrid_short_share", Scoring.Hybrid.ShortShare), ("hybrid_long_share", Scoring.Hybrid.LongShare), ("hybrid_least_cosine", Scoring.Hybrid.LeastCosine),
+        ("hybrid_context_share", Scoring.Hybrid.ContextShare), ("hybrid_distance", Scoring.Hybrid.Distance),
+        .. Scoring.Passage is not { } passage ? (IEnumerable<(string, double)>)[] :
+        [
+            ("passage_k1", passage.K1), ("passage_b", passage.B), ("passage_stop_word", passage.StopWord), ("passage_next", passage.Next), ("passage_second", passage.Second),
+            ("passage_gap_secs", passage.GapSeconds), ("passage_title", passage.Title), ("passage_date", passage.Date),
+        ],
     ];
 
     private static void RequireFile(string? path, string what, string setting) =>

@@ -4,8 +4,9 @@ using OrleansMemory.Core;
 
 namespace OrleansMemory.Api.Hosting;
 
-/// <summary>Archives expired memories at a fixed interval for as long as the node runs. A failed sweep is logged; the next one comes.</summary>
-internal sealed partial class GarbageCollection(IMemoryService service, TimeSpan interval, TimeProvider time, ILogger<GarbageCollection> logger) : BackgroundService
+/// <summary>Archives expired memories at a fixed interval for as long as the node runs, and purges what was archived long ago. A failed sweep is logged; the next one comes.</summary>
+/// <param name="archiveDays">How long archived memories are kept; null: without end.</param>
+internal sealed partial class GarbageCollection(IMemoryService service, TimeSpan interval, long? archiveDays, TimeProvider time, ILogger<GarbageCollection> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -31,6 +32,11 @@ internal sealed partial class GarbageCollection(IMemoryService service, TimeSpan
             if (expired > 0)
             {
                 LogCollected(expired);
+            }
+
+            if (archiveDays is not null && service is IDomainService domain && await domain.PurgeAsync(archiveDays, new(Quorum: "1")) is > 0 and var purged)
+            {
+                LogPurged(purged);
             }
         }
         catch (Exception exception)

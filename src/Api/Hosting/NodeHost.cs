@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -26,6 +27,9 @@ public sealed partial class NodeHost : IAsyncDisposable
     private const int MinWorkerThreads = 16;
 
     private const int MaxConnections = 10_000;
+
+    /// <summary>From the start of the node to the first run of its curator, at most.</summary>
+    private static readonly TimeSpan FirstCuration = TimeSpan.FromMinutes(5);
 
     private static readonly Task<StoreFatalException> Never = new TaskCompletionSource<StoreFatalException>().Task;
 
@@ -151,7 +155,7 @@ public sealed partial class NodeHost : IAsyncDisposable
     {
         // An empty builder reads no files and no ASPNETCORE_ variables: only our own options count.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "OrleansMemory" });
-        builder.Logging.SetMinimumLevel(LogLevel.Information);
+        builder.Logging.SetMinimumLevel(LogLevels.Of(options.Log));
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
 
         // A logger here makes the server create an activity and a log scope for each request. The gate logs what goes wrong.
@@ -159,18 +163,31 @@ public sealed partial class NodeHost : IAsyncDisposable
         (configureLogging ?? StandardErrorLog.Add)(builder.Logging);
         builder.Services.AddSingleton<IHostLifetime, UnattendedLifetime>();
         builder.Services.AddSingleton(time);
-        builder.Services.AddMemoryApi(new() { ApiKey = options.ApiKey, Keys = options.Keys, Warnings = options.ExposureWarnings() }, service);
+        builder.Services.AddMemoryApi(new()
+        {
+            ApiKey = options.ApiKey,
+            Keys = options.Keys,
+            TakesCertificates = options.TlsClientCaPath is not null,
+            Warnings = options.ExposureWarnings(),
+        }, service);
         builder.Services.AddSingleton<BackfillLog>();
         if (options.Cluster.Role == ClusterRole.Silo)
         {
             // A front end has nothing of its own to sweep; each node sweeps for itself.
             builder.Services.AddHostedService(services =>
-                new GarbageCollection(service, options.GcInterval, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
+                new GarbageCollection(service, options.GcInterval, options.ArchiveMaxDays, time, services.GetRequiredService<ILogger<GarbageCollection>>()));
         }
 
         if (service is MemoryNode node)
         {
             builder.Services.AddHostedService(services => new WebhookDispatcher(node, options.Webhooks, time, services.GetRequiredService<ILogger<WebhookDispatcher>>()));
+        }
+
+        if (service is MemoryNode curated && options.Curator is { Interval: { } interval } curator && (curator.Node is null || curator.Node == curated.Store.Log.Node))
+        {
+            var first = interval < FirstCuration ? interval : FirstCuration;
+            builder.Services.AddHostedService(services =>
+                new CuratorLoop(curated, curator.Order, first, interval, time, services.GetRequiredService<ILogger<CuratorLoop>>()));
         }
 
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.ShutdownGrace);
@@ -213,6 +230,15 @@ public sealed partial class NodeHost : IAsyncDisposable
         {
             https.ServerCertificate = certificate;
             https.ServerCertificateChain = chain;
+            var allowed = options.MtlsAllowlistPath is { } list ? CertificateAllowlist.Read(list) : null;
+            var authorities = options.TlsClientCaPath is { } path ? PemFiles.ReadAuthorities(path, "authority of client certificates") : null;
+            if (allowed is not null || authorities is not null)
+            {
+                // Of an authority a certificate is allowed and not required: health is everybody's to ask for, and a key does as well. A list lets nobody else in.
+                https.ClientCertificateMode = allowed is null ? ClientCertificateMode.AllowCertificate : ClientCertificateMode.RequireCertificate;
+                https.ClientCertificateValidation = (client, sent, _) =>
+                    allowed?.Contains(client) is not false && (authorities is null || ClientCertificates.IsVouchedFor(client, sent?.ChainPolicy.ExtraStore ?? [], authorities));
+            }
         });
     }
 

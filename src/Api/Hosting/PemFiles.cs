@@ -26,4 +26,20 @@ public static class PemFiles
             throw new InvalidOptionException($"the {what} {certificatePath} and key {keyPath} cannot be used: {exception.Message}", exception);
         }
     }
+
+    /// <summary>Certificates without their keys.</summary>
+    /// <exception cref="InvalidOptionException">The file cannot be read, or holds none.</exception>
+    public static X509Certificate2Collection ReadAuthorities(string path, string what)
+    {
+        try
+        {
+            var authorities = new X509Certificate2Collection();
+            authorities.ImportFromPemFile(path);
+            return authorities.Count > 0 ? authorities : throw new InvalidOptionException($"the {what} {path} holds no certificate");
+        }
+        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOptionException($"the {what} {path} cannot be used: {exception.Message}", exception);
+        }
+    }
 }

@@ -14,7 +14,9 @@ internal readonly struct BodyFields(JsonElement body)
     public static BodyFields Read(ref Utf8JsonReader reader)
     {
         JsonFields.Object(ref reader, "body");
-        return new(JsonElement.ParseValue(ref reader));
+        var body = JsonElement.ParseValue(ref reader);
+        ReadTexts(body);
+        return new(body);
     }
 
     public string Text(string field) => TextOrNull(field) ?? throw JsonFields.Missing(field);
@@ -22,7 +24,7 @@ internal readonly struct BodyFields(JsonElement body)
     public string? TextOrNull(string field) => Find(field) switch
     {
         null => null,
-        { ValueKind: JsonValueKind.String } value => Unicode(value),
+        { ValueKind: JsonValueKind.String } value => value.GetString(),
         { } value => throw WrongType(field, value, "a string"),
     };
 
@@ -57,7 +59,7 @@ internal readonly struct BodyFields(JsonElement body)
         var texts = new List<string>(value.GetArrayLength());
         foreach (var item in value.EnumerateArray())
         {
-            texts.Add(item.ValueKind == JsonValueKind.String ? Unicode(item) : throw WrongType(field, item, "an array of strings"));
+            texts.Add(item.ValueKind == JsonValueKind.String ? item.GetString()! : throw WrongType(field, item, "an array of strings"));
         }
 
         return texts;
@@ -73,16 +75,34 @@ internal readonly struct BodyFields(JsonElement body)
     /// <summary>Any value but null.</summary>
     public JsonElement? Find(string field) => body.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
-    /// <summary>Half of a surrogate pair can be escaped in JSON, and is no text.</summary>
-    private static string Unicode(JsonElement value)
+    /// <summary>
+    /// Reads every name and text, at any depth: half of a surrogate pair can be escaped in JSON, and bytes can be no UTF-8, and both are to fail here and not
+    /// wherever the text is used.
+    /// </summary>
+    private static void ReadTexts(JsonElement value)
     {
-        try
+        switch (value.ValueKind)
         {
-            return value.GetString()!;
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw new MemoryException(ErrorKind.MalformedRequest, "malformed JSON: a string is not valid Unicode", exception);
+            case JsonValueKind.Object:
+                foreach (var property in value.EnumerateObject())
+                {
+                    _ = property.Name;
+                    ReadTexts(property.Value);
+                }
+
+                break;
+            case JsonValueKind.Array:
+                foreach (var item in value.EnumerateArray())
+                {
+                    ReadTexts(item);
+                }
+
+                break;
+            case JsonValueKind.String:
+                value.GetString();
+                break;
+            default:
+                break;
         }
     }
 

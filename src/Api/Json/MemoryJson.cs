@@ -10,7 +10,16 @@ namespace OrleansMemory.Api.Json;
 
 /// <summary>What some routes say beside the fifteen fields of a memory; null or false: not said.</summary>
 internal readonly record struct MemoryExtras(
-    string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null, WriteReceipt? Receipt = null, IReadOnlyList<Link>? Links = null);
+    string? AgentId = null,
+    double? Score = null,
+    bool Promoted = false,
+    MemoryWithLinks? Whole = null,
+    WriteReceipt? Receipt = null,
+    SimilarIds? Similar = null,
+    IReadOnlyList<Link>? Links = null);
+
+/// <param name="Ids">Null: nobody looked.</param>
+internal readonly record struct SimilarIds(IReadOnlyList<string>? Ids);
 
 /// <summary>Writes memories and links: keys in alphabetical order, absent instants left out, metadata as it is stored.</summary>
 internal static class MemoryJson
@@ -51,6 +60,11 @@ internal static class MemoryJson
         writer.WritePropertyName(Confidence);
         WriteReal(writer, memory.Confidence);
         writer.WriteString(Content, memory.Content);
+        if (extras.Similar is { Ids: null })
+        {
+            writer.WriteBoolean("contradictions_checked"u8, false);
+        }
+
         var createdAt = memory.CreatedAt.ToString();
         writer.WriteString(CreatedAt, createdAt);
         var receipt = extras.Receipt;
@@ -83,6 +97,11 @@ internal static class MemoryJson
         writer.WritePropertyName(MetadataName);
         writer.WriteRawValue(memory.Metadata.Json, skipInputValidation: true);
         writer.WriteString(Namespace, memory.Namespace);
+        if (extras.Similar is { } found)
+        {
+            WriteSimilar(writer, found.Ids);
+        }
+
         writer.WriteNumber(Priority, memory.Priority);
         if (extras.Promoted)
         {
@@ -168,6 +187,21 @@ internal static class MemoryJson
         QuorumJson.WriteStamp(writer, receipt.Quorum, receipt.Stamp);
         writer.WriteString(TargetId, receipt.Link.TargetId);
         writer.WriteEndObject();
+    }
+
+    /// <summary>Not said where there are none.</summary>
+    public static void WriteSimilar(Utf8JsonWriter writer, IReadOnlyList<string>? ids)
+    {
+        if (ids is { Count: > 0 })
+        {
+            writer.WriteStartArray("potential_contradictions"u8);
+            foreach (var id in ids)
+            {
+                writer.WriteStringValue(id);
+            }
+
+            writer.WriteEndArray();
+        }
     }
 
     public static void WriteLinks(Utf8JsonWriter writer, IReadOnlyList<Link> links)

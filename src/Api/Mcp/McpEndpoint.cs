@@ -38,7 +38,7 @@ internal sealed class McpEndpoint(CallerServices callers, ApiOptions options, To
     public static void Map(IEndpointRouteBuilder endpoints)
     {
         var provider = endpoints.ServiceProvider;
-        var services = new ToolServices(provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ApiInstruments>());
+        var services = new ToolServices(provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ApiInstruments>(), provider.GetRequiredService<SimilarTitles>());
         var endpoint = ActivatorUtilities.CreateInstance<McpEndpoint>(provider, services);
 
         // Streams that the node opens by itself, and sessions to end, there are none: other methods are answered with 405.

@@ -22,6 +22,9 @@ internal sealed record MemoryList
     /// <summary>False: a match may be missing.</summary>
     public bool IsComplete { get; init; } = true;
 
+    /// <summary>Why it is less than the models of the node promise; null: it is not.</summary>
+    public string? Degraded { get; init; }
+
     /// <summary>Where the memories stand in JSON.</summary>
     public string Name { get; init; } = "memories";
 
@@ -58,6 +61,12 @@ internal sealed record MemoryList
         {
             yield return ("complete", "false");
         }
+
+        if (Degraded is not null)
+        {
+            // A line holds no more than one.
+            yield return ("degraded", Degraded.ReplaceLineEndings(" ").Replace('|', '/'));
+        }
     }
 
     /// <param name="columns">Those shown; null: whole memories.</param>
@@ -71,6 +80,11 @@ internal sealed record MemoryList
 
         RecallRoutes.WriteCompleteness(writer, IsComplete);
         writer.WriteNumber("count"u8, Rows.Count);
+        if (Degraded is not null)
+        {
+            writer.WriteString("degraded"u8, Degraded);
+        }
+
         writer.WriteStartArray(Name);
         foreach (var row in Rows)
         {

@@ -9,6 +9,9 @@ namespace OrleansMemory.Api.Mcp;
 /// <summary>One memory at a time, its links, and what is made of several.</summary>
 internal static class MemoryTools
 {
+    /// <summary>Of a summary that a model wrote.</summary>
+    private const int PreviewCharacters = 200;
+
     private static readonly ToolParameter Id = new("id", ToolSchema.Text("An id, or a prefix that only one memory has."), Required: true);
 
     public static IEnumerable<ToolDefinition> All { get; } =
@@ -34,7 +37,8 @@ internal static class MemoryTools
             ToolSchema.OrPending(ToolSchema.Object(
                 ["id", "namespace", "tier", "title"],
                 ("action", ToolSchema.Text()), ("agent_id", ToolSchema.OrNull(ToolSchema.Text())), ("duplicate", ToolSchema.Boolean()), ("durability", ToolSchema.Text()), ("id", ToolSchema.Text()),
-                ("namespace", ToolSchema.Text()), ("quorum_acks", ToolSchema.Integer(1)), ("stamp", ToolSchema.Text()), ("tier", ToolSchema.Tiers()), ("title", ToolSchema.Text()))),
+                ("namespace", ToolSchema.Text()), ("potential_contradictions", ToolSchema.List(ToolSchema.Text())), ("quorum_acks", ToolSchema.Integer(1)), ("stamp", ToolSchema.Text()), ("tier", ToolSchema.Tiers()),
+                ("title", ToolSchema.Text()))),
             StoreAsync)
         { IsCore = true, IsIdempotent = true },
         new(
@@ -137,11 +141,13 @@ internal static class MemoryTools
         var agent = body.Draft.AgentId is null && body.Draft.Metadata.Text("agent_id") is { } author ? author : call.Author;
         var draft = body.Draft with { AgentId = agent };
         WriteReceipt receipt;
+        IReadOnlyList<string>? similar;
         var stored = false;
         try
         {
             body.RequireMetadata(draft, call.Services.Time);
-            receipt = call.Wrote(await call.Node.StoreAsync(draft, call.Writes()));
+            (receipt, similar) = await call.Services.SimilarTitles.StoreAsync(call.Node, draft, call.Writes());
+            call.Wrote(receipt);
             stored = true;
         }
         finally
@@ -166,6 +172,7 @@ internal static class MemoryTools
             QuorumJson.WriteDurability(writer, receipt.Quorum, receipt.Durability);
             writer.WriteString("id"u8, memory.Id);
             writer.WriteString("namespace"u8, memory.Namespace);
+            MemoryJson.WriteSimilar(writer, similar);
             QuorumJson.WriteAcks(writer, receipt.Quorum);
             QuorumJson.WriteStamp(writer, receipt.Quorum, receipt.Stamp);
             writer.WriteString("tier"u8, memory.Tier.Name());
@@ -236,13 +243,24 @@ internal static class MemoryTools
 
     private static async Task<ToolAnswer> ConsolidateAsync(ToolCall call)
     {
-        var draft = new ConsolidationDraft(
-            call.Fields.Texts("ids") ?? throw JsonFields.Missing("ids"),
-            call.Fields.Text("title"),
-            call.Fields.TextOrNull("summary") ?? throw ModelTools.NoModel("a summary must be given"),
-            call.Fields.TextOrNull("namespace") ?? ClosedSets.DefaultNamespace);
-        var done = await call.Node.ConsolidateAsync(draft, call.WritesAs(call.Author));
+        var ids = call.Fields.Texts("ids") ?? throw JsonFields.Missing("ids");
+        var title = call.Fields.Text("title");
+        var given = call.Fields.TextOrNull("summary");
+        var summary = given ?? await call.Node.SummariseAsync(ids, call.Cancellation);
+        var done = await call.Node.ConsolidateAsync(new(ids, title, summary, call.Fields.TextOrNull("namespace") ?? ClosedSets.DefaultNamespace), call.WritesAs(call.Author));
         call.Wrote(done.Receipt);
-        return ToolAnswer.Json(done, CurationRoutes.Write);
+        return ToolAnswer.Object(writer =>
+        {
+            if (given is null)
+            {
+                writer.WriteBoolean("auto_summary"u8, true);
+            }
+
+            CurationRoutes.WriteFields(writer, done);
+            if (given is null)
+            {
+                writer.WriteString("summary_preview"u8, summary.Length <= PreviewCharacters ? summary : string.Concat(summary.EnumerateRunes().Take(PreviewCharacters)));
+            }
+        });
     }
 }

@@ -1,3 +1,4 @@
+using OrleansMemory.Api.Routes;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Mcp;
@@ -33,30 +34,13 @@ internal static class ModelTools
             CompareAsync),
     ];
 
-    public static MemoryException NoModel(string? besides = null) => new(ErrorKind.NoTextModel, besides is null ? "no text model is configured" : $"no text model is configured: {besides}");
+    private static async Task<ToolAnswer> ExpandAsync(ToolCall call) => ToolAnswer.Json(await call.Node.ExpandQueryAsync(call.Fields.Text("query"), call.Cancellation), ModelRoutes.Write);
 
-    private static Task<ToolAnswer> ExpandAsync(ToolCall call)
-    {
-        if (string.IsNullOrWhiteSpace(call.Fields.Text("query")))
-        {
-            throw new MemoryException(ErrorKind.QueryEmpty, "query is required");
-        }
+    private static async Task<ToolAnswer> TagAsync(ToolCall call) =>
+        ToolAnswer.Json(await call.Node.AutoTagAsync(MemoryRules.Id(call.Fields.Text("id")), call.WritesAs(call.Author)), ModelRoutes.Write);
 
-        throw NoModel();
-    }
-
-    private static async Task<ToolAnswer> TagAsync(ToolCall call)
-    {
-        await call.Node.GetAsync(MemoryRules.Id(call.Fields.Text("id")), call.Cancellation);
-        throw NoModel();
-    }
-
-    private static async Task<ToolAnswer> CompareAsync(ToolCall call)
-    {
-        await call.Node.GetAsync(MemoryRules.Id(call.Fields.Text("id_a")), call.Cancellation);
-        await call.Node.GetAsync(MemoryRules.Id(call.Fields.Text("id_b")), call.Cancellation);
-        throw NoModel();
-    }
+    private static async Task<ToolAnswer> CompareAsync(ToolCall call) =>
+        ToolAnswer.Json(await call.Node.CompareAsync(call.Fields.Text("id_a"), call.Fields.Text("id_b"), call.Cancellation), ModelRoutes.Write);
 
     private static System.Text.Json.Nodes.JsonObject Named() => ToolSchema.Object(["id", "title"], ("id", ToolSchema.Text()), ("title", ToolSchema.Text()));
 }

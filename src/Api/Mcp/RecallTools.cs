@@ -36,8 +36,8 @@ internal static class RecallTools
             ],
             ToolSchema.Object(
                 ["count", "memories", "mode", "tokens_used"],
-                ("budget_tokens", ToolSchema.Integer(0)), ("complete", ToolSchema.Boolean(about: "False: a match may be missing.")), ("count", ToolSchema.Integer(0)), ("memories", ToolSchema.List(ToolSchema.Row())),
-                ("mode", ToolSchema.Text()), ("standard", ToolSchema.Standard()), ("standards", ToolSchema.List(ToolSchema.Standard())), ("tokens_used", ToolSchema.Integer(0))),
+                ("budget_tokens", ToolSchema.Integer(0)), ("complete", ToolSchema.Boolean(about: "False: a match may be missing.")), ("count", ToolSchema.Integer(0)), ("degraded", ToolSchema.Text("Why it is less than it could be.")),
+                ("memories", ToolSchema.List(ToolSchema.Row())), ("mode", ToolSchema.Text()), ("standard", ToolSchema.Standard()), ("standards", ToolSchema.List(ToolSchema.Standard())), ("tokens_used", ToolSchema.Integer(0))),
             RecallAsync)
         { IsCore = true },
         new(
@@ -94,8 +94,6 @@ internal static class RecallTools
             throw new MemoryException(ErrorKind.QueryEmpty, "context is required");
         }
 
-        // Words of the conversation lead to memories by their meaning; where nothing is found by meaning they lead nowhere.
-        fields.Texts("context_tokens");
         var budget = ReadFilters.BudgetTokens(fields.Integer("budget_tokens"));
         var query = new RecallQuery
         {
@@ -107,6 +105,7 @@ internal static class RecallTools
             AsAgent = ReadFilters.AsAgent(fields.TextOrNull("as_agent")),
             Limit = ReadFilters.Limit(fields.Integer("limit"), MemoryLimits.DefaultRecallRows, MemoryLimits.RecallRows),
             BudgetTokens = budget,
+            ContextTokens = fields.Texts("context_tokens") ?? [],
         };
         var started = call.Services.Time.GetTimestamp();
         var result = await call.Node.RecallAsync(query, call.Cancellation);
@@ -123,6 +122,7 @@ internal static class RecallTools
             TokensUsed = shown.Count == result.Memories.Count ? result.TokensUsed : shown.Sum(static hit => TokenBudget.Cost(hit.Memory)),
             BudgetTokens = budget,
             IsComplete = result.IsComplete,
+            Degraded = result.Degraded,
         }.Answer(fields.TextOrNull("format"));
     }
 

@@ -19,8 +19,6 @@ internal sealed record ToolAnswer(string Text, string? Structured = null)
     /// <summary>Keys stand in the order in which they are written.</summary>
     public static ToolAnswer Json<T>(T state, Action<Utf8JsonWriter, T> write) => new(Render(state, write, Indented));
 
-    public static ToolAnswer Json(Action<Utf8JsonWriter> write) => Json(write, static (writer, write) => write(writer));
-
     /// <summary>The fields of one object.</summary>
     public static ToolAnswer Object(Action<Utf8JsonWriter> fields) => Json(fields, static (writer, fields) =>
     {

@@ -7,7 +7,7 @@ using OrleansMemory.Core.Replication;
 namespace OrleansMemory.Api.Mcp;
 
 /// <summary>What tools need besides the node.</summary>
-internal sealed record ToolServices(TimeProvider Time, ApiInstruments Instruments);
+internal sealed record ToolServices(TimeProvider Time, ApiInstruments Instruments, SimilarTitles SimilarTitles);
 
 /// <summary>Who calls, and the node as this caller has it.</summary>
 /// <param name="AgentId">Null: the caller has no name.</param>

@@ -42,7 +42,7 @@ internal static class UpkeepTools
             ToolEffect.Reads,
             [],
             ToolSchema.Object(["features", "models", "tier", "version"], ("features", ToolSchema.AnyObject()), ("models", ToolSchema.AnyObject()), ("tier", ToolSchema.Text()), ("version", ToolSchema.Text())),
-            static _ => Task.FromResult(ToolAnswer.Json(SessionRoutes.WriteCapabilities)))
+            static async call => ToolAnswer.Json(await call.Node.ModelsAsync(call.Cancellation), SessionRoutes.Write))
         { IsCore = true },
         new(
             "memory_archive_list",

@@ -98,7 +98,13 @@ internal static class ApiSchemas
             ("tags", Nullable(Tags())),
             ("tier", Nullable(Tiers())),
             ("title", Nullable(Text("At most 512 characters.")))));
-        yield return ("StoredMemory", Object([.. always, "agent_id"], [.. memory, .. quorum, ("agent_id", Text("The author as stored."))]));
+        yield return ("StoredMemory", Object(
+            [.. always, "agent_id"],
+            [
+                .. memory, .. quorum, ("agent_id", Text("The author as stored.")),
+                ("contradictions_checked", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Present, and false, when nobody looked for contradictions: too many writes were under way." }),
+                ("potential_contradictions", new OpenApiSchema { Type = JsonSchemaType.Array, Items = Text(null), MaxItems = SimilarMemories.MostIds, Description = "Ids of memories of the namespace with a similar title; absent when there is none." }),
+            ]));
         yield return ("PromotedMemory", Object([.. always, "promoted"], [.. memory, .. quorum, ("promoted", Boolean())]));
         yield return ("MemoryWithLinks", Object([.. always, "links", "memory"], [.. memory, ("links", ListOf("Link")), ("memory", Ref("Memory"))]));
         yield return ("RankedMemory", Object([.. always, "score"], [.. memory, ("score", new OpenApiSchema { Type = JsonSchemaType.Number, Description = "Rounded to 3 decimals." })]));
@@ -106,6 +112,13 @@ internal static class ApiSchemas
             ("count", Integer(0)),
             ("memories", ListOf("Memory")),
             ("next_cursor", Text("For the next page; absent on the last."))));
+        yield return ("ExpandQueryRequest", Object(["query"], ("query", Text("What is looked for."))));
+        yield return ("ExpandedQuery", Object(["expanded_terms", "original"], ("expanded_terms", List(Text("A word or phrase near it."))), ("original", Text("The query."))));
+        yield return ("AutoTagRequest", Object(["id"], ("agent_id", Nullable(Text("Who tags; wins over X-Agent-Id."))), ("id", Text("Of a memory, or a prefix that only one has."))));
+        yield return ("AutoTags", Object(["all_tags", "id", "new_tags"], ("all_tags", Tags()), ("id", Text("Of the memory.")), ("new_tags", Tags())));
+        yield return ("ContradictionRequest", Object(["id_a", "id_b"], ("id_a", Text("Of a memory.")), ("id_b", Text("Of the other."))));
+        yield return ("NamedMemory", Object(["id", "title"], ("id", Text("Of the memory.")), ("title", Text("Its title."))));
+        yield return ("Contradiction", Object(["contradicts", "memory_a", "memory_b"], ("contradicts", Boolean()), ("memory_a", Ref("NamedMemory")), ("memory_b", Ref("NamedMemory"))));
         yield return ("BulkResult", Object(["created", "errors", "ids", "results"],
             ("created", Integer(0)),
             ("errors", List(Text("title: reason"))),
@@ -129,17 +142,21 @@ internal static class ApiSchemas
             ("as_agent", Nullable(Text("The caller's place in the namespace tree."))),
             ("budget_tokens", Nullable(Integer(0))),
             ("context", Text("What the caller is doing.")),
+            ("context_tokens", Nullable(List(Text("A word of what is around it; they have a share in its vector.")))),
             ("limit", Nullable(Integer(0))),
             ("namespace", Nullable(Text(null))),
             ("since", Nullable(Instant())),
             ("tags", Nullable(Text("One exact tag."))),
+            ("tier", Nullable(Text("keyword: by words, also where there are vectors."))),
             ("until", Nullable(Instant()))));
-        yield return ("RecallResult", Object(["count", "memories", "mode", "tokens_used"],
+        yield return ("RecallResult", Object(["count", "memories", "mode", "recall_mode", "tokens_used"],
             ("budget_tokens", Integer(0)),
             ("complete", Completeness()),
             ("count", Integer(0)),
             ("memories", ListOf("RankedMemory")),
-            ("mode", Text("How it was found.")),
+            ("degraded", Text("Why it is less than the node's models promise; absent when it is not.")),
+            ("mode", Words([RecallModes.Hybrid, RecallModes.HybridReranked, RecallModes.Keyword])),
+            ("recall_mode", Words(["degraded", "hybrid", "keyword_only"])),
             ("tokens_used", Integer(0))));
         yield return ("ForgetRequest", Object([],
             ("dry_run", Nullable(Boolean())),
@@ -258,10 +275,12 @@ internal static class ApiSchemas
         yield return ("ConsolidationRequest", Object(["ids", "summary", "title"],
             ("agent_id", Text("Who consolidates; wins over X-Agent-Id.")),
             ("ids", new OpenApiSchema { Type = JsonSchemaType.Array, Items = Text(null), MinItems = ConsolidationDraft.FewestMemories, MaxItems = ConsolidationDraft.MostMemories }),
-            ("namespace", Text("global unless told.")), ("summary", Text("The content of the new memory.")), ("tier", Tiers()), ("title", Text("At most 512 characters."))));
+            ("namespace", Text("global unless told.")), ("source", Words(ClosedSets.Sources)), ("summary", Text("The content of the new memory.")), ("tier", Tiers()), ("title", Text("At most 512 characters."))));
         yield return ("Consolidated", Object(["consolidated", "curation_id", "id"], [.. quorum, ("consolidated", Integer(2)), ("curation_id", Text("Undoes it.")), ("id", Text("Of the new memory."))]));
+        yield return ("ResolveRequest", Object(["loser", "winner"], ("loser", Text("Full id of the memory that no longer holds.")), ("winner", Text("Full id of the one that does."))));
+        yield return ("Resolved", Object(["loser", "resolved", "winner"], ("loser", Text(null)), ("resolved", Boolean()), ("winner", Text(null))));
         yield return ("Curation", Object(["action", "at", "by", "id", "namespace", "result_id", "source_ids"],
-            ("action", Words([CurationBody.Consolidate])), ("at", Instant()), ("by", Text(null)), ("id", Text(null)), ("namespace", Text(null)), ("result_id", Text("What was made.")),
+            ("action", Words(CurationBody.Actions)), ("at", Instant()), ("by", Text(null)), ("id", Text(null)), ("namespace", Text(null)), ("result_id", Text("What was made, or changed.")), ("run_id", Text("The run of the curator that did it; absent: somebody asked for this alone.")),
             ("source_ids", List(Text("What was put away."))), ("undone_at", Instant())));
         yield return ("Curations", Object(["count", "curations"], ("count", Integer(0)), ("curations", ListOf("Curation"))));
         yield return ("SubscriptionRequest", Object([],
@@ -335,6 +354,55 @@ internal static class ApiSchemas
             ("quorum_writes", Integer(1)),
             ("recovering", Boolean()),
             ("vector", AnyObject("For each log, through: all its rows up to there are held; above: ranges beyond a gap."))));
+        yield return ("ClusterRequest", Object([],
+            ("action", Words(["join", "leave", "list", "status"])), ("agent_id", Nullable(Text("A node id."))), ("endpoint", Nullable(Text("An address.")))));
+        (string, IOpenApiSchema)[] member =
+        [
+            ("agent_id", Text("The node id.")), ("endpoint", Text(null)), ("last_seen_at", Nullable(Instant())), ("status", Words(["healthy", "degraded", "unreachable"])),
+        ];
+        string[] memberFields = ["agent_id", "endpoint", "last_seen_at", "status"];
+        yield return ("ClusterMembers", Object(["peers", "self"], ("peers", List(Object(memberFields, member))), ("self", Object(memberFields, member))));
+        yield return ("CuratorOrder", Object([],
+            ("dry_run", Boolean()),
+            ("exclude_namespaces", List(Text("An exact name."))),
+            ("include_namespaces", List(Text("An exact name; without any, all but those that begin with an underscore."))),
+            ("max_ops", Integer(1, CuratorOrder.MostOperationsAllowed))));
+        yield return ("CuratorReport", Object(
+            ["auto_tagged", "autonomy", "completed_at", "contradictions_found", "cycle_duration_ms", "dry_run", "errors", "expired", "memories_eligible", "memories_scanned", "operations_attempted", "operations_skipped_cap", "started_at"],
+            ("auto_tagged", Integer(0)),
+            ("autonomy", Object(["clusters_formed", "errors", "memories_consolidated", "memories_forgotten", "priority_adjustments", "rollback_entries_written"],
+                ("clusters_formed", Integer(0)), ("errors", List(Text(null))), ("memories_consolidated", Integer(0)), ("memories_forgotten", Integer(0)), ("priority_adjustments", Integer(0)),
+                ("rollback_entries_written", Integer(0)))),
+            ("completed_at", Instant()),
+            ("contradictions_found", Integer(0)),
+            ("cycle_duration_ms", Integer(0)),
+            ("dry_run", Boolean()),
+            ("errors", List(Text("A change that was refused, and why."))),
+            ("expired", Integer(0)),
+            ("memories_eligible", Integer(0)),
+            ("memories_scanned", Integer(0)),
+            ("operations_attempted", Integer(0)),
+            ("operations_skipped_cap", Integer(0)),
+            ("run_id", Text("Of its undo records; absent of a dry run.")),
+            ("started_at", Instant())));
+        yield return ("Curator", Object(["node", "running"], ("last", Ref("CuratorReport")), ("node", Text("Its node id.")), ("running", Boolean())));
+        yield return ("CuratorUndo", Object([], ("agent_id", Nullable(Text(null))), ("last", Integer(1)), ("run", Text("Its run_id; or else last."))));
+        yield return ("CuratorUndone", Object(["errors", "reversed"], ("errors", List(Text("A record that could not be undone, and why."))), ("reversed", Integer(0))));
+        yield return ("GrantRequest", Object(["agent_id"], ("agent_id", Text(null)), ("permission", Words(Permissions.Names))));
+        yield return ("Granted", Object(["agent_id", "granted", "memory_id", "permission"],
+            ("agent_id", Text(null)), ("granted", Boolean()), ("memory_id", Text(null)), ("permission", Words(Permissions.Names))));
+        yield return ("RevokeRequest", Object(["agent_id"], ("agent_id", Text(null))));
+        yield return ("Revoked", Object(["changed", "revoked"], ("changed", Boolean()), ("revoked", Boolean())));
+        yield return ("Grants", Object(["count", "grants"],
+            ("count", Integer(0)),
+            ("grants", List(Object(["agent_id", "at", "by", "permission"], ("agent_id", Text(null)), ("at", Instant()), ("by", Text(null)), ("permission", Words(Permissions.Names)))))));
+        yield return ("Contradictions", Object(["count", "links", "memories"],
+            ("complete", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Present, and false, when there were more memories than were looked at." }),
+            ("count", Integer(0)),
+            ("links", List(Object(["relation", "source_id", "synthesized", "target_id"],
+                ("created_at", Instant("Absent when nobody made the link.")), ("relation", Words(["contradicts"])), ("source_id", Text(null)),
+                ("synthesized", new OpenApiSchema { Type = JsonSchemaType.Boolean, Description = "Nobody made the link; the two say different things of one topic." }), ("target_id", Text(null))))),
+            ("memories", ListOf("Memory"))));
         yield return ("BackfillAction", Object(["action"],
             ("action", Words([BackfillActions.Pause, BackfillActions.Resume, BackfillActions.Retry, BackfillActions.DryRun])),
             ("step", Nullable(Text("Its name; a dry run without one counts for every step.")))));

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -49,7 +48,8 @@ internal sealed class BackfillRoutes(CallerServices callers)
 
     private async Task ActAsync(HttpContext context)
     {
-        var (action, step) = await RequestBody.ReadAsync(context, Read);
+        var body = await RequestBody.ReadAsync(context, BodyFields.Read);
+        var (action, step) = (body.Text("action"), body.TextOrNull("step"));
         if (action == BackfillActions.DryRun)
         {
             var counted = await RunnerOf(context).DryRunAsync(step, context.RequestAborted);
@@ -59,31 +59,5 @@ internal sealed class BackfillRoutes(CallerServices callers)
 
         await RunnerOf(context).ActAsync(action, step ?? throw JsonFields.Missing("step"));
         await ListAsync(context);
-    }
-
-    private static (string Action, string? Step) Read(ref Utf8JsonReader reader)
-    {
-        JsonFields.Object(ref reader, "body");
-        string? action = null;
-        string? step = null;
-        while (JsonFields.NextProperty(ref reader))
-        {
-            var field = reader.GetString()!;
-            reader.Read();
-            switch (field)
-            {
-                case "action":
-                    action = JsonFields.Text(ref reader, field);
-                    break;
-                case "step":
-                    step = JsonFields.TextOrNull(ref reader, field);
-                    break;
-                default:
-                    reader.Skip();
-                    break;
-            }
-        }
-
-        return (action ?? throw JsonFields.Missing("action"), step);
     }
 }

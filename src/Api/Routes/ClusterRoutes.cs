@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
@@ -11,7 +12,7 @@ using OrleansMemory.Core.Replication;
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>The node among its peers.</summary>
-internal sealed class ClusterRoutes(CallerServices callers)
+internal sealed class ClusterRoutes(CallerServices callers, TimeProvider time)
 {
     private const int DeadLettersShown = 100;
 
@@ -23,6 +24,61 @@ internal sealed class ClusterRoutes(CallerServices callers)
             Query = [new("digest", "string", "true adds a digest over all live rows: equal on nodes that hold the same.")],
             Answers = [new(200, "Cluster", "As this node sees it."), SharedFields.BadRequest],
         });
+        endpoints.MapQuery("/api/v1/cluster", routes.MembersAsync, new("clusterMembers", "Cluster", "The members; they are configured, so join and leave change nothing")
+        {
+            Body = "ClusterRequest",
+            BodyOptional = true,
+            Answers =
+            [
+                new(200, "ClusterMembers", "As this node sees them; of a join or a leave, that it is so already."), SharedFields.BadRequest, new(409, "Error", "Members are added and taken away in the configuration."),
+                SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape,
+            ],
+        });
+    }
+
+    /// <summary>In the words of the SDKs.</summary>
+    private async Task MembersAsync(HttpContext context)
+    {
+        var body = RequestBody.Exists(context) ? await RequestBody.ReadAsync(context, BodyFields.Read) : BodyFields.Empty;
+        var (action, endpoint, agent) = (body.TextOrNull("action") ?? "status", body.TextOrNull("endpoint")?.TrimEnd('/'), body.TextOrNull("agent_id"));
+        var status = await callers.NodeOf(context).ClusterAsync(context.RequestAborted);
+        var isMember = (agent is not null && agent == status.Log.Node)
+            || status.Peers.Any(peer => (agent is not null && peer.Node == agent) || (endpoint is not null && peer.Address.TrimEnd('/') == endpoint));
+        switch (action)
+        {
+            case "list" or "status" or "join" when action != "join" || isMember:
+            case "leave" when !isMember:
+                break;
+            case "join" or "leave":
+                throw new MemoryException(ErrorKind.MembersConfigured, "members are configured and not joined by request: set --quorum-peers or OM_QUORUM_PEERS of every node and start them anew");
+            default:
+                throw new MemoryException(ErrorKind.InvalidQuery, "`action` must be join, leave, list or status");
+        }
+
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (status, Self: $"{context.Request.Scheme}://{context.Request.Host}", Now: Timestamp.Now(time)), static (writer, answer) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteStartArray("peers"u8);
+            foreach (var peer in answer.status.Peers)
+            {
+                WriteMember(writer, peer.Node ?? peer.Address, peer.Address, peer.LastHeardAt, !peer.IsUp ? "unreachable" : peer is { Problem: not null } or { Hello.Recovering: true } ? "degraded" : "healthy");
+            }
+
+            writer.WriteEndArray();
+            writer.WritePropertyName("self"u8);
+            WriteMember(writer, answer.status.Log.Node, answer.Self, answer.Now, answer.status.Recovering ? "degraded" : "healthy");
+            writer.WriteEndObject();
+        });
+    }
+
+    private static void WriteMember(Utf8JsonWriter writer, string node, string endpoint, Timestamp? lastSeenAt, string status)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("agent_id"u8, node);
+        writer.WriteString("endpoint"u8, endpoint);
+        writer.WriteString("last_seen_at"u8, lastSeenAt?.ToString());
+        writer.WriteString("status"u8, status);
+        writer.WriteEndObject();
     }
 
     private async Task StatusAsync(HttpContext context)

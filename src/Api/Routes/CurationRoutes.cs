@@ -30,6 +30,16 @@ internal sealed class CurationRoutes(CallerServices callers)
                 SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable,
             ],
         });
+        endpoints.MapWrite("POST", "/api/v1/resolve", routes.ResolveAsync, new("resolve", "Curation", "Settle which of two memories holds; the other keeps the least priority")
+        {
+            Headers = [SharedFields.Agent, SharedFields.Quorum],
+            Body = "ResolveRequest",
+            Answers =
+            [
+                new(200, "Resolved", "Durable."), SharedFields.BadRequest, SharedFields.Forbidden, SharedFields.NotFound, SharedFields.TooLarge, SharedFields.MediaType,
+                SharedFields.WrongShape, SharedFields.Unavailable,
+            ],
+        });
         endpoints.MapRead("/api/v1/curation", routes.ListAsync, new("listCurations", "Curation", "What was consolidated, latest first")
         {
             Query = [new("limit", "integer", "Rows; 50 unless told, at most 1000.")],
@@ -47,7 +57,7 @@ internal sealed class CurationRoutes(CallerServices callers)
         var body = await RequestBody.ReadAsync(context, BodyFields.Read);
         var draft = new ConsolidationDraft(
             body.Texts("ids") ?? throw JsonFields.Missing("ids"), body.Text("title"), body.Text("summary"), body.TextOrNull("namespace") ?? ClosedSets.DefaultNamespace,
-            body.Tier("tier") ?? Tier.Long);
+            body.Tier("tier") ?? Tier.Long, body.TextOrNull("source") ?? "consolidation");
         var agent = Caller.Agent(context, body.TextOrNull("agent_id")) ?? Caller.Anonymous(null);
         var done = await callers.NodeOf(context).ConsolidateAsync(draft, new(agent, Quorum: Caller.Quorum(context)));
         EntityTags.Set(context, done.Receipt);
@@ -57,10 +67,30 @@ internal sealed class CurationRoutes(CallerServices callers)
     internal static void Write(Utf8JsonWriter writer, Consolidated done)
     {
         writer.WriteStartObject();
+        WriteFields(writer, done);
+        writer.WriteEndObject();
+    }
+
+    internal static void WriteFields(Utf8JsonWriter writer, Consolidated done)
+    {
         writer.WriteNumber("consolidated"u8, done.Count);
         writer.WriteString("curation_id"u8, done.CurationId);
         QuorumJson.Write(writer, done.Receipt);
-        writer.WriteEndObject();
+    }
+
+    private async Task ResolveAsync(HttpContext context)
+    {
+        var body = await RequestBody.ReadAsync(context, BodyFields.Read);
+        var winner = body.Text("winner");
+        var receipt = await callers.NodeOf(context).SupersedeAsync(winner, body.Text("loser"), Caller.Writes(context));
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (winner, receipt), static (writer, done) =>
+        {
+            writer.WriteStartObject();
+            writer.WriteString("loser"u8, done.receipt.Memory.Id);
+            writer.WriteBoolean("resolved"u8, true);
+            writer.WriteString("winner"u8, done.winner);
+            writer.WriteEndObject();
+        });
     }
 
     private async Task ListAsync(HttpContext context)
@@ -85,7 +115,7 @@ internal sealed class CurationRoutes(CallerServices callers)
         await JsonAnswer.WriteAsync(
             context, StatusCodes.Status200OK, await callers.NodeOf(context).UndoAsync(PathId.Of(context), Caller.Writes(context)), static (writer, curation) => Write(writer, curation));
 
-    private static void Write(Utf8JsonWriter writer, CurationRecord curation)
+    internal static void Write(Utf8JsonWriter writer, CurationRecord curation)
     {
         writer.WriteStartObject();
         writer.WriteString("action"u8, curation.Action);
@@ -94,6 +124,11 @@ internal sealed class CurationRoutes(CallerServices callers)
         writer.WriteString("id"u8, curation.Id);
         writer.WriteString("namespace"u8, curation.Namespace);
         writer.WriteString("result_id"u8, curation.ResultId);
+        if (curation.RunId is { } run)
+        {
+            writer.WriteString("run_id"u8, run);
+        }
+
         writer.WriteStartArray("source_ids"u8);
         foreach (var id in curation.SourceIds)
         {

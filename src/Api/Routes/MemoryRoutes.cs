@@ -12,7 +12,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Routes;
 
 /// <summary>One memory at a time, and the list of them.</summary>
-internal sealed class MemoryRoutes(CallerServices callers, TimeProvider time, ApiInstruments instruments)
+internal sealed class MemoryRoutes(CallerServices callers, SimilarTitles similarTitles, TimeProvider time, ApiInstruments instruments)
 {
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -75,11 +75,12 @@ internal sealed class MemoryRoutes(CallerServices callers, TimeProvider time, Ap
         var key = Caller.IdempotencyKey(context);
         var draft = body.Draft with { AgentId = agentId ?? Caller.Anonymous(key) };
         WriteReceipt receipt;
+        IReadOnlyList<string>? similar;
         var stored = false;
         try
         {
             body.RequireMetadata(draft, time);
-            receipt = await callers.Of(context).StoreAsync(draft, new(agentId, key, Quorum: Caller.Quorum(context)));
+            (receipt, similar) = await similarTitles.StoreAsync(callers.Of(context), draft, new(agentId, key, Quorum: Caller.Quorum(context)));
             stored = true;
         }
         finally
@@ -92,8 +93,8 @@ internal sealed class MemoryRoutes(CallerServices callers, TimeProvider time, Ap
         // The author is the first one to have stored it, who need not be this caller.
         var author = receipt.Memory.Metadata.Text("agent_id") ?? (receipt.Created ? draft.AgentId : null);
         await JsonAnswer.WriteAsync(
-            context, StatusCodes.Status201Created, (receipt, author), static (writer, stored) =>
-                MemoryJson.Write(writer, stored.receipt.Memory, new(AgentId: stored.author, Receipt: stored.receipt)));
+            context, StatusCodes.Status201Created, (receipt, author, similar), static (writer, stored) =>
+                MemoryJson.Write(writer, stored.receipt.Memory, new(AgentId: stored.author, Receipt: stored.receipt, Similar: new(stored.similar))));
     }
 
     private async Task ListAsync(HttpContext context)

@@ -6,6 +6,7 @@ using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Api.Routes;
@@ -23,6 +24,8 @@ internal sealed class RecallRoutes(CallerServices callers, TimeProvider time, Ap
                 new("context", "string", "What the caller is doing.", Required: true), SharedFields.Namespace,
                 new("limit", "integer", "Rows; 10 unless told, at most 50."), SharedFields.Tags, SharedFields.Since, SharedFields.Until,
                 SharedFields.AsAgent, new("budget_tokens", "integer", "Stop before the sum of costs exceeds this."),
+                new("context_tokens", "string", "Words around the query, a comma list: they have a share in its vector."),
+                new("tier", "string", "keyword: by words, also where there are vectors."),
             ],
             Answers = [found, SharedFields.BadRequest],
         });
@@ -44,7 +47,9 @@ internal sealed class RecallRoutes(CallerServices callers, TimeProvider time, Ap
             query.Text("since"),
             query.Text("until"),
             query.Text("as_agent"),
-            query.Integer("budget_tokens")));
+            query.Integer("budget_tokens"),
+            query.Text("context_tokens")?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+            query.Text("tier")));
     }
 
     private async Task RecallByBodyAsync(HttpContext context) => await RecallAsync(context, await RequestBody.ReadAsync(context, Read));
@@ -69,6 +74,8 @@ internal sealed class RecallRoutes(CallerServices callers, TimeProvider time, Ap
                 AsAgent = ReadFilters.AsAgent(request.AsAgent),
                 Limit = ReadFilters.Limit(request.Limit, MemoryLimits.DefaultRecallRows, MemoryLimits.RecallRows),
                 BudgetTokens = budget,
+                ContextTokens = request.ContextTokens ?? [],
+                KeywordOnly = string.Equals(request.Tier, "keyword", StringComparison.OrdinalIgnoreCase),
             },
             context.RequestAborted);
         instruments.CountRecall(result.Mode, time.GetElapsedTime(started));
@@ -82,6 +89,11 @@ internal sealed class RecallRoutes(CallerServices callers, TimeProvider time, Ap
 
             WriteCompleteness(writer, answer.result.IsComplete);
             writer.WriteNumber("count"u8, answer.result.Memories.Count);
+            if (answer.result.Degraded is { } degraded)
+            {
+                writer.WriteString("degraded"u8, degraded);
+            }
+
             writer.WriteStartArray("memories"u8);
             foreach (var hit in answer.result.Memories)
             {
@@ -90,6 +102,7 @@ internal sealed class RecallRoutes(CallerServices callers, TimeProvider time, Ap
 
             writer.WriteEndArray();
             writer.WriteString("mode"u8, answer.result.Mode);
+            writer.WriteString("recall_mode"u8, answer.result.Degraded is not null ? "degraded"u8 : answer.result.Mode == RecallModes.Keyword ? "keyword_only"u8 : "hybrid"u8);
             writer.WriteNumber("tokens_used"u8, answer.result.TokensUsed);
             writer.WriteEndObject();
         });
@@ -107,8 +120,9 @@ internal sealed class RecallRoutes(CallerServices callers, TimeProvider time, Ap
     private static Request Read(ref Utf8JsonReader reader)
     {
         JsonFields.Object(ref reader, "body");
-        string? context = null, @namespace = null, tag = null, since = null, until = null, asAgent = null;
+        string? context = null, @namespace = null, tag = null, since = null, until = null, asAgent = null, tier = null;
         long? limit = null, budget = null;
+        IReadOnlyList<string>? around = null;
         while (JsonFields.NextProperty(ref reader))
         {
             var field = reader.GetString()!;
@@ -139,15 +153,21 @@ internal sealed class RecallRoutes(CallerServices callers, TimeProvider time, Ap
                 case "budget_tokens":
                     budget = reader.TokenType == JsonTokenType.Null ? null : JsonFields.LongInteger(ref reader, field);
                     break;
+                case "context_tokens":
+                    around = reader.TokenType == JsonTokenType.Null ? null : JsonFields.Texts(ref reader, field);
+                    break;
+                case "tier":
+                    tier = JsonFields.TextOrNull(ref reader, field);
+                    break;
                 default:
                     reader.Skip();
                     break;
             }
         }
 
-        return new(context ?? throw JsonFields.Missing("context"), @namespace, limit, tag, since, until, asAgent, budget);
+        return new(context ?? throw JsonFields.Missing("context"), @namespace, limit, tag, since, until, asAgent, budget, around, tier);
     }
 
     private sealed record Request(
-        string Context, string? Namespace, long? Limit, string? Tag, string? Since, string? Until, string? AsAgent, long? BudgetTokens);
+        string Context, string? Namespace, long? Limit, string? Tag, string? Since, string? Until, string? AsAgent, long? BudgetTokens, IReadOnlyList<string>? ContextTokens, string? Tier);
 }

@@ -7,6 +7,7 @@ using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Models;
 
 namespace OrleansMemory.Api.Routes;
 
@@ -24,7 +25,7 @@ internal sealed class SessionRoutes(CallerServices callers)
             BodyOptional = true,
             Answers = [new(200, "SessionStart", "What to begin with."), SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape],
         });
-        endpoints.MapRead("/api/v1/capabilities", CapabilitiesAsync, new("capabilities", "Statistics", "What this node can do")
+        endpoints.MapRead("/api/v1/capabilities", routes.CapabilitiesAsync, new("capabilities", "Statistics", "What this node can do")
         {
             Answers = [new(200, "Capabilities", "What works here now.")],
         });
@@ -69,30 +70,32 @@ internal sealed class SessionRoutes(CallerServices callers)
         }
     }
 
-    private static Task CapabilitiesAsync(HttpContext context) => JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, 0, static (writer, _) => WriteCapabilities(writer));
+    /// <summary>What works, not what was asked for.</summary>
+    private async Task CapabilitiesAsync(HttpContext context) =>
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, await callers.NodeOf(context).ModelsAsync(context.RequestAborted), Write);
 
-    internal static void WriteCapabilities(Utf8JsonWriter writer)
+    internal static void Write(Utf8JsonWriter writer, ModelFeatures models)
     {
+        var (semantic, text) = (models.Embedding is not null, models.Text is not null);
         writer.WriteStartObject();
         writer.WriteStartObject("features"u8);
-        foreach (var feature in (ReadOnlySpan<string>)
-        [
-            "auto_consolidation", "auto_tagging", "contradiction_analysis", "cross_encoder_reranking", "hybrid_recall", "keyword_search", "memory_reflection",
-            "query_expansion", "semantic_search",
-        ])
-        {
-            // What works, not what was asked for.
-            writer.WriteBoolean(feature, feature == "keyword_search");
-        }
-
+        writer.WriteBoolean("auto_consolidation"u8, text);
+        writer.WriteBoolean("auto_tagging"u8, text);
+        writer.WriteBoolean("contradiction_analysis"u8, text);
+        writer.WriteBoolean("cross_encoder_reranking"u8, false);
+        writer.WriteBoolean("hybrid_recall"u8, semantic);
+        writer.WriteBoolean("keyword_search"u8, true);
+        writer.WriteBoolean("memory_reflection"u8, false);
+        writer.WriteBoolean("query_expansion"u8, text);
+        writer.WriteBoolean("semantic_search"u8, semantic);
         writer.WriteEndObject();
         writer.WriteStartObject("models"u8);
         writer.WriteString("cross_encoder"u8, "none"u8);
-        writer.WriteString("embedding"u8, "none"u8);
-        writer.WriteNumber("embedding_dim"u8, 0);
-        writer.WriteString("llm"u8, "none"u8);
+        writer.WriteString("embedding"u8, models.Embedding ?? "none");
+        writer.WriteNumber("embedding_dim"u8, models.EmbeddingDimension);
+        writer.WriteString("llm"u8, models.Text ?? "none");
         writer.WriteEndObject();
-        writer.WriteString("tier"u8, "keyword"u8);
+        writer.WriteString("tier"u8, (semantic, text) switch { (true, true) => "smart", (true, false) => "semantic", _ => "keyword" });
         writer.WriteString("version"u8, typeof(SessionRoutes).Assembly.GetName().Version!.ToString(3));
         writer.WriteEndObject();
     }

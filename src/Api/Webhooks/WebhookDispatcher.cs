@@ -22,7 +22,11 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
     /// <summary>Rows that concern nobody are passed over without a note until there are so many.</summary>
     private const int RowsWithoutNote = 5_000;
 
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(500);
+    /// <summary>Between two looks at the log: commits that follow each other closely are told together.</summary>
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Without a commit, as after a look that failed.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
     /// <summary>How far each subscription was told of the log that is written now; -1: not known yet.</summary>
     private readonly ConcurrentDictionary<(string Subscription, LogId Log), long> _places = new();
@@ -44,16 +48,24 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
         {
             while (true)
             {
-                await Task.Delay(Pause, time, stoppingToken);
+                // Taken before the log is read: a commit that comes meanwhile is not missed.
+                var next = node.NextCommit;
+                IReadOnlyList<Task> underWay = [];
                 try
                 {
-                    await StartAsync(sender, running, stoppingToken);
+                    underWay = await StartAsync(sender, running, stoppingToken);
                 }
                 catch (Exception exception) when (exception is not OperationCanceledException)
                 {
                     // The store is away; its log waits.
                     LogNotRead(exception);
                 }
+
+                await Task.Delay(ShortestPause, time, stoppingToken);
+                using var pause = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+                await Task.WhenAny([next, .. underWay, Task.Delay(LongestPause, time, pause.Token)]);
+                await pause.CancelAsync();
+                stoppingToken.ThrowIfCancellationRequested();
             }
         }
         catch (OperationCanceledException)
@@ -63,8 +75,10 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
     }
 
     /// <summary>Lets every subscription go on that is not under way.</summary>
-    private async Task StartAsync(WebhookSender sender, Dictionary<string, Task> running, CancellationToken stopping)
+    /// <returns>Those that were: they may have read the log before it grew.</returns>
+    private async Task<IReadOnlyList<Task>> StartAsync(WebhookSender sender, Dictionary<string, Task> running, CancellationToken stopping)
     {
+        var underWay = new List<Task>();
         var subscriptions = await node.SubscriptionsAsync(owner: null, stopping);
         var log = node.Store.Log;
         var present = subscriptions.Select(subscription => (subscription.Id, log)).ToList();
@@ -77,6 +91,7 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
         {
             if (running.TryGetValue(subscription.Id, out var task) && !task.IsCompleted)
             {
+                underWay.Add(task);
                 continue;
             }
 
@@ -85,6 +100,7 @@ internal sealed partial class WebhookDispatcher(MemoryNode node, WebhookOptions 
         }
 
         _knowsSubscriptions = true;
+        return underWay;
     }
 
     private async Task DeliverAsync(WebhookSender sender, Subscription subscription, LogId log, CancellationToken stopping)

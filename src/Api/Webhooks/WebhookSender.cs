@@ -35,9 +35,12 @@ internal sealed class WebhookSender : IDisposable
     private readonly WebhookOptions _options;
     private readonly TimeProvider _time;
     private readonly HttpClient _client;
+    private readonly Func<string, CancellationToken, Task<IPAddress[]>> _resolve;
 
-    public WebhookSender(WebhookOptions options, TimeProvider time)
+    /// <param name="resolve">The addresses of a name; null: as the system has them.</param>
+    public WebhookSender(WebhookOptions options, TimeProvider time, Func<string, CancellationToken, Task<IPAddress[]>>? resolve = null)
     {
+        _resolve = resolve ?? Dns.GetHostAddressesAsync;
         _options = options;
         _time = time;
         _client = new(new SocketsHttpHandler
@@ -122,7 +125,7 @@ internal sealed class WebhookSender : IDisposable
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
     {
-        var addresses = await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellation);
+        var addresses = await _resolve(context.DnsEndPoint.Host, cancellation);
         if (addresses.Length == 0)
         {
             throw new HttpRequestException("the host has no address");

@@ -40,7 +40,7 @@ internal static class BackfillCommands
                     throw new UsageException(command, $"invalid value '{asked}' for ACTION: use list, pause, resume, retry or dry-run");
             }
 
-            var answer = session.Address is { } address ? await AskAsync(session, address, asked, name) : await AskAsync(((INodeService)await session.OpenAsync()).Backfills!, asked, name);
+            var answer = session.Node is { } address ? await AskAsync(session, address, asked, name) : await AskAsync(((INodeService)await session.OpenAsync()).Backfills!, asked, name);
             if (session.Json)
             {
                 session.Report.Json(writer => answer.WriteTo(writer));

@@ -4,7 +4,10 @@ using System.Net.Sockets;
 using OrleansMemory.Cli.Bench;
 using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Options;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Storage;
+using OrleansMemory.Storage.Postgres;
 
 namespace OrleansMemory.Cli.Commands;
 
@@ -23,25 +26,32 @@ internal static class BenchCommand
 
     public static CliCommand Create()
     {
-        var kind = new Argument<string>("KIND") { Description = "writes, recall, convergence: the time until every node has a write, or backfill: a start on an old database" };
+        var kind = new Argument<string>("KIND") { Description = "writes, recall, convergence: the time until every node has a write, backfill: a start on an old database, or locomo: what recall finds of the evidence of questions" };
         var connections = OptionKinds.Number("Connections [default: 64; recall 8; backfill 4]", 1, 4096, "--connections");
         var seconds = OptionKinds.Number("Seconds to measure [default: 10; with --requests no limit]", 0.1, 86_400.0, "--seconds");
         var requests = OptionKinds.Number("Requests to measure at most", 1L, 1_000_000_000L, "--requests");
         var warmup = OptionKinds.Number("Seconds of load before that [default: 2]", 0.0, 600.0, "--warmup-secs");
         var rows = OptionKinds.Number("Memories to load first [default: 0; recall 100000; backfill 1000000]", 0L, 100_000_000L, "--rows");
         var rate = OptionKinds.Number("Requests a second, sent on time whatever the answers do [default: as fast as answered; convergence half of that; backfill 100]", 0.1, 1e6, "--rate");
-        var data = OptionKinds.Text("Folder for the nodes' databases [default: the folder for temporary files]", "--data");
+        var data = OptionKinds.Text("Folder for the nodes' databases [default: the folder for temporary files]; with locomo the file of conversations", "--data");
         var nodes = OptionKinds.Number("Nodes of the cluster; connections are spread over them [default: 1; convergence 3]", 1, MostNodes, "--nodes");
         var quorum = OptionKinds.Number("Nodes that hold a write before it is answered [default: the majority]", 1, MostNodes, "--quorum");
         var catchUp = OptionKinds.Number("With convergence: memories that one node misses and then catches up with", 1L, 100_000_000L, "--catch-up");
         var postgres = OptionKinds.Flag("Nodes on PostgreSQL, each with a private server of its own", "--postgres");
         var cluster = OptionKinds.Text("Host of several nodes: silo (Orleans) or peers [default: peers]", "--cluster");
-        var command = new Command("bench", "Measure stores, recalls, convergence or backfills on fresh nodes")
+        var command = new Command("bench", "Measure stores, recalls, convergence or backfills on fresh nodes, or how good recall is")
         {
             kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp, postgres, cluster,
         };
         return new(command, async session =>
         {
+            if (session.Required(kind) == "locomo")
+            {
+                return session.Address is null && session.Value(data) is { } file
+                    ? await LocomoAsync(session, Path.GetFullPath(file), session.Value(postgres))
+                    : throw new UsageException(command, "locomo asks a fresh store: it needs '--data' with the file of conversations, and takes '--postgres' and '--json'");
+            }
+
             if (session.Required(kind) == "backfill")
             {
                 return session.Address is null && session.Value(nodes) is null && session.Value(quorum) is null && session.Value(catchUp) is null && !session.Value(postgres) && session.Value(cluster) is null
@@ -60,7 +70,7 @@ internal static class BenchCommand
                 "writes" => BenchKind.Writes,
                 "recall" => BenchKind.Recall,
                 "convergence" => BenchKind.Convergence,
-                var other => throw new UsageException(command, $"invalid value '{other}' for KIND: use writes, recall, convergence or backfill"),
+                var other => throw new UsageException(command, $"invalid value '{other}' for KIND: use writes, recall, convergence, backfill or locomo"),
             };
             var recall = measured == BenchKind.Recall;
             var count = session.Value(nodes) ?? (measured == BenchKind.Convergence ? 3 : 1);
@@ -119,6 +129,34 @@ internal static class BenchCommand
         }
 
         return report.Holds ? 0 : 1;
+    }
+
+    /// <summary>A store of its own in this process, with the ranking that the configuration sets.</summary>
+    private static async Task<int> LocomoAsync(Session session, string file, bool onPostgres)
+    {
+        var conversations = LocomoData.Read(file);
+        var folder = Directory.CreateTempSubdirectory("om-bench-");
+        try
+        {
+            await using var server = onPostgres ? await LocalPostgres.StartAsync(Path.Combine(folder.FullName, "orleans-memory.pg")) : null;
+            var location = StoreLocation.Parse(server is null ? Path.Combine(folder.FullName, "locomo.db") : await server.CreateDatabaseAsync("locomo"));
+            await using var local = await LocalService.OpenAsync(new(location, InDataFolder: false), new NodeSettings { Scoring = session.Configuration.Validate().Scoring });
+            var report = await new LocomoBench(local.Service, conversations).RunAsync(Machine.Describe(folder.FullName), onPostgres ? "postgresql" : "sqlite");
+            if (session.Json)
+            {
+                session.Report.Json(report.WriteJson);
+            }
+            else
+            {
+                report.WriteText(session.Text);
+            }
+
+            return 0;
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     private static void Check(Command command, BenchPlan plan, bool onOthersNode)

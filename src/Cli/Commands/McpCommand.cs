@@ -61,7 +61,7 @@ internal static class McpCommand
         using var input = Console.OpenStandardInput();
         var output = session.Report.Raw();
         var agentId = NameOf(session);
-        if ((session.Address ?? await ServedAddress.FindAsync(session.Database)) is { } address)
+        if (session.Node is { } address)
         {
             session.Error.WriteLine($"ai-memory MCP server started (stdio, node {address.GetLeftPart(UriPartial.Authority)})");
             await new McpBridge(address, session.Configuration.ApiKey, profile, agentId).RunAsync(input, output);
@@ -72,7 +72,7 @@ internal static class McpCommand
         await using var calls = new DatabaseCalls(session, session.Configuration.GcInterval, TimeProvider.System);
         session.Error.WriteLine($"ai-memory MCP server started (stdio, tier={KeywordTier})");
         await StdioServer.RunAsync(
-            input, output, profile, new(TimeProvider.System, instruments), (client, run) => calls.RunAsync(agentId(client), run), loggers.CreateLogger(nameof(StdioServer)), CancellationToken.None);
+            input, output, profile, new(TimeProvider.System, instruments, new(TimeProvider.System)), (client, run) => calls.RunAsync(agentId(client), run), loggers.CreateLogger(nameof(StdioServer)), CancellationToken.None);
     }
 
     /// <summary>Who calls: whom the user names, else the client program on this machine.</summary>

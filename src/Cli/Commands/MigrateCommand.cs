@@ -1,7 +1,7 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
 using OrleansMemory.Cli.Options;
+using OrleansMemory.Cli.Output;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
@@ -81,15 +81,13 @@ internal static class MigrateCommand
     private static async Task<MigrationReport> RunAsync(Session session, IRowSource source, MemoryNode node, MigrationOptions options)
     {
         var migration = new StoreMigration(source, node, options, TimeProvider.System);
-        if (Console.IsErrorRedirected)
+        if (!session.Report.ShowsProgress)
         {
             return await migration.RunAsync();
         }
 
-        var line = new ProgressLine(session.Error);
-        var report = await migration.RunAsync(line.Show);
-        line.End();
-        return report;
+        using var line = new ProgressLine(session.Report, "");
+        return await migration.RunAsync(progress => line.Show(progress.Rows, Math.Max(progress.Total, 1), progress.Phase));
     }
 
     private static void WriteJson(Session session, MigrationReport report) => session.Report.Json(
@@ -169,38 +167,4 @@ internal static class MigrateCommand
     }
 
     private static long RowsPerSecond(MigrationReport report) => (long)(report.RowsRead / Math.Max(report.Elapsed.TotalSeconds, 0.001));
-
-    /// <summary>One line that a terminal shows anew: how far, how fast, how long still.</summary>
-    private sealed class ProgressLine(TextWriter error)
-    {
-        private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(200);
-
-        private readonly Stopwatch _phaseTime = new();
-        private string _phase = "";
-        private TimeSpan _shownAt;
-
-        public void Show(MigrationProgress progress)
-        {
-            if (progress.Phase != _phase)
-            {
-                _phase = progress.Phase;
-                _shownAt = TimeSpan.MinValue;
-                _phaseTime.Restart();
-            }
-
-            var elapsed = _phaseTime.Elapsed;
-            if (_shownAt != TimeSpan.MinValue && elapsed - _shownAt < Pace)
-            {
-                return;
-            }
-
-            _shownAt = elapsed;
-            var rate = progress.Rows / Math.Max(elapsed.TotalSeconds, 0.001);
-            var left = Math.Max(0, progress.Total - progress.Rows) / Math.Max(rate, 1);
-            var percent = progress.Total == 0 ? 100 : Math.Min(100, progress.Rows * 100 / progress.Total);
-            error.Write(string.Create(CultureInfo.InvariantCulture, $"\r{_phase} {percent,3} %  {progress.Rows} rows  {rate:F0}/s  {left:F0} s left   "));
-        }
-
-        public void End() => error.Write("\r" + new string(' ', 70) + "\r");
-    }
 }

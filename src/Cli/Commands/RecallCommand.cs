@@ -32,10 +32,22 @@ internal static class RecallCommand
                 Since = filter.Since,
                 Until = filter.Until,
                 Tag = filter.Tag,
+                ContextTokens = [.. (session.Value(near) ?? []).SelectMany(static list => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))],
+                KeywordOnly = string.Equals(session.Value(feature), "keyword", StringComparison.OrdinalIgnoreCase),
             };
             var service = await session.OpenCollectedAsync();
+            if (!query.KeywordOnly)
+            {
+                await session.EmbedAsync();
+            }
+
             var result = await service.RecallAsync(query);
             IncompleteIndex.Warn(session, result.IsComplete);
+            if (result.Degraded is { } degraded)
+            {
+                session.Error.WriteLine($"{session.Invocation.Name}: recall is degraded: {degraded}");
+            }
+
             if (session.Json)
             {
                 WriteJson(session, query, result);

@@ -17,6 +17,8 @@ internal static class ServeCommands
         var port = OptionKinds.Number($"Port; 0 takes a free one [default: {NodeOptions.DefaultPort}]", 0, ushort.MaxValue, "--port");
         var certificate = OptionKinds.Text("PEM file with the certificate and its chain", "--tls-cert");
         var key = OptionKinds.Text("PEM file with the private key", "--tls-key");
+        var allowlist = OptionKinds.Text("File with the SHA-256 fingerprints of the client certificates that are let in, one in a line; needs --tls-cert", "--mtls-allowlist");
+        var clientAuthority = OptionKinds.Text("PEM file with the authorities whose client certificates say which agent calls", "--tls-client-ca");
         var grace = OptionKinds.Number("Seconds that requests may take after a signal to stop [default: 30]", 0L, 3_600L, "--shutdown-grace-secs");
         var nodeId = OptionKinds.Text("Name of the node; a database keeps its first [default: from the machine's name]", "--node-id");
         var quorumWrites = OptionKinds.Number("Nodes that must hold a write before it is answered; 0: do not wait [default: the majority]", 0, int.MaxValue, "--quorum-writes");
@@ -29,13 +31,18 @@ internal static class ServeCommands
         withInput.Hidden = true;
         var command = new Command("serve", "Serve a database over HTTP")
         {
-            host, port, certificate, key, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority, withInput,
+            host, port, certificate, key, allowlist, clientAuthority, grace, nodeId, quorumWrites, quorumPeers, quorumTimeout, clientCertificate, clientKey, authority, withInput,
         };
         return new(command, async session =>
         {
             if (session.Value(certificate) is null != session.Value(key) is null)
             {
                 throw new UsageException(command, "the arguments '--tls-cert' and '--tls-key' need each other");
+            }
+
+            if (session.Value(allowlist) is not null && session.Value(certificate) is null && session.Configuration.TlsCertificatePath is null)
+            {
+                throw new UsageException(command, "the argument '--mtls-allowlist' needs '--tls-cert'");
             }
 
             if (session.Value(clientCertificate) is null != session.Value(clientKey) is null)
@@ -50,6 +57,8 @@ internal static class ServeCommands
                 Port = session.Value(port) ?? configured.Port,
                 TlsCertificatePath = session.Value(certificate) ?? configured.TlsCertificatePath,
                 TlsKeyPath = session.Value(key) ?? configured.TlsKeyPath,
+                MtlsAllowlistPath = session.Value(allowlist) ?? configured.MtlsAllowlistPath,
+                TlsClientCaPath = session.Value(clientAuthority) ?? configured.TlsClientCaPath,
                 ShutdownGrace = session.Value(grace) is { } seconds ? TimeSpan.FromSeconds(seconds) : configured.ShutdownGrace,
                 NodeId = session.Value(nodeId) ?? configured.NodeId,
                 QuorumWrites = session.Value(quorumWrites) ?? configured.QuorumWrites,
@@ -69,9 +78,12 @@ internal static class ServeCommands
             await using var local = await LocalService.OpenAsync(session.Database, options.ToNodeSettings(), options.NodeId, links.Links);
             var engine = local.HandOver();
             await using var node = await PeerHost.StartAsync(options, engine, TimeProvider.System, session.Text);
-            using var address = ServedAddress.Announce(session.Database, node.Addresses[0]);
-            var progress = Console.IsErrorRedirected ? Task.CompletedTask : BackfillProgress.ShowAsync(engine.Backfills, session.Error, stop.Token);
-            await RunAsync(session, node, stop.Token);
+            var progress = !session.Report.ShowsProgress ? Task.CompletedTask : BackfillProgress.ShowAsync(engine.Backfills, session.Error, stop.Token);
+
+            // Signals are heard from here on.
+            var running = RunAsync(session, node, stop.Token);
+            using var note = ServingNote.Write(session.Database.Store, node.Addresses);
+            await running;
             await stop.CancelAsync();
             await progress;
             return 0;

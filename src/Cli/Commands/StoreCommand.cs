@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Text;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Cli.Output;
+using OrleansMemory.Cli.Remote;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Cli.Commands;
@@ -34,7 +36,7 @@ internal static class StoreCommand
             var draft = new MemoryDraft
             {
                 Title = session.Required(title)!,
-                Content = text == "-" ? await ReadStandardInputAsync() : text!,
+                Content = text == "-" ? await ReadAsync(session.OpenInput()) : text!,
                 Tier = session.Value(tier) is { } name ? TierNames.Parse(name) : Tier.Mid,
                 Namespace = session.Value(@namespace) ?? session.Configuration.DefaultNamespace ?? DefaultNamespace.Resolve(Environment.CurrentDirectory),
                 Tags = OptionKinds.List(session.Value(tags) ?? ""),
@@ -50,10 +52,15 @@ internal static class StoreCommand
             // Refused here already, so that a bad request opens no database.
             MemoryRules.Check(draft, session.Now);
             var service = await session.OpenCollectedAsync();
-            var receipt = await service.StoreAsync(draft, session.Write);
+            var (receipt, similar) = service is RemoteMemoryService remote ? await remote.StoreNotingAsync(draft, session.Write) : await StoreAsync((INodeService)service, draft, session.Write);
+            if (similar.Count > 0)
+            {
+                session.Error.WriteLine($"warning: {similar.Count} similar memories exist in {receipt.Memory.Namespace}");
+            }
+
             if (session.Json)
             {
-                session.Report.Json(writer => MemoryJson.WriteSorted(writer, receipt.Memory));
+                session.Report.Json(writer => MemoryJson.WriteSorted(writer, receipt.Memory, similar: similar));
             }
             else
             {
@@ -64,10 +71,27 @@ internal static class StoreCommand
         });
     }
 
-    private static async Task<string> ReadStandardInputAsync()
+    /// <returns>With the ids of other memories that the stored one may contradict.</returns>
+    private static async Task<(WriteReceipt Receipt, IReadOnlyList<string> Similar)> StoreAsync(INodeService node, MemoryDraft draft, WriteContext context)
+    {
+        IReadOnlyList<string> similar;
+        try
+        {
+            similar = (await node.SimilarAsync(draft.Namespace, draft.Title)).Ids;
+        }
+        catch (MemoryException exception) when (exception.Kind == ErrorKind.QueryEmpty)
+        {
+            similar = [];
+        }
+
+        var receipt = await node.StoreAsync(draft, context);
+        return (receipt, [.. similar.Where(id => id != receipt.Memory.Id).Take(SimilarMemories.MostIds)]);
+    }
+
+    private static async Task<string> ReadAsync(Stream input)
     {
         using var reader = new StreamReader(
-            Console.OpenStandardInput(),
+            input,
             new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true),
             detectEncodingFromByteOrderMarks: false);
         var text = new StringBuilder();

@@ -9,7 +9,7 @@ internal static class TransferCommands
     public static CliCommand Export() => new(new Command("export", "Write every live memory and link as JSON"), async session =>
     {
         var service = await session.OpenAsync();
-        await Exporter.WriteAsync(service, session.Report.Raw(), session.Now);
+        await Exporter.WriteAsync(service, session.Report, session.Now);
         return 0;
     });
 
@@ -23,8 +23,8 @@ internal static class TransferCommands
             var fromSample = session.Value(sample);
             var trusted = session.Value(trust) || fromSample;
             var service = await session.OpenAsync();
-            await using var input = fromSample ? SampleSet.Open() : Console.OpenStandardInput();
-            var summary = await new Importer(service, session.AgentId, trusted).RunAsync(input);
+            await using var input = fromSample ? SampleSet.Open() : session.OpenInput();
+            var summary = await new Importer(service, session.AgentId, trusted, session.Report).RunAsync(input);
             if (session.Json)
             {
                 session.Report.Json(writer =>

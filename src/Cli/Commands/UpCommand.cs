@@ -99,7 +99,6 @@ internal static class UpCommand
         await using var local = await LocalService.OpenAsync(database, options.ToNodeSettings());
         var imported = (await local.Service.StatisticsAsync()).Total == 0 ? (await SampleSet.ImportAsync(local.Service)).Imported : (long?)null;
         await using var node = await PeerHost.StartAsync(options, local.HandOver(), TimeProvider.System);
-        using var address = ServedAddress.Announce(database, node.Addresses[0]);
         var url = node.Addresses[0].GetLeftPart(UriPartial.Authority);
         session.Text.WriteLine($"listening on {url}");
         Introduction.Write(session.Text, folder, imported, url, url, place, options.ApiKey is not null);

@@ -13,6 +13,7 @@ internal sealed class DatabaseCalls(Session session, TimeSpan gcInterval, TimePr
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(300);
 
     private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly NodeSettings _settings = session.Configuration.ToNodeSettings();
     private LocalService? _open;
     private ITimer? _closing;
     private long? _collected;
@@ -26,8 +27,7 @@ internal sealed class DatabaseCalls(Session session, TimeSpan gcInterval, TimePr
         {
             _closing?.Dispose();
             _closing = null;
-            _open ??= await LocalService.OpenAsync(session.Database, session.Configuration.ToNodeSettings());
-            var node = (INodeService)_open.Service;
+            var node = (_open ??= await OpenAsync()).Service;
             if (_collected is not { } last || time.GetElapsedTime(last) >= gcInterval)
             {
                 await node.CollectGarbageAsync();
@@ -53,6 +53,18 @@ internal sealed class DatabaseCalls(Session session, TimeSpan gcInterval, TimePr
         _disposed = true;
         await CloseAsync();
         _turn.Release();
+    }
+
+    private async Task<LocalService> OpenAsync()
+    {
+        var opened = await LocalService.OpenAsync(session.Database, _settings);
+        if (session.Configuration.Models.Embedder is not null)
+        {
+            // Memories without vectors get them while it is open.
+            opened.Service.StartBackfills(new Random());
+        }
+
+        return opened;
     }
 
     private async Task CloseIdleAsync()

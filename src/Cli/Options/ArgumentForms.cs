@@ -28,13 +28,14 @@ internal static class ArgumentForms
 
             if (argument.Length < 2 || argument[0] != '-')
             {
-                if (command != root)
+                if (command != root && (command.Subcommands.Count == 0 || positional.Count > 0))
                 {
                     positional.Add(argument);
                     continue;
                 }
 
-                command = find(argument) ?? throw new UsageException(command, $"unrecognized subcommand '{argument}'");
+                command = (command == root ? find(argument) : command.Subcommands.FirstOrDefault(known => known.Name == argument))
+                    ?? throw new UsageException(command, $"unrecognized subcommand '{argument}'");
                 tokens.Add(argument);
                 continue;
             }

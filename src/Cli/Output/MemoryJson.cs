@@ -8,7 +8,8 @@ namespace OrleansMemory.Cli.Output;
 internal static class MemoryJson
 {
     /// <summary>Keys sorted by name; every object but the plain memory of <c>get</c> and <c>update</c>.</summary>
-    public static void WriteSorted(Utf8JsonWriter writer, Memory memory, double? score = null)
+    /// <param name="similar">Ids of memories that it may contradict; said only when there are any.</param>
+    public static void WriteSorted(Utf8JsonWriter writer, Memory memory, double? score = null, IReadOnlyList<string>? similar = null)
     {
         writer.WriteStartObject();
         writer.WriteNumber("access_count", memory.AccessCount);
@@ -20,6 +21,17 @@ internal static class MemoryJson
         WriteInstant(writer, "last_accessed_at", memory.LastAccessedAt);
         WriteMetadata(writer, memory.Metadata);
         writer.WriteString("namespace", memory.Namespace);
+        if (similar is { Count: > 0 })
+        {
+            writer.WriteStartArray("potential_contradictions");
+            foreach (var id in similar)
+            {
+                writer.WriteStringValue(id);
+            }
+
+            writer.WriteEndArray();
+        }
+
         writer.WriteNumber("priority", memory.Priority);
         if (score is { } value)
         {

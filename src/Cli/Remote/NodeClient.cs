@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Security;
 using System.Text.Json;
 using OrleansMemory.Cli.Output;
 using OrleansMemory.Cli.Transfer;
@@ -15,22 +16,37 @@ namespace OrleansMemory.Cli.Remote;
 /// <param name="Version">The entity tag without quotes; empty when there was none.</param>
 internal sealed record NodeAnswer(HttpStatusCode Status, JsonElement Body, LogPosition Position, string Version);
 
+/// <param name="Tls">Null: the system's.</param>
+/// <param name="Timeout">Of a whole request; null: 100 s.</param>
+internal sealed record NodeClientOptions(string? ApiKey, SslClientAuthenticationOptions? Tls = null, TimeSpan? Timeout = null);
+
 /// <summary>Requests to one node, and its errors as the exceptions that a local store throws.</summary>
 internal sealed class NodeClient : IDisposable
 {
     private readonly HttpClient _http;
 
     public NodeClient(Uri address, string? apiKey)
+        : this(address, new NodeClientOptions(apiKey))
+    {
+    }
+
+    public NodeClient(Uri address, NodeClientOptions options)
     {
         var path = address.GetLeftPart(UriPartial.Path).TrimEnd('/');
-        _http = new(new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None, ConnectTimeout = TimeSpan.FromSeconds(5) })
+        var handler = new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None, ConnectTimeout = TimeSpan.FromSeconds(5) };
+        if (options.Tls is { } tls)
+        {
+            handler.SslOptions = tls;
+        }
+
+        _http = new(handler)
         {
             BaseAddress = new($"{path}/api/v1/"),
             // A batch of a thousand rows over a slow line; a command that takes longer is stuck.
-            Timeout = TimeSpan.FromSeconds(100),
+            Timeout = options.Timeout ?? TimeSpan.FromSeconds(100),
         };
         _http.DefaultRequestHeaders.Accept.Add(new("application/json"));
-        if (apiKey is not null)
+        if (options.ApiKey is { } apiKey)
         {
             _http.DefaultRequestHeaders.Add("X-API-Key", apiKey);
         }
@@ -42,19 +58,25 @@ internal sealed class NodeClient : IDisposable
     public Task<NodeAnswer> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? body, WriteContext? context) =>
         SendAsync(method, path, body, context, CancellationToken.None);
 
-    public async Task<NodeAnswer> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? body, WriteContext? context, CancellationToken cancellation)
+    public Task<NodeAnswer> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? body, WriteContext? context, CancellationToken cancellation) =>
+        SendAsync(method, path, body, context, isVote: false, cancellation);
+
+    private async Task<NodeAnswer> SendAsync(HttpMethod method, string path, Action<Utf8JsonWriter>? body, WriteContext? context, bool isVote, CancellationToken cancellation)
     {
         using var request = Request(method, path, body, context);
-        using var response = await AskAsync(request, HttpCompletionOption.ResponseContentRead, cancellation);
+        using var response = await AskAsync(request, HttpCompletionOption.ResponseContentRead, isVote, cancellation);
         var bytes = await response.Content.ReadAsByteArrayAsync(cancellation);
         return new(response.StatusCode, Parse(bytes, path), Position(response.Headers), response.Headers.ETag?.Tag.Trim('"') ?? "");
     }
+
+    /// <summary>A vote, whose 202 says that more are needed.</summary>
+    public Task<NodeAnswer> SendVoteAsync(string path, WriteContext context) => SendAsync(HttpMethod.Post, path, null, context, isVote: true, CancellationToken.None);
 
     /// <summary>An answer that may not fit in memory.</summary>
     public async Task<(HttpResponseMessage Response, Stream Body)> StreamAsync(string path, CancellationToken cancellation)
     {
         using var request = Request(HttpMethod.Get, path, null, null);
-        var response = await AskAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
+        var response = await AskAsync(request, HttpCompletionOption.ResponseHeadersRead, isVote: false, cancellation);
         return (response, await response.Content.ReadAsStreamAsync(cancellation));
     }
 
@@ -98,7 +120,7 @@ internal sealed class NodeClient : IDisposable
         return request;
     }
 
-    private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, HttpCompletionOption completion, CancellationToken cancellation)
+    private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, HttpCompletionOption completion, bool isVote, CancellationToken cancellation)
     {
         HttpResponseMessage response;
         try
@@ -114,7 +136,7 @@ internal sealed class NodeClient : IDisposable
             throw new MemoryException(new ErrorKind("node_timeout", 504), $"the node did not answer within {_http.Timeout.TotalSeconds:0} s", exception);
         }
 
-        if (response.StatusCode == HttpStatusCode.Accepted)
+        if (response.StatusCode == HttpStatusCode.Accepted && !isVote)
         {
             using (response)
             {

@@ -11,14 +11,25 @@ using OrleansMemory.Core.Recall;
 namespace OrleansMemory.Cli.Remote;
 
 /// <summary>A node over HTTP, as commands see it. Stamps stay on the node; receipts carry none.</summary>
-internal sealed class RemoteMemoryService(Uri address, string? apiKey) : IMemoryService, IAsyncDisposable
+internal sealed partial class RemoteMemoryService(Uri address, NodeClientOptions options) : IDomainService, IAsyncDisposable
 {
-    private readonly NodeClient _node = new(address, apiKey);
+    private readonly NodeClient _node = new(address, options);
 
-    public async Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
+    public RemoteMemoryService(Uri address, string? apiKey)
+        : this(address, new NodeClientOptions(apiKey))
+    {
+    }
+
+    /// <summary>For requests that are nobody else's.</summary>
+    public NodeClient Node => _node;
+
+    public async Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) => (await StoreNotingAsync(draft, context)).Receipt;
+
+    /// <summary>Stores, and takes note of the memories that the new one may contradict.</summary>
+    public async Task<(WriteReceipt Receipt, IReadOnlyList<string> Similar)> StoreNotingAsync(MemoryDraft draft, WriteContext context)
     {
         var answer = await _node.SendAsync(HttpMethod.Post, "memories", writer => WriteDraft(writer, draft), context);
-        return await ReceiptAsync(answer);
+        return (await ReceiptAsync(answer), answer.Body.TryGetProperty("potential_contradictions", out _) ? Texts(answer.Body, "potential_contradictions") : []);
     }
 
     public async Task<IReadOnlyList<RowOutcome>> StoreManyAsync(IReadOnlyList<MemoryDraft> drafts, WriteContext context)
@@ -204,6 +215,22 @@ internal sealed class RemoteMemoryService(Uri address, string? apiKey) : IMemory
                     writer.WriteNumber("budget_tokens", budget);
                 }
 
+                if (query.ContextTokens.Count > 0)
+                {
+                    writer.WriteStartArray("context_tokens");
+                    foreach (var token in query.ContextTokens)
+                    {
+                        writer.WriteStringValue(token);
+                    }
+
+                    writer.WriteEndArray();
+                }
+
+                if (query.KeywordOnly)
+                {
+                    writer.WriteString("tier", "keyword");
+                }
+
                 writer.WriteEndObject();
             },
             null,
@@ -211,7 +238,10 @@ internal sealed class RemoteMemoryService(Uri address, string? apiKey) : IMemory
         var hits = WireReader.Field(answer.Body, "memories").EnumerateArray()
             .Select(row => new RankedMemory(WireReader.Memory(row), WireReader.Field(row, "score").GetDouble()))
             .ToList();
-        return new(hits, WireReader.Count(answer.Body, "tokens_used"), WireReader.OptionalText(answer.Body, "mode") ?? "keyword", IsComplete(answer.Body));
+        return new(hits, WireReader.Count(answer.Body, "tokens_used"), WireReader.OptionalText(answer.Body, "mode") ?? "keyword", IsComplete(answer.Body))
+        {
+            Degraded = WireReader.OptionalText(answer.Body, "degraded"),
+        };
     }
 
     /// <summary>Said only when it is not so.</summary>
@@ -266,12 +296,7 @@ internal sealed class RemoteMemoryService(Uri address, string? apiKey) : IMemory
     private static RowOutcome[] Outcomes(IReadOnlyList<Memory> memories, NodeAnswer answer)
     {
         // `errors` holds "<id>: <why>"; `ids` holds the id under which each row lives now, null for a refused one.
-        var refused = new Dictionary<string, string>();
-        foreach (var error in WireReader.Field(answer.Body, "errors").EnumerateArray().Select(error => error.GetString()!))
-        {
-            var separator = error.IndexOf(": ", StringComparison.Ordinal);
-            refused[separator < 0 ? error : error[..separator]] = separator < 0 ? error : error[(separator + 2)..];
-        }
+        var refused = Refused(answer.Body);
 
         var ids = answer.Body.TryGetProperty("ids", out var list) && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() == memories.Count ? list : default;
         var outcomes = new RowOutcome[memories.Count];
@@ -289,6 +314,22 @@ internal sealed class RemoteMemoryService(Uri address, string? apiKey) : IMemory
         }
 
         return outcomes;
+    }
+
+    /// <summary>What <c>errors</c> says of each id; a node of the peer system names none.</summary>
+    private static Dictionary<string, string> Refused(JsonElement body)
+    {
+        var refused = new Dictionary<string, string>();
+        if (body.TryGetProperty("errors", out var errors) && errors.ValueKind == JsonValueKind.Array)
+        {
+            foreach (var error in errors.EnumerateArray().Select(error => error.GetString()!))
+            {
+                var separator = error.IndexOf(": ", StringComparison.Ordinal);
+                refused[separator < 0 ? error : error[..separator]] = separator < 0 ? error : error[(separator + 2)..];
+            }
+        }
+
+        return refused;
     }
 
     private static void WriteDraft(Utf8JsonWriter writer, MemoryDraft draft)

@@ -13,10 +13,11 @@ internal static class Exporter
 {
     private const int FlushBytes = 64 * 1024;
 
-    public static async Task WriteAsync(IMemoryService service, Stream output, Timestamp exportedAt)
+    public static async Task WriteAsync(IMemoryService service, Report report, Timestamp exportedAt)
     {
+        var output = report.Raw();
         await using var held = TemporaryFile.Create();
-        var count = await HoldMemoriesAsync(service, held);
+        var count = await HoldMemoriesAsync(service, held, report);
         await using (var writer = Report.JsonWriter(output, indented: true))
         {
             writer.WriteStartObject();
@@ -40,16 +41,18 @@ internal static class Exporter
         await output.FlushAsync();
     }
 
-    private static async Task<long> HoldMemoriesAsync(IMemoryService service, Stream held)
+    private static async Task<long> HoldMemoriesAsync(IMemoryService service, Stream held, Report report)
     {
         long count = 0;
+        using var progress = new ProgressLine(report, "exporting");
+        var total = report.ShowsProgress ? (await service.StatisticsAsync()).Total : 0;
         await using var writer = Report.JsonWriter(held, indented: true);
         writer.WriteStartObject();
         writer.WriteStartArray("memories");
         await foreach (var memory in service.ExportMemoriesAsync())
         {
             MemoryJson.WriteSorted(writer, memory);
-            count++;
+            progress.Show(++count, total);
             await FlushWhenFullAsync(writer);
         }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using OrleansMemory.Cli.Output;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 
@@ -11,10 +12,10 @@ namespace OrleansMemory.Cli.Transfer;
 internal sealed record ImportSummary(long Imported, long Restamped, IReadOnlyList<string> Errors);
 
 /// <summary>
-/// Reads an export of any length in bounded memory and sends it in batches. Links come first in an export and can only be made
-/// last, so they wait in a temporary file.
+/// Reads an export of any length in bounded memory, and sends it in batches once all of it was read: a document that is malformed
+/// anywhere imports nothing. A row that breaks a rule is refused alone.
 /// </summary>
-internal sealed class Importer(IMemoryService service, string agentId, bool trustSource)
+internal sealed class Importer(IMemoryService service, string agentId, bool trustSource, Report report)
 {
     /// <summary>Below the limit of a request on a node, with room for its frame.</summary>
     private const int BatchBytes = 1_500_000;
@@ -26,72 +27,82 @@ internal sealed class Importer(IMemoryService service, string agentId, bool trus
     private long _imported;
     private long _restamped;
 
-    /// <exception cref="MemoryException">The document is malformed or has no <c>memories</c>; batches before that point are stored.</exception>
+    /// <exception cref="MemoryException">The document is malformed or has no <c>memories</c>; nothing is stored.</exception>
     public async Task<ImportSummary> RunAsync(Stream input)
     {
-        await using var links = TemporaryFile.Create();
+        await using var memories = new HeldRows("memories");
+        await using var links = new HeldRows("links");
         var reader = new ArrayElementReader(input);
-        try
+        using (var progress = new ProgressLine(report, "reading"))
         {
-            while (await reader.ReadAsync() is { } element)
+            try
             {
-                if (reader.Member == "memories")
+                while (await reader.ReadAsync() is { } element)
                 {
-                    await AddAsync(element);
-                }
-                else if (reader.Member == "links")
-                {
-                    Hold(links, element);
+                    if (reader.Member == "memories")
+                    {
+                        Hold(memories, element);
+                        progress.Show(memories.Count, 0);
+                    }
+                    else if (reader.Member == "links")
+                    {
+                        links.Add(element);
+                    }
                 }
             }
-        }
-        catch (JsonException exception)
-        {
-            await SendAsync();
-            var stored = _imported == 0 ? "" : $"; {_imported} memories before the fault are imported";
-            throw new MemoryException(ErrorKind.MalformedRequest, $"malformed JSON{stored}", exception);
+            catch (JsonException exception)
+            {
+                throw new MemoryException(ErrorKind.MalformedRequest, "malformed JSON; nothing was imported", exception);
+            }
         }
 
-        if (!reader.Arrays.Contains("memories"))
+        return reader.Arrays.Contains("memories")
+            ? await SendAsync(memories, links)
+            : throw new MemoryException(ErrorKind.MissingField, "malformed JSON: missing array `memories`; nothing was imported");
+    }
+
+    /// <param name="memories">Each keeps the rules.</param>
+    public async Task<ImportSummary> SendAsync(HeldRows memories, HeldRows? links)
+    {
+        using var progress = new ProgressLine(report, "importing");
+        await foreach (var element in memories.ReadAsync())
         {
-            throw new MemoryException(ErrorKind.MissingField, "malformed JSON: missing array `memories`");
+            var bytes = JsonMarshal.GetRawUtf8Value(element).Length;
+            if (_batch.Count == MemoryLimits.BatchRows || _batchBytes + bytes > BatchBytes)
+            {
+                await SendAsync();
+                progress.Show(_imported + _errors.Count, memories.Count);
+            }
+
+            _batch.Add(Restamp(WireReader.Memory(element)));
+            _batchBytes += bytes;
         }
 
         await SendAsync();
-        await SendLinksAsync(links);
+        if (links is not null)
+        {
+            await SendLinksAsync(links);
+        }
+
         return new(_imported, _restamped, _errors);
     }
 
-    private static void Hold(FileStream links, JsonElement element)
+    private void Hold(HeldRows memories, JsonElement element)
     {
-        links.Write(links.Position == 0 ? "{\"links\":["u8 : ","u8);
-        links.Write(JsonMarshal.GetRawUtf8Value(element));
-    }
-
-    private async Task AddAsync(JsonElement element)
-    {
-        Memory memory;
         try
         {
-            memory = MemoryRules.Check(Restamp(WireReader.Memory(element)));
+            MemoryRules.Check(Restamp(WireReader.Memory(element), counts: false));
         }
         catch (Exception exception) when (exception is MemoryException or InvalidOperationException)
         {
-            _errors.Add($"{WireReader.OptionalText(element, "id") ?? "?"}: {exception.Message}");
+            _errors.Add($"{WireReader.Shown(element, "id") ?? "?"}: {exception.Message}");
             return;
         }
 
-        var bytes = JsonMarshal.GetRawUtf8Value(element).Length;
-        if (_batch.Count == MemoryLimits.BatchRows || _batchBytes + bytes > BatchBytes)
-        {
-            await SendAsync();
-        }
-
-        _batch.Add(memory);
-        _batchBytes += bytes;
+        memories.Add(element);
     }
 
-    private Memory Restamp(Memory memory)
+    private Memory Restamp(Memory memory, bool counts = true)
     {
         if (trustSource)
         {
@@ -107,7 +118,7 @@ internal sealed class Importer(IMemoryService service, string agentId, bool trus
         var metadata = memory.Metadata.With("agent_id", agentId);
         if (original is not null)
         {
-            _restamped++;
+            _restamped += counts ? 1 : 0;
             metadata = metadata.With("imported_from_agent_id", original);
         }
 
@@ -144,18 +155,10 @@ internal sealed class Importer(IMemoryService service, string agentId, bool trus
     }
 
     /// <summary>A malformed link is passed over, as is one whose ends did not arrive.</summary>
-    private async Task SendLinksAsync(FileStream held)
+    private async Task SendLinksAsync(HeldRows links)
     {
-        if (held.Position == 0)
-        {
-            return;
-        }
-
-        held.Write("]}"u8);
-        held.Position = 0;
-        var reader = new ArrayElementReader(held);
         var batch = new List<Link>(MemoryLimits.BatchRows);
-        while (await reader.ReadAsync() is { } element)
+        await foreach (var element in links.ReadAsync())
         {
             if (TryRead(element) is { } link)
             {

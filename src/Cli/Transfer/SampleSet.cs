@@ -1,3 +1,4 @@
+using OrleansMemory.Cli.Output;
 using OrleansMemory.Core;
 
 namespace OrleansMemory.Cli.Transfer;
@@ -14,6 +15,6 @@ internal static class SampleSet
     public static async Task<ImportSummary> ImportAsync(IMemoryService service)
     {
         await using var sample = Open();
-        return await new Importer(service, AgentId, trustSource: true).RunAsync(sample);
+        return await new Importer(service, AgentId, trustSource: true, Report.Silent()).RunAsync(sample);
     }
 }

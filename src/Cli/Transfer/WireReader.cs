@@ -48,6 +48,19 @@ internal static class WireReader
     public static string? OptionalText(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
+    /// <summary>As <see cref="OptionalText"/>; null also for text that is not valid Unicode.</summary>
+    public static string? Shown(JsonElement element, string name)
+    {
+        try
+        {
+            return OptionalText(element, name);
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
+
     public static long Count(JsonElement element, string name) =>
         Number(element, name, value => value.TryGetInt64(out var number) ? number : null, -1L);
 
@@ -65,7 +78,8 @@ internal static class WireReader
 
     private static List<string> Tags(JsonElement element)
     {
-        var tags = Field(element, "tags");
+        // Archived rows have their tags as JSON in a string, and as a list beside it.
+        var tags = element.TryGetProperty("tag_list", out var plain) ? plain : Field(element, "tags");
         if (tags.ValueKind != JsonValueKind.Array)
         {
             throw Wrong("tags", "an array");

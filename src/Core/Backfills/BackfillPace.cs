@@ -7,6 +7,9 @@ internal sealed class BackfillPace(CommandWriter writer, BackfillSettings settin
 {
     private const int FirstRows = 64;
 
+    /// <summary>A commit costs the same however few rows it has: with fewer than these most of the hold would be that, and less of it is not had by fewer rows.</summary>
+    private const int FewestForHold = 16;
+
     /// <summary>A batch is to take this part of its lease at most.</summary>
     private const int LeaseShare = 10;
 
@@ -39,13 +42,14 @@ internal sealed class BackfillPace(CommandWriter writer, BackfillSettings settin
         var taken = writer.Taken;
         _isBusy = taken - _taken > 1;
         _taken = taken;
-        var factor = Math.Clamp(Math.Min(Ratio(_isBusy ? settings.BusyHold : settings.Hold, hold), Ratio(settings.Lease / LeaseShare, worked)), 0.25, 2);
-        if (factor < 1 || rows >= Rows)
+        var byHold = Math.Max(FewestForHold, _rows * Ratio(_isBusy ? settings.BusyHold : settings.Hold, hold));
+        var wanted = Math.Clamp((int)Math.Min(byHold, _rows * Ratio(settings.Lease / LeaseShare, worked)), 1, settings.LargestBatch);
+        if (wanted < _rows || rows >= Rows)
         {
-            _rows = Math.Clamp((int)(_rows * factor), 1, settings.LargestBatch);
+            _rows = wanted;
         }
 
-        static double Ratio(TimeSpan wanted, TimeSpan taken) => wanted / (taken > TimeSpan.Zero ? taken : Turn);
+        static double Ratio(TimeSpan wanted, TimeSpan taken) => Math.Clamp(wanted / (taken > TimeSpan.Zero ? taken : Turn), 0.25, 2);
     }
 
     /// <summary>A batch took longer than its lease.</summary>

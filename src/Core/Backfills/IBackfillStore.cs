@@ -14,6 +14,9 @@ public interface IBackfillStore
     /// <summary>Shown memories that need a step, after a row or, of those marked old, up to it.</summary>
     ValueTask<PendingRows> FindPendingAsync(PendingScan scan, CancellationToken cancellation = default);
 
+    /// <summary>Derived values of a step with a marker, by row, above a row; fewer than the limit: there are no more.</summary>
+    ValueTask<IReadOnlyList<DerivedValue>> ReadDerivedAsync(string step, string marker, long afterRow, int limit, CancellationToken cancellation = default);
+
     /// <summary>How many <see cref="FindPendingAsync"/> would give from the start.</summary>
     ValueTask<long> CountPendingAsync(PendingScan scan, CancellationToken cancellation = default);
 }

@@ -12,7 +12,7 @@ public sealed record RestoreCommand(string Id) : NamespaceCommand
     internal override async ValueTask<CommandResult> DecideAsync(Decision decision)
     {
         var session = decision.Session;
-        if (await session.FindAsync(Id) is not { } row || !decision.Context.Sees(row.View))
+        if (await session.FindAsync(Id) is not { } row || !await Access.AllowsAsync(session, decision.Context, row.View, Permission.Write))
         {
             throw Archive.NotFound();
         }

@@ -40,14 +40,16 @@ public sealed record ConsolidationDraft(
 }
 
 /// <summary>What a curation did, and whether it was undone.</summary>
-/// <param name="ResultId">The memory that it made.</param>
-/// <param name="SourceIds">The memories that it put away.</param>
-public sealed record CurationRecord(string Id, string Action, string Namespace, string ResultId, IReadOnlyList<string> SourceIds, string By, Timestamp At, Timestamp? UndoneAt)
+/// <param name="ResultId">The memory that it made, or the one that it changed.</param>
+/// <param name="SourceIds">The memories that it put away, or the one that it changed.</param>
+/// <param name="RunId">The run of the curator that did it; null: somebody asked for this alone.</param>
+public sealed record CurationRecord(
+    string Id, string Action, string Namespace, string ResultId, IReadOnlyList<string> SourceIds, string By, Timestamp At, Timestamp? UndoneAt, string? RunId = null)
 {
     public static CurationRecord Of(EntryState entry)
     {
         var body = EntryBodies.Decode(entry.Body, EntryJson.Default.CurationBody);
-        return new(entry.Key.Key, body.Action, entry.Owner, body.ResultId, body.SourceIds, body.By, new(body.At), body.UndoneAt is { } at ? new(at) : null);
+        return new(entry.Key.Key, body.Action, entry.Owner, body.ResultId, body.SourceIds, body.By, new(body.At), body.UndoneAt is { } at ? new(at) : null, body.Run);
     }
 }
 
@@ -55,7 +57,9 @@ public sealed record CurationRecord(string Id, string Action, string Namespace, 
 /// Makes one memory of several, in one transaction: the sources are archived whole, the new memory takes over their links, and a record says how to undo it.
 /// </summary>
 /// <param name="Links">Keys of the links that the sources are known to have.</param>
-public sealed record ConsolidateCommand(ConsolidationDraft Draft, IReadOnlyList<string> Links) : NamespaceCommand
+/// <param name="Versions">Of each source, as it was when the summary was made; null: whatever they are now.</param>
+/// <param name="Run">Of the curator, which speaks for the one author whom the sources have; null: the caller is the author.</param>
+public sealed record ConsolidateCommand(ConsolidationDraft Draft, IReadOnlyList<string> Links, IReadOnlyList<string>? Versions = null, string? Run = null) : NamespaceCommand
 {
     internal override ReadHints Hints => new(Draft.Ids, [], [.. Links.Select(static key => new EntryKey(MutationKind.Link, key))]);
 
@@ -63,9 +67,10 @@ public sealed record ConsolidateCommand(ConsolidationDraft Draft, IReadOnlyList<
     {
         var (session, context) = (decision.Session, decision.Context);
         var sources = new List<IReadOnlyList<MemoryRow>>(Draft.Ids.Count);
-        foreach (var id in Draft.Ids)
+        for (var at = 0; at < Draft.Ids.Count; at++)
         {
-            var group = await NamespaceEngine.FindLiveAsync(session, [id], context, $"memory not found: {id}");
+            var group = await NamespaceEngine.FindLiveAsync(session, [Draft.Ids[at]], context, $"memory not found: {Draft.Ids[at]}");
+            NamespaceEngine.RequireVersion(group[0], Versions?[at]);
             if (sources.TrueForAll(known => known[0].Own.Id != group[0].Own.Id))
             {
                 sources.Add(group);
@@ -114,7 +119,7 @@ public sealed record ConsolidateCommand(ConsolidationDraft Draft, IReadOnlyList<
 
         var body = new CurationBody(
             CurationBody.Consolidate, resultId, views.ConvertAll(static view => view.Id), [.. sources.SelectMany(static source => source.Select(static row => row.Own.Id))], taken,
-            context.AgentId ?? $"{AgentIdentity.AnonymousPrefix}caller", session.Now.Nanoseconds, UndoneAt: null);
+            context.AgentId ?? $"{AgentIdentity.AnonymousPrefix}caller", session.Now.Nanoseconds, UndoneAt: null, Run);
         var record = await decision.PutAsync(EntryBodies.CurationKey(session.NewId()), decision.Namespace, body, EntryJson.Default.CurationBody);
         var result = (await session.FindAsync(resultId))!;
         return decision.Done(record, views.Count) with { Memory = NamespaceEngine.ReceiptOf(session, result, created: true, stamp) };
@@ -123,7 +128,7 @@ public sealed record ConsolidateCommand(ConsolidationDraft Draft, IReadOnlyList<
     /// <summary>What a memory of no particular weight has.</summary>
     private const int MessagePriority = 5;
 
-    private static Metadata MetadataOf(List<Memory> views, WriteContext context)
+    private Metadata MetadataOf(List<Memory> views, WriteContext context)
     {
         var fields = new JsonObject
         {
@@ -134,7 +139,10 @@ public sealed record ConsolidateCommand(ConsolidationDraft Draft, IReadOnlyList<
 
         // As narrow as the narrowest of them: what was private does not become public by being told with others.
         var scope = views.Select(static view => view.Metadata.Text("scope")).MinBy(static scope => Visibility.ScopeOf(scope));
-        return AgentIdentity.Mark(Metadata.Parse(fields.ToJsonString()).With("agent_id", context.AgentId).With("scope", scope), context.Principal);
+        var metadata = Metadata.Parse(fields.ToJsonString()).With("scope", scope);
+        return Run is null
+            ? AgentIdentity.Mark(metadata.With("agent_id", context.AgentId), context.Principal)
+            : metadata.With("agent_id", views[0].Metadata.Text("agent_id")).With(AgentIdentity.Key, views[0].Metadata.Text(AgentIdentity.Key));
     }
 
     /// <summary>Links of the sources to and from others are the new memory's too; those between sources are told within it.</summary>
@@ -167,7 +175,9 @@ public sealed record ConsolidateCommand(ConsolidationDraft Draft, IReadOnlyList<
     }
 }
 
-/// <summary>Undoes a curation: the sources are live again as they were, and what was made of them is archived.</summary>
+/// <summary>
+/// Undoes a curation: the sources are live again as they were, and what was made of them is archived; a priority is what it was, unless it was set since.
+/// </summary>
 /// <param name="Ids">The memories that the record names.</param>
 public sealed record UndoCurationCommand(string Id, IReadOnlyList<string> Ids) : NamespaceCommand
 {
@@ -183,9 +193,15 @@ public sealed record UndoCurationCommand(string Id, IReadOnlyList<string> Ids) :
             return decision.Done(await session.FindEntryAsync(key), count: 0);
         }
 
-        if (await session.FindAsync(record.ResultId) is { Visibility: not RowVisibility.Archived } result)
+        if (record.Action == CurationBody.AdjustPriority)
         {
-            if (!context.Sees(result.View))
+            var changed = await UndoPriorityAsync(decision, record);
+            return decision.Done(await decision.PutAsync(key, decision.Namespace, record with { UndoneAt = session.Now.Nanoseconds }, EntryJson.Default.CurationBody), changed);
+        }
+
+        if (record.Action == CurationBody.Consolidate && await session.FindAsync(record.ResultId) is { Visibility: not RowVisibility.Archived } result)
+        {
+            if (!await Access.AllowsAsync(session, context, result.View, Permission.Write))
             {
                 throw new MemoryException(ErrorKind.NotFound, $"no curation {Id}");
             }
@@ -197,10 +213,15 @@ public sealed record UndoCurationCommand(string Id, IReadOnlyList<string> Ids) :
         long restored = 0;
         foreach (var id in record.ArchivedIds)
         {
-            if (await session.FindAsync(id) is not { Visibility: RowVisibility.Archived } row || row.Own.Archive?.Value is not { Reason: ArchiveMark.Consolidated })
+            if (await session.FindAsync(id) is not { Visibility: RowVisibility.Archived } row || !IsMarkOf(record, row.Own.Archive?.Value))
             {
-                // Deleted since, or brought back on its own.
+                // Deleted since, or brought back on its own, or put away again.
                 continue;
+            }
+
+            if (!await Access.AllowsAsync(session, context, row.View, Permission.Write))
+            {
+                throw new MemoryException(ErrorKind.NotFound, $"no curation {Id}");
             }
 
             await Governor.RequireAsync(session, context, GovernedAction.Restore, row.View.Namespace, row.View);
@@ -223,5 +244,32 @@ public sealed record UndoCurationCommand(string Id, IReadOnlyList<string> Ids) :
         }
 
         return decision.Done(await decision.PutAsync(key, decision.Namespace, record with { UndoneAt = session.Now.Nanoseconds }, EntryJson.Default.CurationBody), restored);
+    }
+
+    private static bool IsMarkOf(CurationBody record, ArchiveMark? mark) => record.Action == CurationBody.Consolidate
+        ? mark is { Reason: ArchiveMark.Consolidated }
+        : mark is { Reason: ArchiveMark.Forgotten } && mark.At.Nanoseconds == record.At;
+
+    private async ValueTask<long> UndoPriorityAsync(Decision decision, CurationBody record)
+    {
+        var (session, context) = (decision.Session, decision.Context);
+        if (await session.FindAsync(record.ResultId) is not { Visibility: not RowVisibility.Archived } row)
+        {
+            return 0;
+        }
+
+        if (!await Access.AllowsAsync(session, context, row.View, Permission.Write))
+        {
+            throw new MemoryException(ErrorKind.NotFound, $"no curation {Id}");
+        }
+
+        await Governor.RequireAsync(session, context, GovernedAction.Update, row.View.Namespace, row.View);
+        if (row.Own.Priority.Value != record.PriorityAfter || record.PriorityBefore is not { } before)
+        {
+            return 0;
+        }
+
+        await AdjustPriorityCommand.SetAsync(session, await session.FindGroupAsync(row.Own.Name.Value), before);
+        return 1;
     }
 }

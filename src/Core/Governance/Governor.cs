@@ -16,6 +16,8 @@ internal sealed record GovernedAction(string Name, Func<GovernancePolicy, Govern
 
     public static GovernedAction Restore { get; } = new("restore", static policy => policy.Write);
 
+    public static GovernedAction Grant { get; } = new("grant", static policy => policy.Write);
+
     public static GovernedAction Promote { get; } = new("promote", static policy => policy.Promote);
 
     public static GovernedAction Delete { get; } = new("delete", static policy => policy.Delete);

@@ -30,6 +30,9 @@ public sealed record Principal(Role Role, string? AgentId = null, string? Place 
 
     public static IEnumerable<string> RoleNames => Roles.Keys;
 
+    /// <summary>Memories of others that the agent may see by a grant, as the node that was asked knows them.</summary>
+    internal IReadOnlySet<string>? Granted { get; init; }
+
     public bool SeesEverything => Role is Role.Admin or Role.Peer;
 
     public bool MayWrite => Role is Role.Writer or Role.Approver or Role.Admin;

@@ -19,7 +19,7 @@ public sealed record SetStandardCommand(string StandardId, string? Parent, Polic
     internal override async ValueTask<CommandResult> DecideAsync(Decision decision)
     {
         await Governor.RequireNamespaceOwnerAsync(decision.Session, decision.Context, decision.Namespace);
-        if (await decision.Session.FindAsync(StandardId) is not { Visibility: RowVisibility.Shown } row || row.View.IsExpired(decision.Session.Now) || !decision.Context.Sees(row.View))
+        if (await decision.Session.FindAsync(StandardId) is not { Visibility: RowVisibility.Shown } row || row.View.IsExpired(decision.Session.Now) || !await Access.AllowsAsync(decision.Session, decision.Context, row.View, Permission.Read))
         {
             throw new MemoryException(ErrorKind.NotFound, $"memory not found: {StandardId}");
         }

@@ -23,20 +23,25 @@ public enum MemoryScope
 
 /// <summary>
 /// The one visibility predicate: which memories a caller sees. One with a credential of its own sees what it wrote, and of others what their scopes
-/// show at its place in the namespace tree. Without one a caller may say a place, and sees private memories of exactly that namespace; saying none
+/// show at its place in the namespace tree, or what was granted to it. Without one a caller may say a place, and sees private memories of exactly that namespace; saying none
 /// it sees everything. A level that a place does not have shows nothing of that scope.
 /// </summary>
 public sealed class Visibility
 {
+    /// <summary>Of the scopes that a subtree of the namespaces sees, the narrowest first.</summary>
+    private static readonly string[] ScopeNames = ["team", "unit", "org"];
+
     private readonly string? _place;
     private readonly string?[] _roots = new string?[3];
     private readonly bool _isOfCredential;
+    private readonly IReadOnlySet<string>? _granted;
 
     /// <summary>Shows no more than this either.</summary>
     private readonly Visibility? _within;
 
-    private Visibility(string? place, string? author, bool isOfCredential, Visibility? within)
+    private Visibility(string? place, string? author, bool isOfCredential, Visibility? within, IReadOnlySet<string>? granted = null)
     {
+        _granted = granted;
         _place = place;
         _isOfCredential = isOfCredential;
         _within = within;
@@ -61,10 +66,19 @@ public sealed class Visibility
     {
         var place = asAgent is null ? Everything : new(asAgent, author: null, isOfCredential: false, within: null);
         return principal is null or { SeesEverything: true } ? place
-            : new(principal.Place, principal.AgentId, isOfCredential: true, asAgent is null ? null : place);
+            : new(principal.Place, principal.AgentId, isOfCredential: true, asAgent is null ? null : place, principal.Granted);
     }
 
     public bool IsEverything => _place is null && !_isOfCredential;
+
+    /// <summary>
+    /// The predicate as parts of which one must hold, for a store that asks them of its rows; null: there are other parts. A row's author is its
+    /// <c>metadata.agent_id</c>, its scope <c>metadata.scope</c>.
+    /// </summary>
+    public VisibleRows? Rows => !_isOfCredential || _within is not null ? null : new(
+        Author,
+        Granted,
+        [.. _roots.Select(static (root, level) => ((string Scope, string? Root))(ScopeNames[level], root)).Where(static each => each.Root is not null).Select(static each => (each.Scope, each.Root!))]);
 
     /// <summary>The scope that a stored text names. Any text but the five counts as private.</summary>
     public static MemoryScope ScopeOf(string? text) => text switch
@@ -77,9 +91,14 @@ public sealed class Visibility
     };
 
     public bool Shows(Memory memory) =>
-        IsEverything || Shows(memory.Namespace, ScopeOf(memory.Metadata.Text("scope")), Author is not null && memory.Metadata.Text("agent_id") == Author);
+        IsEverything || Shows(memory.Namespace, ScopeOf(memory.Metadata.Text("scope")), IsOwn(memory));
 
-    /// <param name="isOwn">The <see cref="Author"/> wrote it.</param>
+    /// <summary>Ids of memories that others have granted to the caller, seen as its own are; empty: none.</summary>
+    internal IReadOnlySet<string> Granted => _granted ?? System.Collections.Frozen.FrozenSet<string>.Empty;
+
+    private bool IsOwn(Memory memory) => (Author is not null && memory.Metadata.Text("agent_id") == Author) || _granted?.Contains(memory.Id) is true;
+
+    /// <param name="isOwn">The <see cref="Author"/> wrote it, or it was granted.</param>
     public bool Shows(string @namespace, MemoryScope scope, bool isOwn) =>
         IsEverything || ((isOwn || scope switch
         {
@@ -103,3 +122,9 @@ public sealed class Visibility
     private static bool IsWithin(string @namespace, string? root) =>
         root is not null && @namespace.StartsWith(root, StringComparison.Ordinal) && (@namespace.Length == root.Length || @namespace[root.Length] == '/');
 }
+
+/// <summary>What is seen of a store's rows, beside everything of the scope collective.</summary>
+/// <param name="Author">Everything of this author; null: of none.</param>
+/// <param name="Granted">These ids.</param>
+/// <param name="Subtrees">What has the scope and stands in the namespace or below it.</param>
+public sealed record VisibleRows(string? Author, IReadOnlySet<string> Granted, IReadOnlyList<(string Scope, string Root)> Subtrees);

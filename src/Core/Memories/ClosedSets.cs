@@ -6,7 +6,8 @@ namespace OrleansMemory.Core.Memories;
 public static class ClosedSets
 {
     public static readonly FrozenSet<string> Sources =
-        FrozenSet.Create(StringComparer.Ordinal, "user", "claude", "hook", "api", "cli", "import", "consolidation", "system", "chaos");
+        FrozenSet.Create(
+            StringComparer.Ordinal, "user", "claude", "hook", "api", "cli", "import", "consolidation", "system", "chaos", "auto-consolidate", "mine-claude", "mine-chatgpt", "mine-slack");
 
     public static readonly FrozenSet<string> Relations =
         FrozenSet.Create(StringComparer.Ordinal, "related_to", "supersedes", "contradicts", "derived_from");

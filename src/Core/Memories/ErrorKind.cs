@@ -55,6 +55,8 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
 
     public static readonly ErrorKind InvalidSubscription = new("invalid_subscription", 400);
     public static readonly ErrorKind InvalidConsolidation = new("invalid_consolidation", 400);
+    public static readonly ErrorKind InvalidCuration = new("invalid_curation", 400);
+    public static readonly ErrorKind InvalidPermission = new("invalid_permission", 400);
     public static readonly ErrorKind InvalidGovernance = new("invalid_governance", 400);
 
     /// <summary>No failure: the change waits for approval.</summary>
@@ -67,9 +69,15 @@ public sealed record ErrorKind(string Code, int HttpStatus, int ExitCode = 1)
     public static readonly ErrorKind NotFound = new("not_found", 404);
     public static readonly ErrorKind AlreadyExists = new("already_exists", 409);
     public static readonly ErrorKind TitleTaken = new("title_taken", 409);
+    public static readonly ErrorKind MembersConfigured = new("members_configured", 409);
+    public static readonly ErrorKind AlreadyRunning = new("already_running", 409);
     public static readonly ErrorKind PreconditionFailed = new("precondition_failed", 412);
 
-    public static readonly ErrorKind NoTextModel = new("no_text_model", 501);
+    /// <summary>What was asked for needs a model, and none is configured.</summary>
+    public static readonly ErrorKind ModelMissing = new("model_missing", 501);
+
+    /// <summary>The model did not answer, or not what it was asked for.</summary>
+    public static readonly ErrorKind ModelFailed = new("model_failed", 503);
 
     public static readonly ErrorKind Overloaded = new("overloaded", 503);
     public static readonly ErrorKind Unreachable = new("unreachable", 503);

@@ -38,6 +38,12 @@ public static class MemoryLimits
     /// <summary>Memories with a pattern that a dry run counts; more are told as so many.</summary>
     public const int CountedMatches = 10_000;
 
+    /// <summary>Numbers of a vector.</summary>
+    public const int VectorDimensions = 8_192;
+
+    /// <summary>Matches that a recall may rank as parts of their passages.</summary>
+    public const int PassagePool = 100_000;
+
     /// <summary>Words of a query that are used; the rest are ignored.</summary>
     public const int QueryWords = 64;
 }

@@ -46,6 +46,9 @@ public interface ITextReader : IDisposable
     /// </summary>
     Task<IReadOnlyList<long>> FindAsync(IReadOnlyList<string> words, string? @namespace, long afterRow, int limit, CancellationToken cancellation);
 
+    /// <summary>What ranking needs of a row; false when it is not in the index.</summary>
+    bool TryGetInputs(long row, out RankInputs inputs);
+
     /// <summary>The namespace that <see cref="RankInputs.Namespace"/> stands for.</summary>
     string NamespaceName(int number);
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Core.Recall;
@@ -7,6 +6,12 @@ namespace OrleansMemory.Core.Recall;
 /// <summary>What a query found, best first; equal scores by row.</summary>
 /// <param name="IsComplete">False when the index may have lacked memories, or work was cut at <see cref="Ranker.MaxVisits"/>.</param>
 public sealed record Ranking(IReadOnlyList<RankedMemory> Memories, bool IsComplete);
+
+/// <param name="Row">The store's own number of the memory.</param>
+internal readonly record struct RankedRow(Memory Memory, double Score, long Row);
+
+/// <inheritdoc cref="Ranking"/>
+internal sealed record RowRanking(IReadOnlyList<RankedRow> Memories, bool IsComplete);
 
 /// <summary>
 /// Finds the best matches by the full formula without scoring every match. Words are taken rare ones first (MaxScore: Turtle and
@@ -34,6 +39,13 @@ public static class Ranker
     public static async Task<Ranking> RankAsync(ITextIndex index, TextQuery query, ScoringWeights weights, CancellationToken cancellation)
     {
         using var reader = await index.ReadAsync(cancellation);
+        var (memories, isComplete) = await RankAsync(reader, query, weights, cancellation);
+        return new([.. memories.Select(static each => new RankedMemory(each.Memory, each.Score))], isComplete);
+    }
+
+    /// <inheritdoc cref="RankAsync(ITextIndex, TextQuery, ScoringWeights, CancellationToken)"/>
+    internal static async Task<RowRanking> RankAsync(ITextReader reader, TextQuery query, ScoringWeights weights, CancellationToken cancellation)
+    {
         if (query.Limit == 0)
         {
             return new([], reader.IsComplete);
@@ -46,12 +58,19 @@ public static class Ranker
             return new([], reader.IsComplete);
         }
 
+        // Changes to many, and searches, which hold every word, are ranked by the formula alone.
+        var passages = weights.Passage is { } passage && query is { Mode: MatchMode.Any, Limit: not null }
+            ? new PassageRanking(query, weights, passage, reader, words.Scanned, words.Counts)
+            : null;
+
         // Candidates that are gone or fail an exact filter are replaced by asking again for more; each round at least doubles.
-        for (var capacity = query.Limit is { } limit ? (long)limit + (limit / 2) + Spare : int.MaxValue; ; capacity *= 4)
+        var capacity = query.Limit is null ? int.MaxValue : FirstPage(query);
+        for (capacity = passages is null ? capacity : Math.Max(capacity, weights.Passage!.Pool); ; capacity *= 4)
         {
-            var candidates = new Candidates(query, weights, words, reader, (int)Math.Min(capacity, int.MaxValue));
+            var candidates = new Candidates(query, weights, words, reader, passages is not null, (int)Math.Min(capacity, int.MaxValue));
             await ScanAsync(reader, query, words, candidates, cancellation);
-            var ranked = await FetchAsync(reader, query, weights, candidates, cancellation);
+            var best = passages is null ? candidates.Best() : passages.Rank(candidates.Best());
+            var ranked = await FetchAsync(reader, query, weights, passages, best, cancellation);
             if (!candidates.Overflowed || ranked.Count >= query.Limit)
             {
                 return new(ranked, reader.IsComplete && !candidates.WasCut);
@@ -80,45 +99,34 @@ public static class Ranker
     }
 
     /// <summary>Reads candidates, best first, until the limit is filled; judges and scores them as they are now.</summary>
-    private static async Task<IReadOnlyList<RankedMemory>> FetchAsync(
-        ITextReader reader, TextQuery query, ScoringWeights weights, Candidates candidates, CancellationToken cancellation)
+    private static async Task<IReadOnlyList<RankedRow>> FetchAsync(
+        ITextReader reader, TextQuery query, ScoringWeights weights, PassageRanking? passages, Candidate[] best, CancellationToken cancellation)
     {
         const int Page = 256;
-        var best = candidates.Best();
-        var found = new List<(RankedMemory Ranked, long Row)>();
-        for (var start = 0; start < best.Length && !(found.Count >= query.Limit && start > 0); start += Page)
+        var found = new List<RankedRow>();
+        var filter = new RowFilter(query, reader);
+        var size = passages is null ? Page : (int)Math.Min(FirstPage(query), Page);
+        for (var start = 0; start < best.Length && !(found.Count >= query.Limit && start > 0); start += size)
         {
             // All spares of a small answer are read too: what changed since the index saw it may change the order.
-            var page = best.Skip(start).Take(Page).ToArray();
+            var page = best.Skip(start).Take(size).ToArray();
             var memories = await reader.FetchAsync([.. page.Select(candidate => candidate.Row)], cancellation);
             for (var position = 0; position < page.Length; position++)
             {
-                if (memories[position] is { } memory && Holds(query, memory))
+                if (memories[position] is { } memory && filter.Holds(memory))
                 {
-                    var score = page[position].TextScore + weights.Static(memory, query.Mode, query.Now);
-                    found.Add((new(memory, score), page[position].Row));
+                    var score = page[position].TextScore + (passages?.TitleScore(memory) ?? 0) + weights.Static(memory, query.Mode, query.Now);
+                    found.Add(new(memory, score, page[position].Row));
                 }
             }
         }
 
-        found.Sort((left, right) => left.Ranked.Score == right.Ranked.Score ? left.Row.CompareTo(right.Row) : right.Ranked.Score.CompareTo(left.Ranked.Score));
-        return [.. found.Take(query.Limit ?? int.MaxValue).Select(each => each.Ranked)];
+        found.Sort(static (left, right) => left.Score == right.Score ? left.Row.CompareTo(right.Row) : right.Score.CompareTo(left.Score));
+        return [.. found.Take(query.Limit ?? int.MaxValue)];
     }
 
-    /// <summary>Every filter, exactly, on the memory itself.</summary>
-    private static bool Holds(TextQuery query, Memory memory)
-    {
-        var filter = query.Filter;
-        return !memory.IsExpired(query.Now)
-            && (filter.Namespace is null || memory.Namespace == filter.Namespace)
-            && (filter.Tier is null || memory.Tier == filter.Tier)
-            && !(memory.Priority < filter.MinPriority)
-            && !(filter.Since is { } since && memory.CreatedAt < since)
-            && !(filter.Until is { } until && memory.CreatedAt > until)
-            && (filter.Tag is null || memory.Tags.Contains(filter.Tag))
-            && (filter.AgentId is null || memory.Metadata.Text("agent_id") == filter.AgentId)
-            && query.Visibility.Shows(memory);
-    }
+    /// <summary>What is read for an answer, spares included.</summary>
+    private static long FirstPage(TextQuery query) => query.Limit!.Value + ((long)query.Limit.Value / 2) + Spare;
 
     /// <summary>The query's words, rare ones first, with what each can add.</summary>
     private sealed class Words
@@ -136,6 +144,12 @@ public static class Ranker
                 order = [];
             }
 
+            if (query.MostMatches is { } most)
+            {
+                var held = 0L;
+                order = [.. order.TakeWhile(word => (held += counts[word]) <= most)];
+            }
+
             Scanned = [.. order.Select(word => query.Words[word])];
             _counts = [.. order.Select(word => counts[word])];
             var documents = Math.Max(reader.Documents, 1);
@@ -151,6 +165,8 @@ public static class Ranker
 
         public IReadOnlyList<string> Scanned { get; }
 
+        public IReadOnlyList<long> Counts => _counts;
+
         public double[] InverseFrequencies { get; }
 
         public double[] MaxTerms { get; }
@@ -164,24 +180,14 @@ public static class Ranker
         public bool IsMany(int from) => _counts.Skip(from).Sum() > MaxVisits;
     }
 
-    [StructLayout(LayoutKind.Auto)]
-    private readonly record struct Candidate(long Row, double Score, double TextScore);
-
     /// <summary>The best candidates so far, in a heap with the worst at its root.</summary>
-    private sealed class Candidates(TextQuery query, ScoringWeights weights, Words words, ITextReader reader, int capacity) : ICandidates
+    private sealed class Candidates(TextQuery query, ScoringWeights weights, Words words, ITextReader reader, bool forPassages, int capacity) : ICandidates
     {
         private static readonly Comparer<(double Score, long Row)> WorstFirst = Comparer<(double Score, long Row)>.Create(
             (left, right) => left.Score == right.Score ? right.Row.CompareTo(left.Row) : left.Score.CompareTo(right.Score));
 
         private readonly PriorityQueue<Candidate, (double Score, long Row)> _heap = new(WorstFirst);
-        private readonly Dictionary<(int Namespace, bool IsOwn), int> _scopesShown = [];
-        private readonly Timestamp _since = query.Filter.Since ?? new(long.MinValue);
-        private readonly Timestamp _until = query.Filter.Until ?? new(long.MaxValue);
-        private readonly int _minPriority = query.Filter.MinPriority ?? 0;
-        private readonly uint? _agent = query.Filter.AgentId is { } agent ? RankInputs.Hash(agent) : null;
-        private readonly ulong _tag = query.Filter.Tag is { } tag ? RankInputs.TagBit(tag) : 0;
-        private readonly uint? _author = query.Visibility.Author is { } author ? RankInputs.Hash(author) : null;
-        private readonly bool _everyNamespace = query.Filter.Namespace is null && query.Visibility.IsEverything;
+        private readonly RowFilter _filter = new(query, reader);
         private readonly double _averageLength = Math.Max(reader.AverageLength, 1);
         private HashSet<long>? _seen;
         private bool _remember;
@@ -244,15 +250,7 @@ public static class Ranker
                 return Interest.Pass;
             }
 
-            if (inputs.ExpiresAt <= query.Now || inputs.Priority < _minPriority || inputs.CreatedAt < _since || inputs.CreatedAt > _until
-                || (inputs.Tags & _tag) != _tag || (_agent is { } agent && agent != inputs.Agent)
-                || (query.Filter.Tier is { } tier && tier != inputs.Tier)
-                || !(_everyNamespace || (ScopesShown(inputs.Namespace, inputs.Agent == _author) & (1 << (int)inputs.Scope)) != 0))
-            {
-                return Interest.Pass;
-            }
-
-            return Interest.Take;
+            return _filter.Holds(row, inputs) ? Interest.Take : Interest.Pass;
         }
 
         public void Take(long row, in RankInputs inputs, ReadOnlySpan<int> frequencies)
@@ -267,7 +265,13 @@ public static class Ranker
             }
 
             var score = text + weights.Static(inputs, query.Mode, query.Now);
-            var candidate = new Candidate(row, score, text);
+            if (_heap.Count == capacity && score < _threshold)
+            {
+                Overflowed = true;
+                return;
+            }
+
+            var candidate = new Candidate(row, score, text, forPassages ? new(inputs, Frequencies(frequencies)) : null);
             if (_heap.Count < capacity)
             {
                 _heap.Enqueue(candidate, (score, row));
@@ -284,23 +288,19 @@ public static class Ranker
             }
         }
 
+        /// <summary>For every word of the query, also those that this scan leaves out: it meets no row that holds one.</summary>
+        private int[] Frequencies(ReadOnlySpan<int> scanned)
+        {
+            var all = new int[words.Scanned.Count];
+            scanned.CopyTo(all.AsSpan(_offset));
+            return all;
+        }
+
         public Candidate[] Best()
         {
             var best = _heap.UnorderedItems.Select(item => item.Element).ToArray();
             Array.Sort(best, (left, right) => left.Score == right.Score ? left.Row.CompareTo(right.Row) : right.Score.CompareTo(left.Score));
             return best;
-        }
-
-        private int ScopesShown(int number, bool isOwn)
-        {
-            if (!_scopesShown.TryGetValue((number, isOwn), out var shown))
-            {
-                var name = reader.NamespaceName(number);
-                shown = query.Filter.Namespace is null || query.Filter.Namespace == name ? query.Visibility.ScopesShown(name, isOwn) : 0;
-                _scopesShown.Add((number, isOwn), shown);
-            }
-
-            return shown;
         }
     }
 }

@@ -14,6 +14,18 @@ public sealed record ScoringWeights
 
     public static ScoringWeights Default { get; } = new();
 
+    /// <summary>The score of ai-memory 0.6.0 and nothing else.</summary>
+    public static ScoringWeights Reference { get; } = new() { Passage = null };
+
+    /// <summary>How recall ranks its best matches once more; null: not.</summary>
+    public PassageWeights? Passage { get; init; } = new();
+
+    /// <summary>How recall joins words and vectors.</summary>
+    public HybridWeights Hybrid { get; init; } = new();
+
+    /// <summary>Recall by words and vectors looks at its best memories once more (<see cref="LexicalReranker"/>).</summary>
+    public bool Rerank { get; init; }
+
     public double Text { get; init; } = 1.0;
 
     public double Priority { get; init; } = 0.5;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Frozen;
 using System.Globalization;
 using System.Text;
 using OrleansMemory.Core.Governance;
@@ -36,6 +37,12 @@ public sealed record TextQuery
 
     public Visibility Visibility { get; init; } = Visibility.Everything;
 
+    /// <summary>The store's numbers of memories that others granted to the caller.</summary>
+    public IReadOnlySet<long> GrantedRows { get; init; } = FrozenSet<long>.Empty;
+
+    /// <summary>Words that are in so many memories that all looked at would be more than this are left out, common ones first; null: none is.</summary>
+    public int? MostMatches { get; init; }
+
     /// <summary>Rows wanted, at least 0; null means all.</summary>
     public int? Limit { get; init; }
 
@@ -45,7 +52,7 @@ public sealed record TextQuery
     /// <exception cref="MemoryException"><see cref="ErrorKind.QueryEmpty"/>: no usable word.</exception>
     public static TextQuery From(RecallQuery query, Timestamp now, Principal? principal = null) => new()
     {
-        Words = Parse(query.Context),
+        Words = [.. Parse(query.Context).Select(WithoutPossessive)],
         Mode = MatchMode.Any,
         Filter = query,
         Visibility = Visibility.Of(principal, query.AsAgent),
@@ -109,6 +116,30 @@ public sealed record TextQuery
         }
 
         return kept.ToString();
+    }
+
+    /// <summary>The word without punctuation around it and without a final "'s": "Anna's?" asks for Anna.</summary>
+    private static string WithoutPossessive(string word)
+    {
+        var end = word.Length;
+        while (end > 0 && !char.IsLetterOrDigit(word[end - 1]) && char.IsAscii(word[end - 1]))
+        {
+            end--;
+        }
+
+        var start = 0;
+        while (start < end && !char.IsLetterOrDigit(word[start]) && char.IsAscii(word[start]))
+        {
+            start++;
+        }
+
+        var bare = word.AsSpan(start, end - start);
+        if (bare.Length > 2 && bare[^1] is 's' or 'S' && bare[^2] is '\'' or '\u2019' && char.IsLetterOrDigit(bare[^3]))
+        {
+            bare = bare[..^2];
+        }
+
+        return bare.IsEmpty ? word : bare.ToString();
     }
 
     private static bool IsSeparator(char character) => char.IsWhiteSpace(character) || char.IsControl(character) || character == '"';

@@ -4,7 +4,8 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Core.Replication;
 
 /// <summary>What a decision gave, and the range of its mutations in the log; none when <paramref name="Last"/> is below <paramref name="First"/>.</summary>
-public sealed record Decided<T>(T Value, LogId Log, long First, long Last);
+/// <param name="Memories">Those that the mutations write to.</param>
+public sealed record Decided<T>(T Value, LogId Log, long First, long Last, IReadOnlyList<string> Memories);
 
 /// <summary>
 /// The one writer of a store. It takes all commands that wait, runs them in order in one transaction, each on the state that the
@@ -56,11 +57,17 @@ public sealed class CommandWriter : IAsyncDisposable
     /// <summary>The last sequence number before what was written since the store was opened, or its log renewed.</summary>
     public long OpenedAt => _openedAt;
 
+    /// <summary>Gets every change before it is committed; set before the first command. Must be quick and never throw.</summary>
+    public Action<ChangeSet>? Committing { get; set; }
+
     /// <summary>Gets every commit before its callers are answered; set before the first command. Must be quick and never throw.</summary>
     public Action<LogId, ChangeSet>? Committed { get; set; }
 
     /// <summary>The instant that a group of commands is run at; set before the first command. Unset: the wall clock's.</summary>
     public Func<Timestamp>? Clock { get; set; }
+
+    /// <summary>Whether the numbers that the log goes on with are free; set before the first command. Unset: they are.</summary>
+    public Func<bool>? MayLog { get; set; }
 
     /// <param name="scheduler">Exclusive: everything that the writer does runs on it.</param>
     public static async Task<CommandWriter> StartAsync(IMemoryStore store, TaskScheduler scheduler, TimeProvider time, Random random)
@@ -201,7 +208,7 @@ public sealed class CommandWriter : IAsyncDisposable
             }
 
             var now = Now();
-            var session = new WriteSession(transaction, _store.Log, _head, now > _lastNow ? now : _lastNow, _random);
+            var session = new WriteSession(transaction, _store.Log, MayLog?.Invoke() ?? true, _head, now > _lastNow ? now : _lastNow, _random);
             foreach (var command in group)
             {
                 session.BeginDecision();
@@ -213,6 +220,7 @@ public sealed class CommandWriter : IAsyncDisposable
             if (session.HasChanges)
             {
                 changes = session.ToChangeSet();
+                Committing?.Invoke(changes);
                 Faults.Run(Fault.AckBeforeCommit, () => group.ForEach(static command => command.Complete()));
                 await transaction.CommitAsync(changes);
                 _lastNow = changes.Log.Count > 0 ? session.Now : _lastNow;
@@ -303,7 +311,7 @@ public sealed class CommandWriter : IAsyncDisposable
         _head = _head with { Sequence = 0 };
         _openedAt = 0;
         await using var transaction = await _store.BeginAsync();
-        var session = new WriteSession(transaction, _store.Log, _head, Now(), _random);
+        var session = new WriteSession(transaction, _store.Log, mayLog: true, _head, Now(), _random);
         session.BeginDecision();
         foreach (var row in rows)
         {
@@ -375,9 +383,10 @@ public sealed class CommandWriter : IAsyncDisposable
         {
             try
             {
-                var first = session.Head.Sequence + 1;
+                var before = session.Head.Sequence;
                 var value = await decide(session);
-                _result = new(value, session.Position.Log, first, session.Head.Sequence);
+                var last = session.Head.Sequence;
+                _result = new(value, session.Position.Log, before + 1, last, session.MemoriesOfLast(last - before));
             }
             catch (Exception exception) when (!IsOfStore(exception))
             {

@@ -96,12 +96,32 @@ public sealed record EpochBody(string Node);
 /// <summary>Key: the curation's id. Owner: the namespace of what it made. What it takes to undo it.</summary>
 /// <param name="SourceIds">The memories that were told as one, as they were shown.</param>
 /// <param name="ArchivedIds">Every id that was archived: those of one name together.</param>
+/// <param name="ResultId">The memory that it made, or the one that it changed.</param>
 /// <param name="TakenLinks">Keys of the links that the new memory took over.</param>
+/// <param name="Run">Of the curator; null: somebody asked for this alone.</param>
+/// <param name="PriorityBefore">Of an adjusted priority, as <paramref name="PriorityAfter"/>.</param>
 public sealed record CurationBody(
-    string Action, string ResultId, IReadOnlyList<string> SourceIds, IReadOnlyList<string> ArchivedIds, IReadOnlyList<string> TakenLinks, string By, long At, long? UndoneAt)
+    string Action,
+    string ResultId,
+    IReadOnlyList<string> SourceIds,
+    IReadOnlyList<string> ArchivedIds,
+    IReadOnlyList<string> TakenLinks,
+    string By,
+    long At,
+    long? UndoneAt,
+    string? Run = null,
+    int? PriorityBefore = null,
+    int? PriorityAfter = null)
 {
     public const string Consolidate = "consolidate";
+    public const string Forget = "forget";
+    public const string AdjustPriority = "priority_adjust";
+
+    public static IReadOnlyList<string> Actions { get; } = [Consolidate, Forget, AdjustPriority];
 }
+
+/// <summary>Key: memory id and agent. Owner: the memory. Target: the agent. Permission: as <see cref="Governance.Permissions"/> names it.</summary>
+public sealed record GrantBody(string Permission, string By, long At);
 
 /// <summary>The JSON bodies of <see cref="EntryState"/>, snake_case, nulls left out.</summary>
 public static class EntryBodies
@@ -136,6 +156,8 @@ public static class EntryBodies
     public static EntryKey MessageKey(string id) => new(MutationKind.Message, id);
 
     public static EntryKey MessageReadKey(string id) => new(MutationKind.MessageRead, id);
+
+    public static EntryKey GrantKey(string memoryId, string agentId) => new(MutationKind.Grant, string.Join(Separator, memoryId, agentId));
 
     public static EntryKey PendingKey(string id) => new(MutationKind.PendingAction, id);
 
@@ -200,4 +222,5 @@ public static class EntryBodies
 [JsonSerializable(typeof(EpochBody))]
 [JsonSerializable(typeof(CurationBody))]
 [JsonSerializable(typeof(DeliveryBody))]
+[JsonSerializable(typeof(GrantBody))]
 public sealed partial class EntryJson : JsonSerializerContext;

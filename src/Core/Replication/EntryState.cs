@@ -21,6 +21,7 @@ public enum MutationKind
     NamespaceEpoch = 14,
     Curation = 15,
     Delivery = 16,
+    Grant = 17,
 }
 
 public readonly record struct EntryKey(MutationKind Kind, string Key);

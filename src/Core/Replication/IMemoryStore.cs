@@ -1,4 +1,5 @@
 using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
 
@@ -204,6 +205,9 @@ public sealed record ChangeSet
     /// <summary>Tombstones that every node holds and nobody needs any more.</summary>
     public IReadOnlyList<string> CollectedTombstones { get; init; } = [];
 
+    /// <summary>Memories that deletes of other nodes take away. Not for the store: it finds them in <see cref="Memories"/>.</summary>
+    public IReadOnlyList<string> Overruled { get; init; } = [];
+
     /// <summary>Entries that are taken out without a trace.</summary>
     public IReadOnlyList<EntryState> DroppedEntries { get; init; } = [];
 
@@ -242,7 +246,9 @@ public readonly record struct Floors(long Own, long Common);
 public sealed record DeadLetter(Mutation Mutation, ApplyOutcome Reason, int Attempts, Timestamp RefusedAt, Timestamp NextAttemptAt);
 
 /// <param name="After">The key of the last row of the page before.</param>
-public sealed record ListScan(MemoryFilter Filter, Timestamp Now, (int Priority, Timestamp UpdatedAt, string Id)? After, long Offset, int Limit);
+/// <param name="Seen">Only what it shows, which has <see cref="Visibility.Rows"/>; null: everything.</param>
+public sealed record ListScan(
+    MemoryFilter Filter, Timestamp Now, (int Priority, Timestamp UpdatedAt, string Id)? After, long Offset, int Limit, Visibility? Seen = null);
 
 /// <param name="Namespace">Null: any.</param>
 /// <param name="After">The key of the last row of the page before, or an instant and an empty id: archived at or before it.</param>

@@ -145,7 +145,7 @@ public sealed class PeerPump(
         var log = feed.Head.Log;
         var held = hello.Vector.GetValueOrDefault(log) ?? AppliedSet.None;
         // It counts before it is shown as up: who sees it up may write at once.
-        quorum.Connected(link.Address, log, held);
+        quorum.Connected(link.Address);
         lock (_gate)
         {
             _hello = hello;
@@ -228,7 +228,9 @@ public sealed class PeerPump(
         }
 
         var inFlight = new List<Task>(GapInFlight);
-        foreach (var (first, last) in held.Missing(through.Sequence).ToList())
+
+        // What somebody waits for is sent again: that the peer's vector covers it does not say what the peer answered to it.
+        foreach (var (first, last) in quorum.Awaited(link.Address, through).Concat(held.Missing(through.Sequence)).ToList())
         {
             for (var next = first; next <= last;)
             {

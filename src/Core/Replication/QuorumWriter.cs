@@ -40,13 +40,20 @@ public static class QuorumReasons
 public sealed class QuorumWriter(LogId log, TimeProvider time)
 {
     private const int OverruledRows = 4_096;
+    private const int AnsweredRanges = 1_024;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Peer> _peers = new(StringComparer.Ordinal);
+
+    /// <summary>Memories that deletes of other nodes took away here, and the last row of the log that was written before.</summary>
+    private readonly OrderedDictionary<string, long> _overruled = new(StringComparer.Ordinal);
     private readonly SortedSet<Waiter> _waiters = new(Comparer<Waiter>.Create(
         static (a, b) => a.Last != b.Last ? a.Last.CompareTo(b.Last) : a.Number.CompareTo(b.Number)));
 
     private LogId _log = log;
+
+    /// <summary>The log before this one, and what each peer answered that it holds of it.</summary>
+    private (LogId Log, IReadOnlyList<AppliedSet> Held) _left;
     private long _numbers;
 
     /// <summary>Nodes of the set, this one included.</summary>
@@ -70,14 +77,22 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         }
     }
 
-    /// <summary>The peer told what it holds of a log of this node.</summary>
-    public void Connected(string peer, LogId log, AppliedSet held)
+    /// <summary>The peer answers.</summary>
+    public void Connected(string peer)
     {
         lock (_gate)
         {
             _peers[peer].State = PeerState.Up;
-            _peers[peer].Held = log == _log ? held : AppliedSet.None;
-            Settle();
+        }
+    }
+
+    /// <summary>Rows that somebody waits for and the peer has not answered for, up to a place in the log.</summary>
+    public IReadOnlyList<(long First, long Last)> Awaited(string peer, LogPosition through)
+    {
+        lock (_gate)
+        {
+            return [.. _waiters.Where(waiter => waiter.Log == through.Log && waiter.Last <= through.Sequence && !waiter.IsHeldBy(_peers[peer]))
+                .Select(static waiter => (waiter.First, waiter.Last))];
         }
     }
 
@@ -91,7 +106,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         }
     }
 
-    /// <summary>The peer holds these rows durably.</summary>
+    /// <summary>The peer answered that it holds these rows durably.</summary>
     public void Acknowledged(string peer, LogId log, long first, long last)
     {
         lock (_gate)
@@ -101,8 +116,10 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
                 return;
             }
 
-            _peers[peer].Held = _peers[peer].Held.With(first, last);
-            _peers[peer].Counted = _peers[peer].Counted.With(first, last);
+            var held = _peers[peer].Held.With(first, last);
+
+            // Each row that was refused leaves a gap; nobody waits for such old ones any more.
+            _peers[peer].Held = held.Above.Count > AnsweredRanges ? new(0, [.. held.Above.Skip(AnsweredRanges / 2)]) : held;
             Settle(last);
         }
     }
@@ -141,6 +158,39 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         }
     }
 
+    /// <summary>
+    /// Deletes of other nodes are about to take these memories away here. From then on every row of them goes out as that delete, and a
+    /// peer that takes it does not hold what was written: who still waits for such a row hears of the delete. Told before the commit.
+    /// </summary>
+    /// <param name="through">The last row of the log then.</param>
+    public void Overruled(IReadOnlyList<string> memories, long through)
+    {
+        Faults.Replace(Fault.OverruledRowCounts, ref memories, []);
+        if (memories.Count == 0)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            foreach (var memory in memories)
+            {
+                // Kept for those who come to wait a moment later.
+                _overruled[memory] = through;
+                if (_overruled.Count > OverruledRows)
+                {
+                    _overruled.RemoveAt(0);
+                }
+            }
+
+            foreach (var waiter in _waiters.Where(IsOverruled).ToList())
+            {
+                _waiters.Remove(waiter);
+                waiter.Outcome.TrySetResult(MetDelete(waiter));
+            }
+        }
+    }
+
     /// <summary>This node writes this log now: of a new one nobody holds anything. Told before anybody waits for its rows.</summary>
     public void Writing(LogId log)
     {
@@ -151,29 +201,41 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
                 return;
             }
 
+            _left = (_log, [.. _peers.Values.Select(static peer => peer.Held)]);
             _log = log;
+            _overruled.Clear();
             foreach (var peer in _peers.Values)
             {
                 peer.Held = AppliedSet.None;
-                peer.Counted = AppliedSet.None;
                 peer.Overruled.Clear();
                 peer.Fenced.Clear();
             }
         }
     }
 
+    /// <summary>Whether a peer answered that it holds a row of the log that this node wrote before the present one.</summary>
+    public bool WasHeld(LogPosition position)
+    {
+        lock (_gate)
+        {
+            return position.Log == _left.Log && _left.Held.Any(held => held.Contains(position.Sequence));
+        }
+    }
+
     /// <summary>Waits until <paramref name="needed"/> nodes hold the rows from first to last, it can no longer happen, or the time is over.</summary>
     /// <param name="needed">Nodes, this one included; more than there are is cut to all.</param>
-    /// <param name="inEpoch">
-    /// The rows were decided in an epoch: only a peer's answer to the rows themselves counts. That they are in its vector does not
-    /// say whether a later epoch was there before them.
-    /// </param>
-    public async Task<QuorumOutcome> WaitAsync(LogId log, long first, long last, int needed, TimeSpan timeout, bool inEpoch = false)
+    /// <param name="memories">Those that the rows write to; null: none.</param>
+    public async Task<QuorumOutcome> WaitAsync(LogId log, long first, long last, int needed, TimeSpan timeout, IReadOnlyList<string>? memories = null)
     {
         Waiter waiter;
         lock (_gate)
         {
-            waiter = new(log, first, last, Math.Min(needed, _peers.Count + 1), inEpoch, _numbers++);
+            waiter = new(log, first, last, Math.Min(needed, _peers.Count + 1), memories ?? [], _numbers++);
+            if (waiter.Needed > 1 && IsOverruled(waiter))
+            {
+                return MetDelete(waiter);
+            }
+
             if (Judge(waiter) is { } known)
             {
                 return known;
@@ -234,6 +296,11 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         return got;
     }
 
+    private bool IsOverruled(Waiter waiter) =>
+        waiter.Log == _log && waiter.Memories.Any(memory => _overruled.TryGetValue(memory, out var through) && waiter.First <= through);
+
+    private QuorumOutcome MetDelete(Waiter waiter) => new(Got(waiter), waiter.Needed, QuorumReasons.Refused) { MetDelete = true };
+
     /// <summary>Null while it is open.</summary>
     private QuorumOutcome? Judge(Waiter waiter)
     {
@@ -252,7 +319,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         // One delete is enough: it will reach all the others too.
         if (_peers.Values.Any(peer => peer.Overruled.Count > 0 && peer.Overruled.GetViewBetween(waiter.First, waiter.Last).Count > 0))
         {
-            return new(got, waiter.Needed, QuorumReasons.Refused) { MetDelete = true };
+            return MetDelete(waiter);
         }
 
         var possible = got;
@@ -282,10 +349,11 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
     {
         public PeerState State { get; set; }
 
+        /// <summary>
+        /// Rows that it answered for since this node runs. What its vector covers does not count: that does not say whether a delete or
+        /// a later epoch was there before the row.
+        /// </summary>
         public AppliedSet Held { get; set; } = AppliedSet.None;
-
-        /// <summary>Rows that it answered for, since this node runs.</summary>
-        public AppliedSet Counted { get; set; } = AppliedSet.None;
 
         /// <summary>Rows that a delete there overrules.</summary>
         public SortedSet<long> Overruled { get; } = [];
@@ -294,7 +362,7 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
         public SortedSet<long> Fenced { get; } = [];
     }
 
-    private sealed class Waiter(LogId log, long first, long last, int needed, bool inEpoch, long number)
+    private sealed class Waiter(LogId log, long first, long last, int needed, IReadOnlyList<string> memories, long number)
     {
         public LogId Log => log;
 
@@ -306,9 +374,11 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
 
         public long Number => number;
 
+        public IReadOnlyList<string> Memories => memories;
+
         public string? Refusal { get; set; }
 
-        public bool IsHeldBy(Peer peer) => (inEpoch ? peer.Counted : peer.Held).Covers(first, last);
+        public bool IsHeldBy(Peer peer) => peer.Held.Covers(first, last);
 
         public TaskCompletionSource<QuorumOutcome> Outcome { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -107,27 +107,19 @@ public sealed class Replica(CommandWriter writer, ClockComparison clock)
         return joined;
     }, HintsOf(rows.Select(static row => (row.Key.Kind, row.Key.Key, row.Body))));
 
-    /// <summary>
-    /// Takes in deletes that overrule what this node wrote. One that is news here is decided here anew: this node and others may
-    /// have forgotten it, and those took the row. Under its old stamp they would forget it again before all have it.
-    /// </summary>
+    /// <summary>Takes in deletes that overrule what this node wrote.</summary>
     /// <returns>The deletes that were held here already and that this node decided itself.</returns>
     public Task<IReadOnlyDictionary<string, Stamp>> BuryAsync(IReadOnlyList<ReplicatedRow> rows) => writer.RunAsync(async session =>
     {
         var own = new Dictionary<string, Stamp>(StringComparer.Ordinal);
         foreach (var row in rows)
         {
-            var id = row.Key.Key;
-            var known = await session.FindTombstoneAsync(id);
-            if (known is { Stamp: var stamp } && stamp.Log == session.Position.Log)
+            if (await session.FindTombstoneAsync(row.Key.Key) is { Stamp: var stamp } && stamp.Log == session.Position.Log)
             {
-                own[id] = stamp;
+                own[row.Key.Key] = stamp;
             }
 
-            if (await session.JoinAsync(row.Key.Kind, row.Body, Horizon()) == ApplyOutcome.Applied && row.Key.Kind == MutationKind.MemoryDelete && known is null)
-            {
-                await session.DeleteAsync((await session.FindTombstoneAsync(id))! with { Stamp = session.NextStamp(), DeletedAt = session.Now });
-            }
+            await session.JoinAsync(row.Key.Kind, row.Body, Horizon());
         }
 
         return (IReadOnlyDictionary<string, Stamp>)own;

@@ -56,8 +56,14 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     /// <summary>Rows that came while this store might still turn out to be an old copy: those are not old.</summary>
     private readonly HashSet<string> _arrived = new(StringComparer.Ordinal);
 
-    /// <summary>Nodes that greeted since this one runs: they know what it holds now, and no floor passes it any more.</summary>
-    private readonly HashSet<string> _greeted = new(StringComparer.Ordinal);
+    /// <summary>Peers that answered since this node runs: they were told its floor, and theirs passes it no more.</summary>
+    private readonly HashSet<string> _answered = new(StringComparer.Ordinal);
+
+    /// <summary>The floors that nodes told when they greeted.</summary>
+    private readonly Dictionary<string, long> _told = new(StringComparer.Ordinal);
+
+    /// <summary>Peers that know of no floor above this node's, asked after one that did.</summary>
+    private readonly HashSet<string> _notAhead = new(StringComparer.Ordinal);
     private Task _compared;
     private readonly Task[] _running;
     private TaskCompletionSource _advanced = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -70,6 +76,9 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private bool _lostRows;
     private bool _readable;
     private bool _rejoining;
+
+    /// <summary>It has begun to let go of old rows and does not hold again what the others do.</summary>
+    private bool _letGo;
     private TaskCompletionSource _rejoined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _staleBelow;
 
@@ -108,13 +117,15 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _antiEntropy = new(store, Replica);
         Endpoint = new(store, Replica, _session, this);
         _compared = links.Count == 0 ? Task.CompletedTask : CompareAsync();
+        writer.MayLog = () => IsCompared;
         Writer = new(writer, _quorum, _session, settings, time, ReadyToWriteAsync);
         var feed = new MutationFeed(store.Log, head.Sequence);
+        writer.Committing = changes => _quorum.Overruled(changes.Overruled, changes.Head.Sequence);
         writer.Committed += (log, changes) =>
         {
             _quorum.Writing(log);
             feed.Append(log, changes);
-            Advance(changes.Vector);
+            Advance(changes);
         };
         _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, _quorum, _session, ReadyToWriteAsync, time, new Random(random.Next())))];
         _running = [.. _pumps.Select(pump => pump.RunAsync(_stopped)), .. links.Select(ExchangeAsync), UpkeepAsync()];
@@ -225,6 +236,18 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
     /// <summary>Waits for the first comparison of clocks with a peer, for a bounded time. Writes wait for it by themselves.</summary>
     public Task WaitForFirstComparisonAsync() => CompareOnceAsync();
+
+    /// <summary>True once the numbers that the log goes on with are known to be free.</summary>
+    private bool IsCompared
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _compared.IsCompletedSuccessfully;
+            }
+        }
+    }
 
     /// <summary>True once this node may write to its log.</summary>
     public bool MayWrite
@@ -393,16 +416,17 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private void Advance(IReadOnlyDictionary<LogId, AppliedSet> vector)
+    private void Advance(ChangeSet changes)
     {
-        if (vector.Count == 0)
-        {
-            return;
-        }
-
         lock (_gate)
         {
-            foreach (var (log, held) in vector)
+            _floors = changes.Floors ?? _floors;
+            if (changes.Vector.Count == 0)
+            {
+                return;
+            }
+
+            foreach (var (log, held) in changes.Vector)
             {
                 _vector[log] = held;
             }
@@ -610,7 +634,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     {
         lock (_gate)
         {
-            if (_greeted.Count >= _links.Count)
+            if (_answered.Count >= _links.Count)
             {
                 _arrived.Clear();
             }
@@ -625,7 +649,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     {
         lock (_gate)
         {
-            _greeted.Add(greeting.Log.Node);
+            _told[greeting.Log.Node] = greeting.Floor;
             IsBehindFloor(greeting);
         }
     }
@@ -640,6 +664,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
 
         _staleBelow = Math.Max(_staleBelow, hello.CommonFloor);
         _readable = false;
+        _notAhead.Clear();
         return true;
     }
 
@@ -657,9 +682,19 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     {
         lock (_gate)
         {
+            _answered.Add(address);
             if (IsBehindFloor(hello))
             {
                 return;
+            }
+
+            _notAhead.Add(address);
+            if (_staleBelow > 0 && !_letGo && _notAhead.Count == _links.Count)
+            {
+                // Nobody knows of a higher floor any more: the one who did has been set back itself. What this store lacks is still lacking.
+                _lostRows = true;
+                _synchronised.Clear();
+                EndStale();
             }
 
             if (_staleBelow == 0)
@@ -709,27 +744,33 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             return;
         }
 
-        var own = (await _writer.DrawClockAsync()).Clock;
-        var peers = _session.Hellos;
-        Floors floors;
-        lock (_gate)
+        // Decided where it is written: each answer to a greeting passes the writer too, so a node that was told of no higher floor
+        // when it told its own is never passed. On disk before it is told: a node must never know less of its own floor than its peers do.
+        await _writer.RunAsync(session =>
         {
-            if (_links.Any(link => !_complete.ContainsKey(link.Address) || !peers.ContainsKey(link.Address)))
+            if (HigherFloors(session.NextStamp().Clock) is { } floors)
             {
-                return;
+                session.SetFloors(floors);
             }
 
-            own = _complete.Values.Append(own).Min();
-            var common = peers.Values.Select(static hello => hello.Floor).Append(own).Min();
-            Faults.Replace(Fault.TombstoneCollectedOneWay, ref common, own);
-            floors = new(Math.Max(own, _floors.Own), Math.Max(common, _floors.Common));
-        }
+            return ValueTask.FromResult(0);
+        });
+    }
 
-        // On disk before it is told: a node must never know less of its own floor than its peers do.
-        await Replica.SetFloorsAsync(floors);
+    private Floors? HigherFloors(long clock)
+    {
+        var peers = _session.Hellos;
         lock (_gate)
         {
-            _floors = floors;
+            if (_staleBelow > 0 || _links.Any(link => !_complete.ContainsKey(link.Address) || !peers.ContainsKey(link.Address)))
+            {
+                return null;
+            }
+
+            var own = _complete.Values.Append(clock).Min();
+            var common = peers.Values.Select(hello => Math.Min(hello.Floor, _told.GetValueOrDefault(hello.Log.Node, long.MaxValue))).Append(own).Min();
+            Faults.Replace(Fault.TombstoneCollectedOneWay, ref common, own);
+            return new(Math.Max(own, _floors.Own), Math.Max(common, _floors.Common));
         }
     }
 
@@ -812,6 +853,11 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         // Its log goes first: a row of the log must not outlive the row that it names, whenever the process dies. Then what it says
         // that it holds: nobody may take its word for a row that is about to go. And its clock may be as old as the copy: what it
         // decides from now on must be above the floor, where everybody looks for it.
+        lock (_gate)
+        {
+            _letGo = true;
+        }
+
         var written = await ReadWrittenAsync();
         await _writer.RunAsync(session =>
         {
@@ -826,14 +872,14 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             async session =>
             {
                 session.ForgetVector();
-                foreach (var key in written)
+                foreach (var row in written)
                 {
-                    await session.RelogAsync(key, floor);
+                    await session.RelogAsync(row.Key, floor);
                 }
 
                 return written.Count;
             },
-            ReadHints.Of(written));
+            ReadHints.Of([.. written.Select(static row => row.Key)]));
         lock (_gate)
         {
             _vector = _vector.Where(pair => pair.Key == _store.Log).ToDictionary();
@@ -843,10 +889,12 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         var below = floor;
         Faults.Replace(Fault.RejoinKeepsOldRows, ref below, 0);
         Faults.Replace(Fault.RejoinDropsNewRows, ref below, long.MaxValue);
-        HashSet<string> arrived;
+
+        // What came from a peer since this node runs is not old, nor is what a peer took from it: somebody may have been told who holds it.
+        HashSet<string> kept = [.. written.Where(row => row.Any(_quorum.WasHeld)).Select(static row => row.Key.Key)];
         lock (_gate)
         {
-            arrived = new(_arrived, StringComparer.Ordinal);
+            kept.UnionWith(_arrived);
         }
 
         string? after = null;
@@ -857,7 +905,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             await _writer.RunAsync(
                 async session =>
                 {
-                    foreach (var (key, _) in page.Rows.Where(row => !arrived.Contains(row.Key.Key)))
+                    foreach (var (key, _) in page.Rows.Where(row => !kept.Contains(row.Key.Key)))
                     {
                         await session.DropAsync(key, below);
                     }
@@ -870,16 +918,16 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         while (after is not null);
     }
 
-    /// <summary>Rows that this node logged since it started, or began its log.</summary>
-    private async Task<IReadOnlyCollection<RowKey>> ReadWrittenAsync()
+    /// <summary>Rows that this node logged since it started, or began its log, each with its places there.</summary>
+    private async Task<ILookup<RowKey, LogPosition>> ReadWrittenAsync()
     {
-        var written = new HashSet<RowKey>();
+        var written = new List<(RowKey Key, LogPosition Position)>();
         for (var after = _writer.OpenedAt; await _store.ReadLogAsync(after, TrimmedRows, int.MaxValue, _stopped) is { Count: > 0 } page; after = page[^1].Position.Sequence)
         {
-            written.UnionWith(page.Select(static mutation => new RowKey(mutation.Kind, mutation.Key)));
+            written.AddRange(page.Select(static mutation => (new RowKey(mutation.Kind, mutation.Key), mutation.Position)));
         }
 
-        return written;
+        return written.ToLookup(static row => row.Key, static row => row.Position);
     }
 
     /// <summary>
@@ -973,6 +1021,13 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         {
             if (stale > 0)
             {
+                // Asked anew: it may have been set back itself since it was last heard, and what this store lets go of is to come from it.
+                hello = await link.GreetAsync(await _session.HelloAsync(), _stopped);
+                if (!hello.Readable || !IsStale)
+                {
+                    return;
+                }
+
                 await RejoinAsync(stale);
             }
 
@@ -1009,15 +1064,21 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         await Replica.SetFloorsAsync(floors);
         lock (_gate)
         {
-            _floors = floors;
+            _letGo = false;
             _readable = _staleBelow == floor;
             if (_readable)
             {
-                _staleBelow = 0;
-                _rejoined.TrySetResult();
-                _rejoined = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                EndStale();
             }
         }
+    }
+
+    /// <summary>Under the gate: this store is an old copy no more.</summary>
+    private void EndStale()
+    {
+        _staleBelow = 0;
+        _rejoined.TrySetResult();
+        _rejoined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);

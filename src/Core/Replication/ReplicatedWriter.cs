@@ -50,7 +50,7 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
         }
 
         var started = time.GetTimestamp();
-        var outcome = (await quorum.WaitAsync(decided.Log, decided.First, decided.Last, wanted ?? standard, settings.Timeout, epoch is not null)) with { Standard = standard };
+        var outcome = (await quorum.WaitAsync(decided.Log, decided.First, decided.Last, wanted ?? standard, settings.Timeout, decided.Memories)) with { Standard = standard };
         Instruments.QuorumSeconds.Record(time.GetElapsedTime(started).TotalSeconds);
         return outcome.IsMet
             ? (decided.Value, outcome)

@@ -11,6 +11,7 @@ public sealed class WriteSession
 {
     private readonly IStoreTransaction _transaction;
     private readonly LogId _log;
+    private readonly bool _mayLog;
     private readonly long _unixMilliseconds;
     private readonly Random _random;
     private readonly Dictionary<string, MemorySlot> _memories = new(StringComparer.Ordinal);
@@ -21,6 +22,7 @@ public sealed class WriteSession
     private readonly List<DeadLetter> _deadLetters = [];
     private readonly List<LogPosition> _resolved = [];
     private readonly List<string> _collected = [];
+    private readonly List<string> _overruled = [];
     private readonly Dictionary<(string Step, int Version), BackfillRecord> _backfills = [];
     private readonly List<(string Step, int Version)> _released = [];
     private readonly List<QuarantinedRow> _quarantined = [];
@@ -35,10 +37,12 @@ public sealed class WriteSession
     private Timestamp _now;
     private bool _joined;
 
-    internal WriteSession(IStoreTransaction transaction, LogId log, StoreHead head, Timestamp now, Random random)
+    /// <param name="mayLog">The numbers of the log are free: nobody knows other rows by them.</param>
+    internal WriteSession(IStoreTransaction transaction, LogId log, bool mayLog, StoreHead head, Timestamp now, Random random)
     {
         _transaction = transaction;
         _log = log;
+        _mayLog = mayLog;
         _head = head;
         _now = now;
         _unixMilliseconds = now.Nanoseconds / 1_000_000;
@@ -161,7 +165,10 @@ public sealed class WriteSession
         var applied = await AppliedAsync(mutation.Position.Log);
         if (applied.Contains(mutation.Position.Sequence))
         {
-            return await IsFencedAsync(mutation) ? ApplyOutcome.Fenced : ApplyOutcome.Already;
+            // Whether it came before the delete or was refused for it, the one who waits for it is to hear of the delete.
+            return await IsFencedAsync(mutation) ? ApplyOutcome.Fenced
+                : mutation.Kind == MutationKind.Memory && (await SlotAsync(mutation.Key)).Tombstone is not null ? ApplyOutcome.RefusedDeleted
+                : ApplyOutcome.Already;
         }
 
         var outcome = await JoinAsync(mutation.Kind, mutation.Body);
@@ -227,6 +234,10 @@ public sealed class WriteSession
             Relog(slot.Row is null ? MutationKind.MemoryDelete : MutationKind.Memory, key.Key);
         }
     }
+
+    /// <summary>Memories that were written to by the last so many rows of the log.</summary>
+    internal IReadOnlyList<string> MemoriesOfLast(long rows) =>
+        [.. _logRows.Skip(_logRows.Count - (int)rows).Where(static row => row.Kind == MutationKind.Memory).Select(static row => row.Key).Distinct(StringComparer.Ordinal)];
 
     internal void RequestRenewal()
     {
@@ -491,6 +502,7 @@ public sealed class WriteSession
             DeadLetters = _deadLetters,
             ResolvedDeadLetters = _resolved,
             CollectedTombstones = _collected,
+            Overruled = _overruled,
             DroppedEntries = dropped,
             Floors = _floors,
             LogTrimmedThrough = _logTrimmedThrough,
@@ -577,6 +589,11 @@ public sealed class WriteSession
         _joined = true;
         Observe(incoming.Stamp);
         var slot = await SlotAsync(incoming.Id);
+        if (slot.Row is not null)
+        {
+            Add(_overruled, incoming.Id);
+        }
+
         await BuryAsync(slot, slot.Tombstone is { } held ? MemoryMerge.Merge(held, incoming) : incoming);
         return ApplyOutcome.Applied;
     }
@@ -625,8 +642,9 @@ public sealed class WriteSession
     {
         if (overruled is not null)
         {
-            tombstone = MemoryMerge.Merge(tombstone, overruled);
             Observe(overruled.NewestStamp);
+            var raised = MemoryMerge.Merge(tombstone, overruled);
+            tombstone = raised.Stamp == tombstone.Stamp ? raised : DecideAnew(raised);
         }
 
         var before = slot.Tombstone;
@@ -640,6 +658,22 @@ public sealed class WriteSession
                 _undo.Push(() => _collected.Add(tombstone.Id));
             }
         }
+    }
+
+    /// <summary>
+    /// A delete that has to be remembered for longer than any log says: nodes may have forgotten it and have taken what it overrules. It
+    /// is logged here, so that the floor does not pass it before they all have it again.
+    /// </summary>
+    private Tombstone DecideAnew(Tombstone raised)
+    {
+        if (!_mayLog)
+        {
+            throw new MemoryException(ErrorKind.NotYet, "this node has not compared its log with its peers yet, and has to write to it");
+        }
+
+        raised = raised with { Stamp = NextStamp() };
+        Append(raised.Stamp, MutationKind.MemoryDelete, raised.Id, idempotencyKey: null);
+        return raised;
     }
 
     private async ValueTask LeaveGroupAsync(MemorySlot slot)

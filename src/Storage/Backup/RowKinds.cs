@@ -29,6 +29,7 @@ public static class RowKinds
         MutationKind.MessageRead => "messages_read",
         MutationKind.Delivery => "webhook_deliveries",
         MutationKind.Curation => "curations",
+        MutationKind.Grant => "grants",
         MutationKind.IdempotencyReceipt => "idempotency_receipts",
         _ => string.Create(CultureInfo.InvariantCulture, $"kind_{(int)kind}"),
     };

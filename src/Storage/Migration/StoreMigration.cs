@@ -198,10 +198,10 @@ public sealed class StoreMigration(IRowSource source, MemoryNode target, Migrati
             MutationKind.MemoryDelete => MemoryCodec.DecodeTombstone(row.Body).Namespace == wanted,
             MutationKind.Standard or MutationKind.Policy or MutationKind.PendingAction => entries[row].Owner == wanted,
             var kind when HangsOnMemory(kind) => namespaces.GetValueOrDefault(entries[row].Owner) == wanted
-                && (entries[row].Target is not { } target || namespaces.GetValueOrDefault(target) == wanted),
+                && (kind == MutationKind.Grant || entries[row].Target is not { } target || namespaces.GetValueOrDefault(target) == wanted),
             _ => false,
         })];
     }
 
-    private static bool HangsOnMemory(MutationKind kind) => kind is MutationKind.Link or MutationKind.Access or MutationKind.IdempotencyReceipt;
+    private static bool HangsOnMemory(MutationKind kind) => kind is MutationKind.Link or MutationKind.Access or MutationKind.IdempotencyReceipt or MutationKind.Grant;
 }

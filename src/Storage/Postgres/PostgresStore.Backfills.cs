@@ -53,6 +53,12 @@ public sealed partial class PostgresStore
         },
         cancellation);
 
+    public ValueTask<IReadOnlyList<DerivedValue>> ReadDerivedAsync(string step, string marker, long afterRow, int limit, CancellationToken cancellation = default) => ListAsync(
+        $"select row, value from {Schema}.derived where step = $1 and marker = $2 and row > $3 order by row limit $4",
+        [PostgresRows.Escaped(step), PostgresRows.Escaped(marker), afterRow, (long)limit],
+        row => new DerivedValue(row.GetInt64(0), step, marker, row.GetFieldValue<byte[]>(1)),
+        cancellation);
+
     public ValueTask<long> CountPendingAsync(PendingScan scan, CancellationToken cancellation = default) => Read(
         async (connection, token) =>
         {

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using Npgsql;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -55,6 +56,7 @@ public sealed partial class PostgresStore
         var sql = new StringBuilder($"select {PostgresRows.Columns} from {Schema}.memory m where {Live}");
         var values = new List<object> { scan.Now.Nanoseconds };
         AppendFilter(sql, values, scan.Filter);
+        AppendSeen(sql, values, scan.Seen?.Rows);
         if (scan.After is { } after)
         {
             var (priority, updated, id) = (Place(values, (short)after.Priority), Place(values, after.UpdatedAt.Nanoseconds), Place(values, PostgresRows.Escaped(after.Id)));
@@ -384,6 +386,33 @@ public sealed partial class PostgresStore
     {
         values.Add(value);
         return string.Create(CultureInfo.InvariantCulture, $"${values.Count}");
+    }
+
+    private static void AppendSeen(StringBuilder sql, List<object> values, VisibleRows? seen)
+    {
+        if (seen is null)
+        {
+            return;
+        }
+
+        sql.Append(" and (m.scope = 'collective'");
+        if (seen.Author is { } author)
+        {
+            sql.Append(CultureInfo.InvariantCulture, $" or m.agent_id = {Place(values, PostgresRows.Escaped(author))}");
+        }
+
+        if (seen.Granted.Count > 0)
+        {
+            sql.Append(CultureInfo.InvariantCulture, $" or m.id = any({Place(values, seen.Granted.Select(PostgresRows.Escaped).ToArray())})");
+        }
+
+        foreach (var (scope, root) in seen.Subtrees)
+        {
+            var place = Place(values, PostgresRows.Escaped(root));
+            sql.Append(CultureInfo.InvariantCulture, $" or (m.scope = '{scope}' and (m.namespace = {place} or starts_with(m.namespace, {place} || '/')))");
+        }
+
+        sql.Append(')');
     }
 
     private static void AppendFilter(StringBuilder sql, List<object> values, MemoryFilter filter)

@@ -17,6 +17,8 @@ internal sealed partial class PostgresTextIndex
 
         public double AverageLength => owner._rank.AverageLength;
 
+        public bool TryGetInputs(long row, out RankInputs inputs) => owner._rank.TryGet(row, out inputs);
+
         public string NamespaceName(int number) => owner._rank.NamespaceName(number);
 
         public async Task<IReadOnlyList<long>> CountAsync(IReadOnlyList<string> words, CancellationToken cancellation) =>

@@ -42,6 +42,13 @@ public sealed partial class SqliteStore
         },
         cancellation);
 
+    public ValueTask<IReadOnlyList<DerivedValue>> ReadDerivedAsync(string step, string marker, long afterRow, int limit, CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<DerivedValue>>(
+            reader => reader.Statement("select row, value from derived where row > ?1 and step = ?2 and marker = ?3 order by row limit ?4")
+                .Bind(1, afterRow).Bind(2, step).Bind(3, marker).Bind(4, limit)
+                .All(row => new DerivedValue(row.Integer(0), step, marker, row.Blob(1).ToArray())),
+            cancellation);
+
     public ValueTask<long> CountPendingAsync(PendingScan scan, CancellationToken cancellation = default) => _readers.ReadAsync(
         reader => Number(Bind(
             reader.Statement($"select count(*) from memory m {(scan.Kind == PendingKind.Derived ? "indexed by memory_created" : "not indexed")} where m.row > :after and {Pending(scan)}"),

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
 
@@ -45,6 +47,7 @@ public sealed partial class SqliteStore
             {
                 var sql = new StringBuilder($"select {MemoryRows.Columns} from memory where {Live}");
                 AppendFilter(sql, scan.Filter);
+                AppendSeen(sql, scan.Seen?.Rows);
                 if (scan.After is not null)
                 {
                     sql.Append(" and (priority, updated_at) <= (:priority, :updated) and not (priority = :priority and updated_at = :updated and id <= :id)");
@@ -53,6 +56,7 @@ public sealed partial class SqliteStore
                 sql.Append(" order by priority desc, updated_at desc, id limit :limit offset :offset");
                 var statement = reader.Statement(sql.ToString());
                 BindFilter(statement, scan.Filter, scan.Now);
+                BindSeen(statement, scan.Seen?.Rows);
                 if (scan.After is { } after)
                 {
                     statement.Bind(":priority", after.Priority).Bind(":updated", after.UpdatedAt.Nanoseconds).Bind(":id", after.Id);
@@ -326,6 +330,42 @@ public sealed partial class SqliteStore
             {
                 sql.Append(condition);
             }
+        }
+    }
+
+    private static void AppendSeen(StringBuilder sql, VisibleRows? seen)
+    {
+        if (seen is null)
+        {
+            return;
+        }
+
+        sql.Append(" and (scope = 'collective'");
+        sql.Append(seen.Author is null ? "" : " or agent_id = :author");
+        sql.Append(seen.Granted.Count == 0 ? "" : " or id in (select value from json_each(:granted))");
+        foreach (var (scope, _) in seen.Subtrees)
+        {
+            sql.Append(CultureInfo.InvariantCulture, $" or (scope = '{scope}' and (namespace = :{scope} or substr(namespace, 1, length(:{scope}) + 1) = :{scope} || '/'))");
+        }
+
+        sql.Append(')');
+    }
+
+    private static void BindSeen(SqliteStatement statement, VisibleRows? seen)
+    {
+        if (seen?.Author is { } author)
+        {
+            statement.Bind(":author", author);
+        }
+
+        if (seen?.Granted.Count > 0)
+        {
+            statement.Bind(":granted", JsonSerializer.Serialize(seen.Granted));
+        }
+
+        foreach (var (scope, root) in seen?.Subtrees ?? [])
+        {
+            statement.Bind($":{scope}", root);
         }
     }
 

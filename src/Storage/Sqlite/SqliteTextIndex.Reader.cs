@@ -143,6 +143,8 @@ internal sealed partial class SqliteTextIndex
             _lent = true;
         }
 
+        public bool TryGetInputs(long row, out RankInputs inputs) => _rank.TryGet(row, out inputs);
+
         public string NamespaceName(int number) => _rank.NamespaceName(number);
 
         public Task<IReadOnlyList<long>> CountAsync(IReadOnlyList<string> words, CancellationToken cancellation)

@@ -78,7 +78,8 @@ internal sealed class SqliteWriter
         _findGroup = database.Prepare($"select {MemoryRows.RowColumns} from memory where namespace = ?1 and title = ?2 and state < {SqliteSchema.Archived}");
         _findTombstone = database.Prepare("select body from tombstone where id = ?1");
         _findEntry = database.Prepare("select body from entry where kind = ?1 and key = ?2");
-        _findByOwner = database.Prepare("select body from entry where kind = ?1 and owner = ?2");
+        // Without the word SQLite takes the primary key, and reads every entry of the kind.
+        _findByOwner = database.Prepare("select body from entry indexed by entry_owner where kind = ?1 and owner = ?2");
         _findApplied = database.Prepare("select applied, ranges from vector where set_id = ?1 and node = ?2 and incarnation = ?3");
         _findDigest = database.Prepare("select rows, hash from digest where set_id = ?1 and namespace = ?2 and bucket = ?3");
         _insertMemory = database.Prepare("""

@@ -1,22 +1,7 @@
 using System.Text.Json.Nodes;
+using OrleansMemory.Compliance;
 
 namespace OrleansMemory.Api.Tests.Compatibility;
-
-/// <summary>How a route compares with that of ai-memory 0.6.0.</summary>
-public enum Verdict
-{
-    /// <summary>A caller sees what it saw there; fields that are more than those are not counted.</summary>
-    Same,
-
-    /// <summary>As there, and a known defect of it is done right.</summary>
-    Better,
-
-    /// <summary>Something that a caller relied on is otherwise.</summary>
-    Different,
-
-    /// <summary>Not served.</summary>
-    Missing,
-}
 
 /// <summary>One route: what is claimed of it, and the requests that show it.</summary>
 /// <param name="Why">For a reader of the page.</param>
@@ -36,8 +21,13 @@ internal static class ReferenceRoutes
             Same(await node.GetAsync("/api/v1/health"), 200, ("service", "ai-memory"), ("status", "ok"))),
         new("GET /metrics", Verdict.Better, "counters count", MetricsAsync("/metrics")),
         new("GET /api/v1/metrics", Verdict.Better, "as `/metrics`", MetricsAsync("/api/v1/metrics")),
-        new("POST /api/v1/memories", Verdict.Better, "the whole memory as it is stored, also of an upsert; `Idempotency-Key`; no `potential_contradictions` yet", async node =>
+        new("POST /api/v1/memories", Verdict.Better, "the whole memory as it is stored, also of an upsert; `Idempotency-Key`; `potential_contradictions` never name the memory itself, and only titles that share a word; left out, and said so, while a node has its hands full", async node =>
         {
+            var known = await node.StoreAsync("Change window Thursday", ",\"namespace\":\"compat/similar\"");
+            await node.StoreAsync("Something else", ",\"namespace\":\"compat/similar\"");
+            var similar = await node.PostAsync("/api/v1/memories", """{"title":"Change window Friday","content":"x","namespace":"compat/similar"}""");
+            Same(similar, 201, ("potential_contradictions", new JsonArray(known)));
+            Assert.False((await node.PostAsync("/api/v1/memories", """{"title":"Unheard of","content":"x","namespace":"compat/similar"}""")).Json.AsObject().ContainsKey("potential_contradictions"));
             var reply = await node.PostAsync("/api/v1/memories", """{"title":"c","content":"x","namespace":"compat/create","tier":"long","agent_id":"alice"}""");
             Same(reply, 201, ("agent_id", "alice"), ("namespace", "compat/create"), ("tier", "long"), ("title", "c"));
             var again = await node.PostAsync("/api/v1/memories", """{"title":"c","content":"y","namespace":"compat/create","agent_id":"bob"}""");
@@ -103,7 +93,7 @@ internal static class ReferenceRoutes
             (await node.GetAsync("/api/v1/search?q=%20")).ShouldFail(400, "query_empty", "query is required");
             Assert.Equal(400, (await node.GetAsync("/api/v1/search")).Status);
         }),
-        new("GET /api/v1/recall", Verdict.Better, "says its `mode`; keyword only, as there", async node => await RecallAsync(node, await node.GetAsync("/api/v1/recall?context=giraffe&namespace=compat/recall&budget_tokens=500"))),
+        new("GET /api/v1/recall", Verdict.Better, "hybrid where an embedding model is configured; says its `mode`, and in `degraded` why it is less; the best matches are ranked once more as parts of their passages, which a setting turns off", async node => await RecallAsync(node, await node.GetAsync("/api/v1/recall?context=giraffe&namespace=compat/recall&budget_tokens=500"))),
         new("POST /api/v1/recall", Verdict.Better, "as `GET`", async node =>
         {
             await RecallAsync(node, await node.PostAsync("/api/v1/recall", """{"context":"giraffe","namespace":"compat/recall","budget_tokens":500}"""));
@@ -325,12 +315,66 @@ internal static class ReferenceRoutes
             Assert.Equal(404, (await node.DeleteAsync($"/api/v1/subscriptions/{id}", ("X-Agent-Id", "eve"))).Status);
             Same(await node.DeleteAsync($"/api/v1/subscriptions/{id}", ("X-Agent-Id", "compat-leaver")), 200, ("deleted", true));
         }),
-        new("GET /api/v1/contradictions", Verdict.Missing, "", Missing(HttpMethod.Get, "/api/v1/contradictions")),
-        new("POST /api/v1/expand_query", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/expand_query")),
-        new("POST /api/v1/auto_tag", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/auto_tag")),
-        new("POST /api/v1/memories/{id}/grant", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/memories/x/grant")),
-        new("POST /api/v1/memories/{id}/revoke", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/memories/x/revoke")),
-        new("POST /api/v1/cluster", Verdict.Missing, "", Missing(HttpMethod.Post, "/api/v1/cluster")),
+        new("GET /api/v1/contradictions", Verdict.Same, "without a model's verdict: what says different things of one topic", async node =>
+        {
+            var red = await node.StoreAsync("sky red", ",\"namespace\":\"compat/sky\",\"metadata\":{\"topic\":\"sky\"}");
+            var blue = await node.StoreAsync("sky blue", ",\"namespace\":\"compat/sky\",\"metadata\":{\"topic\":\"Sky\"}");
+            var reply = await node.GetAsync("/api/v1/contradictions?topic=sky&namespace=compat/sky");
+            Same(reply, 200, ("count", 2));
+            Assert.Equal(new[] { red, blue }.Order(), reply.Json["memories"]!.AsArray().Select(memory => (string)memory!["id"]!).Order());
+            var link = reply.Json["links"]!.AsArray().Single()!;
+            Assert.Equal(("contradicts", true), ((string?)link["relation"], (bool)link["synthesized"]!));
+            await node.PostAsync("/api/v1/links", $$"""{"source_id":"{{red}}","target_id":"{{blue}}","relation":"contradicts"}""");
+            var made = (await node.GetAsync("/api/v1/contradictions?namespace=compat/sky")).Json["links"]!.AsArray().Single()!;
+            Assert.False((bool)made["synthesized"]!);
+            Keys(made, LinkKeys);
+            (await node.GetAsync("/api/v1/contradictions")).ShouldFail(400, "filter_missing", "topic");
+        }),
+        new("POST /api/v1/contradictions", Verdict.Same, "of two memories, `id_a` and `id_b`; 501 without a text model", async node =>
+        {
+            var (one, other) = (await node.StoreAsync("claims", ",\"namespace\":\"compat/model\""), await node.StoreAsync("denies", ",\"namespace\":\"compat/model\""));
+            var reply = await node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}","id_b":"{{one}}"}""");
+            Same(reply, 200, ("contradicts", false));
+            Keys(reply.Json["memory_a"], ["id", "title"]);
+            (await node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}","id_b":"{{other}}"}""")).ShouldFail(501, "model_missing");
+        }),
+        new("POST /api/v1/expand_query", Verdict.Same, "501 without a text model", async node =>
+            (await node.PostAsync("/api/v1/expand_query", """{"query":"outage"}""")).ShouldFail(501, "model_missing")),
+        new("POST /api/v1/auto_tag", Verdict.Same, "501 without a text model", async node =>
+        {
+            var id = await node.StoreAsync("to tag", ",\"namespace\":\"compat/model\"");
+            (await node.PostAsync("/api/v1/auto_tag", $$"""{"id":"{{id}}"}""")).ShouldFail(501, "model_missing");
+        }),
+        new("POST /api/v1/memories/{id}/grant", Verdict.Same, "holds for agents with a key or certificate of their own, as others see everything; `GET /api/v1/memories/{id}/grants`", async node =>
+        {
+            var id = await node.StoreAsync("granted", ",\"namespace\":\"compat/grant\"");
+            Same(await node.PostAsync($"/api/v1/memories/{id}/grant", """{"agent_id":"bob"}"""), 200, ("granted", true), ("permission", "read"));
+            Same(await node.PostAsync($"/api/v1/memories/{id}/grant", """{"agent_id":"bob","permission":"admin"}"""), 200, ("granted", true));
+            Same(await node.GetAsync($"/api/v1/memories/{id}/grants"), 200, ("count", 1));
+            (await node.PostAsync($"/api/v1/memories/{id}/grant", """{"agent_id":"bob","permission":"all"}""")).ShouldFail(400, "invalid_permission");
+            (await node.PostAsync("/api/v1/memories/nobody/grant", """{"agent_id":"bob"}""")).ShouldFail(404, "not_found");
+        }),
+        new("POST /api/v1/memories/{id}/revoke", Verdict.Same, "", async node =>
+        {
+            var id = await node.StoreAsync("revoked", ",\"namespace\":\"compat/grant\"");
+            await node.PostAsync($"/api/v1/memories/{id}/grant", """{"agent_id":"bob"}""");
+            Same(await node.PostAsync($"/api/v1/memories/{id}/revoke", """{"agent_id":"bob"}"""), 200, ("revoked", true), ("changed", true));
+            Same(await node.PostAsync($"/api/v1/memories/{id}/revoke", """{"agent_id":"bob"}"""), 200, ("revoked", true), ("changed", false));
+            Same(await node.GetAsync($"/api/v1/memories/{id}/grants"), 200, ("count", 0));
+        }),
+        new("POST /api/v1/cluster", Verdict.Different, "members are configured: `join` and `leave` of what is not so already are 409", async node =>
+        {
+            foreach (var body in (string[])["{}", """{"action":"list"}""", """{"action":"status"}""", """{"action":"leave","endpoint":"http://10.0.0.9:9077"}"""])
+            {
+                var reply = await node.PostAsync("/api/v1/cluster", body);
+                Same(reply, 200, ("peers", new JsonArray()));
+                Keys(reply.Json["self"], ["agent_id", "endpoint", "last_seen_at", "status"]);
+                Assert.Equal("healthy", (string?)reply.Json["self"]!["status"]);
+            }
+
+            (await node.PostAsync("/api/v1/cluster", """{"action":"join","endpoint":"http://10.0.0.9:9077"}""")).ShouldFail(409, "members_configured", "--quorum-peers");
+            (await node.PostAsync("/api/v1/cluster", """{"action":"dance"}""")).ShouldFail(400, "invalid_query");
+        }),
     ];
 
     private static Func<TestNode, Task> MetricsAsync(string path) => async node =>

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using OrleansMemory.Api.Tests.Mcp;
+using OrleansMemory.Compliance;
 
 namespace OrleansMemory.Api.Tests.Compatibility;
 
@@ -16,7 +17,7 @@ internal static class ReferenceTools
 
     public static IReadOnlyList<ReferenceTool> Of060 { get; } =
     [
-        Tool("memory_store", Verdict.Better, "answers what is stored, also of an update; by governance, quorum and webhooks as over HTTP; no `potential_contradictions` yet",
+        Tool("memory_store", Verdict.Better, "answers what is stored, also of an update; by governance, quorum and webhooks as over HTTP",
             "title* content* tier namespace tags priority confidence source metadata agent_id scope", async (client, _) =>
             {
                 var made = await client.CallAsync("memory_store", """{"title":"s","content":"x","namespace":"tools/store","tier":"long","agent_id":"alice","scope":"team"}""");
@@ -108,11 +109,11 @@ internal static class ReferenceTools
             Same(reply, ("count", 1));
             Keys(reply.Json["links"]![0], ["created_at", "relation", "source_id", "target_id"]);
         }),
-        Tool("memory_consolidate", Verdict.Better, "the sources are archived, not deleted, and `curation_id` brings them back; without a summary it needs a text model, and none can be configured yet",
+        Tool("memory_consolidate", Verdict.Better, "the sources are archived, not deleted, and `curation_id` brings them back",
             "ids* title* summary namespace", async (client, _) =>
             {
                 var (one, other) = (await client.StoreAsync("c1", ",\"namespace\":\"tools/join\""), await client.StoreAsync("c2", ",\"namespace\":\"tools/join\""));
-                (await client.CallAsync("memory_consolidate", $$"""{"ids":["{{one}}","{{other}}"],"title":"c","namespace":"tools/join"}""")).ShouldFail("no_text_model", "no text model is configured");
+                (await client.CallAsync("memory_consolidate", $$"""{"ids":["{{one}}","{{other}}"],"title":"c","namespace":"tools/join"}""")).ShouldFail("model_missing", "model");
                 var reply = await client.CallAsync("memory_consolidate", $$"""{"ids":["{{one}}","{{other}}"],"title":"c","summary":"both","namespace":"tools/join"}""");
                 Same(reply, ("consolidated", 2));
                 Same(await client.CallAsync("memory_get", $$"""{"id":"{{reply.Json["id"]}}"}"""), ("content", "both"), ("tier", "long"));
@@ -126,7 +127,7 @@ internal static class ReferenceTools
         }),
         NeedsModel("memory_expand_query", "query*", """{"query":"x"}"""),
         NeedsModel("memory_auto_tag", "id*", """{"id":"ID"}"""),
-        NeedsModel("memory_detect_contradiction", "id_a* id_b*", """{"id_a":"ID","id_b":"ID"}"""),
+        NeedsModel("memory_detect_contradiction", "id_a* id_b*", """{"id_a":"ID","id_b":"OTHER"}"""),
         Tool("memory_archive_list", Verdict.Better, "the tags as a list too, in `tag_list`", "namespace limit offset", async (client, _) =>
         {
             await client.StoreAsync("a", ",\"namespace\":\"tools/archive\",\"tags\":[\"t\"]");
@@ -154,7 +155,7 @@ internal static class ReferenceTools
             Same(await client.CallAsync("memory_gc", """{"dry_run":true}"""), ("collected", 0), ("dry_run", true));
             Same(await client.CallAsync("memory_gc"), ("collected", 0), ("dry_run", false));
         }),
-        Tool("memory_session_start", Verdict.Same, "without `summary`, for which a text model is needed", "namespace limit format", async (client, _) =>
+        Tool("memory_session_start", Verdict.Same, "without `summary`, which a text model wrote there", "namespace limit format", async (client, _) =>
         {
             await client.StoreAsync("first", ",\"namespace\":\"tools/session\"");
             var reply = await client.CallAsync("memory_session_start", """{"namespace":"tools/session","format":"json"}""");
@@ -248,12 +249,13 @@ internal static class ReferenceTools
     private static ReferenceTool Tool(string tool, Verdict verdict, string why, string parameters, Func<McpTestClient, TestNode, Task> check) =>
         new(tool, verdict, why, parameters, node => check(new(node, headers: ("X-Agent-Id", "tool-caller")), node));
 
-    /// <summary>Nothing can be configured that would do it.</summary>
+    /// <summary>This node has no text model.</summary>
     private static ReferenceTool NeedsModel(string tool, string parameters, string arguments) =>
-        Tool(tool, Verdict.Missing, "needs a text model, and none can be configured yet: says so", parameters, async (client, _) =>
+        Tool(tool, Verdict.Better, "without a text model it says so, whatever tier was asked for", parameters, async (client, _) =>
         {
             var id = await client.StoreAsync(tool, ",\"namespace\":\"tools/model\"");
-            (await client.CallAsync(tool, arguments.Replace("ID", id, StringComparison.Ordinal))).ShouldFail("no_text_model", "no text model is configured");
+            var other = await client.StoreAsync($"{tool} other", ",\"namespace\":\"tools/model\"");
+            (await client.CallAsync(tool, arguments.Replace("ID", id, StringComparison.Ordinal).Replace("OTHER", other, StringComparison.Ordinal))).ShouldFail("model_missing", "model");
             (await client.CallAsync(tool, "{}")).ShouldFail("missing_field", "missing field");
         });
 

@@ -130,6 +130,8 @@ public sealed class TenantTests
                     (HttpMethod.Post, $"/api/v1/memories/{id}/promote", null),
                     (HttpMethod.Post, $"/api/v1/archive/{id}/restore", null),
                     (HttpMethod.Post, "/api/v1/namespaces", $$"""{"namespace":"mine","id":"{{id}}"}"""),
+                    (HttpMethod.Get, $"/api/v1/memories/{id}/grants", null),
+                    (HttpMethod.Post, $"/api/v1/memories/{id}/grant", $$"""{"agent_id":"{{name}}","permission":"admin"}"""),
                     (HttpMethod.Post, "/api/v1/consolidate", $$"""{"ids":["{{id}}","{{Live.FirstOrDefault("none")}}"],"title":"taken","summary":"s"}"""),
                 ])
                 {
@@ -148,6 +150,17 @@ public sealed class TenantTests
 
             foreach (var title in (await other.SendAsync(HttpMethod.Get, "/api/v1/memories?limit=3")).Json["memories"]!.AsArray())
             {
+                // Who knows what a memory is called is shown nothing that speaks against it.
+                var against = await SendAsync(HttpMethod.Get, $"/api/v1/contradictions?topic={Uri.EscapeDataString((string)title!["title"]!)}");
+                Assert.Equal(0, (int)against.Json["count"]!);
+                Hide(other, against);
+
+                // A title like it names nothing that may not be seen.
+                var similar = await SendAsync(HttpMethod.Post, "/api/v1/memories", JsonSerializer.Serialize(new { title = $"{(string)title!["title"]!} too", content = Mark, @namespace = (string)title["namespace"]! }));
+                Assert.True(similar.Status == 201, similar.Text);
+                Assert.All(other._ids, id => Assert.DoesNotContain(id, similar.Text));
+                await SendAsync(HttpMethod.Delete, $"/api/v1/memories/{similar.Json["id"]}");
+
                 // Who guesses a title learns that it is taken, and nothing else.
                 var body = JsonSerializer.Serialize(new { title = (string)title!["title"]!, content = "x", @namespace = (string)title["namespace"]! });
                 var reply = await SendAsync(HttpMethod.Post, "/api/v1/memories", body);
@@ -171,6 +184,7 @@ public sealed class TenantTests
                 "/api/v1/namespaces", $"/api/v1/namespaces?namespace={other.Named}/x/one&inherit=true", "/api/v1/namespaces?namespace=shared", "/api/v1/stats",
                 "/api/v1/export", "/api/v1/sync/since", "/api/v1/sync/since?limit=1", "/api/v1/archive", "/api/v1/archive?namespace=shared", "/api/v1/archive/stats",
                 "/api/v1/agents", "/api/v1/pending", "/api/v1/curation", "/api/v1/subscriptions", "/api/v1/inbox", "/api/v1/cluster", "/api/v1/namespaces/policy?namespace=shared", "/api/v1/capabilities",
+                "/api/v1/contradictions?namespace=shared", $"/api/v1/contradictions?namespace={other.Named}/x/one", "/api/v1/contradictions?topic=common&limit=100",
             ])
             {
                 var reply = await SendAsync(HttpMethod.Get, path);
@@ -185,6 +199,10 @@ public sealed class TenantTests
 
             Hide(other, await SendAsync(HttpMethod.Post, "/api/v1/recall", """{"context":"common word0"}"""));
             Hide(other, await SendAsync(HttpMethod.Post, "/api/v1/session/start", """{"namespace":"shared","limit":50}"""));
+            Hide(other, await SendAsync(HttpMethod.Post, "/api/v1/cluster", "{}"));
+            Assert.Equal(403, (await SendAsync(HttpMethod.Get, "/api/v1/curator")).Status);
+            Assert.Equal(403, (await SendAsync(HttpMethod.Post, "/api/v1/curator/run", "{}")).Status);
+            Assert.Equal(403, (await SendAsync(HttpMethod.Post, "/api/v1/curator/undo", """{"last":1}""")).Status);
             Assert.Equal(403, (await SendAsync(HttpMethod.Get, "/api/v1/cluster?digest=true")).Status);
             Assert.Equal(403, (await SendAsync(HttpMethod.Get, $"/api/v1/inbox?agent_id={other.Named}")).Status);
         }

@@ -117,5 +117,102 @@ public sealed class MemoryMergeTests
         }
     }));
 
+    [Fact]
+    public void What_only_rises_takes_the_higher_and_the_creation_the_earlier()
+    {
+        var state = new States(new Random(1)).State("x");
+        var a = state with { Tier = Tier.Short, CreatedAt = new(1), UpdatedAt = new(2), CreatedEpoch = 3 };
+        var b = state with { Tier = Tier.Long, CreatedAt = new(5), UpdatedAt = new(6), CreatedEpoch = 7 };
+        foreach (var merged in new[] { MemoryMerge.Merge(a, b), MemoryMerge.Merge(b, a) })
+        {
+            Assert.Equal((Tier.Long, new Timestamp(1), new Timestamp(6), 7), (merged.Tier, merged.CreatedAt, merged.UpdatedAt, merged.CreatedEpoch));
+        }
+
+        Assert.Throws<ArgumentException>(() => MemoryMerge.Merge(a, b with { Id = "y" }));
+    }
+
+    [Fact]
+    public void Of_two_deletes_the_later_of_each_is_kept()
+    {
+        var early = new Tombstone("x", "a", new(1, new("n", 1)), new(9));
+        var late = new Tombstone("x", "b", new(2, new("n", 1)), new(8));
+        var both = new Tombstone("x", "b", late.Stamp, early.DeletedAt);
+        Assert.Equal(both, MemoryMerge.Merge(early, late));
+        Assert.Equal(both, MemoryMerge.Merge(late, early));
+
+        // One that changes nothing is not written again.
+        Assert.Same(both, MemoryMerge.Merge(both, early));
+        Assert.Same(both, MemoryMerge.Merge(both, late));
+    }
+
+    /// <summary>No right writer stamps two values alike; then what is kept must not hang on the order all the same.</summary>
+    [Fact]
+    public void Of_values_that_are_stamped_alike_the_larger_is_kept()
+    {
+        var state = new States(new Random(1)).State("x");
+        Wins<MemoryName>([new("a", "z"), new("b", "a"), new("b", "b")], static merged => merged.Name, (value, stamp) => state with { Name = new(value, stamp) });
+        Wins<MemoryBody>(
+            [
+                new("a", ["z"], "z"), new("b", ["z", "z"], "a"), new("b", ["z"], "b"), new("b", ["a", "b"], "b"), new("b", ["a", "c"], "b"), new("b", ["b", "a"], "b"),
+                new("b", ["b", "b"], "b"),
+            ],
+            static merged => merged.Body,
+            (value, stamp) => state with { Body = new(value, stamp) });
+        Wins<Metadata>([Metadata.Parse("""{"a":1}"""), Metadata.Parse("""{"a":2}""")], static merged => merged.Metadata, (value, stamp) => state with { Metadata = new(value, stamp) });
+        Wins<int>([1, 2], static merged => merged.Priority, (value, stamp) => state with { Priority = new(value, stamp) });
+        Wins<double>([0.1, 0.2], static merged => merged.Confidence, (value, stamp) => state with { Confidence = new(value, stamp) });
+        Wins<Timestamp?>([new(1), new(2), null], static merged => merged.Expiry, (value, stamp) => state with { Expiry = new(value, stamp) });
+        Wins<ArchiveMark?>(
+            [null, new(new(9), "a", null), new(new(9), "b", null), new(new(8), "a", new(1)), new(new(8), "a", new(2)), new(new(9), "a", new(2)), new(new(9), "b", new(2))],
+            static merged => merged.Archive!.Value,
+            (value, stamp) => state with { Archive = new(value, stamp) });
+
+        // Ascending. A later stamp beats any value.
+        static void Wins<T>(IReadOnlyList<T> values, Func<MemoryState, Stamped<T>> read, Func<T, Stamp, MemoryState> write)
+        {
+            var (early, late) = (new Stamp(1_000, new("n", 1)), new Stamp(1_001, new("n", 1)));
+            for (var lower = 0; lower < values.Count; lower++)
+            {
+                for (var higher = lower; higher < values.Count; higher++)
+                {
+                    var (a, b) = (write(values[lower], early), write(values[higher], early));
+                    Assert.Equal(values[higher], read(MemoryMerge.Merge(a, b)).Value);
+                    Assert.Equal(values[higher], read(MemoryMerge.Merge(b, a)).Value);
+                    a = write(values[lower], late);
+                    Assert.Equal(values[lower], read(MemoryMerge.Merge(a, b)).Value);
+                    Assert.Equal(values[lower], read(MemoryMerge.Merge(b, a)).Value);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Fields_of_newer_nodes_are_kept_by_tag_and_the_newest_of_each()
+    {
+        var state = new States(new Random(1)).State("x");
+        var (early, late) = (new Stamp(1, new("n", 1)), new Stamp(2, new("n", 1)));
+        var a = state with { Unknown = [new(20, early, new byte[] { 9 }), new(22, late, new byte[] { 1 }), new(24, early, new byte[] { 1 })] };
+        var b = state with { Unknown = [new(20, late, new byte[] { 1 }), new(21, early, new byte[] { 1 }), new(22, early, new byte[] { 9 }), new(24, early, new byte[] { 2 })] };
+        foreach (var merged in new[] { MemoryMerge.Merge(a, b), MemoryMerge.Merge(b, a) })
+        {
+            Assert.Equal(
+                [(20, late, 1), (21, early, 1), (22, late, 1), (24, early, 2)],
+                merged.Unknown.Select(static field => (field.Tag, field.Stamp, (int)field.Value.Span[0])));
+        }
+
+        Assert.Equal(3, MemoryMerge.Merge(a, state with { Unknown = [] }).Unknown.Count);
+        Assert.Equal(3, MemoryMerge.Merge(state with { Unknown = [] }, a).Unknown.Count);
+    }
+
+    [Fact]
+    public void An_archive_that_the_other_does_not_know_stays()
+    {
+        var state = new States(new Random(1)).State("x") with { Archive = null };
+        var archived = state with { Archive = new(new ArchiveMark(new(1), ArchiveMark.Forgotten, null), new(1, new("n", 1))) };
+        Assert.Equal(archived.Archive, MemoryMerge.Merge(state, archived).Archive);
+        Assert.Equal(archived.Archive, MemoryMerge.Merge(archived, state).Archive);
+        Assert.Null(MemoryMerge.Merge(state, state with { }).Archive);
+    }
+
     private static void Same(MemoryState expected, MemoryState actual) => Assert.Equal(MemoryCodec.Encode(expected), MemoryCodec.Encode(actual));
 }

@@ -8,37 +8,161 @@ public sealed class QuorumWriterTests
     private static readonly LogId Log = new("a", 1);
 
     [Fact]
-    public async Task What_a_vector_says_counts_for_no_epoch()
+    public async Task Only_an_answer_to_the_row_itself_counts()
     {
-        var quorum = new QuorumWriter(Log, TimeProvider.System);
-        quorum.AddPeer("b");
-        quorum.AddPeer("c");
-        quorum.Connected("b", Log, AppliedSet.None.With(1, 9));
-        Assert.True((await quorum.WaitAsync(Log, 7, 7, 2, TimeSpan.FromSeconds(5))).IsMet);
+        var quorum = Quorum();
+        var waiting = quorum.WaitAsync(Log, 7, 8, 2, TimeSpan.FromSeconds(30));
 
-        // The row may be there because it was applied and fenced, and the answer that said so was lost.
-        var waiting = quorum.WaitAsync(Log, 7, 7, 2, TimeSpan.FromSeconds(30), inEpoch: true);
-        quorum.Connected("b", Log, AppliedSet.None.With(1, 9));
+        // The row may be in the peer's vector because it was refused or fenced there, and the answer that said so was lost.
+        quorum.Connected("b");
         Assert.False(waiting.IsCompleted);
-        quorum.Acknowledged("b", Log, 7, 7);
+        Assert.Equal([(7, 8)], quorum.Awaited("b", new(Log, 8)));
+        Assert.Empty(quorum.Awaited("b", new(Log, 7)));
+        quorum.Acknowledged("b", Log, 7, 8);
         Assert.True((await waiting).IsMet);
+        Assert.Empty(quorum.Awaited("b", new(Log, 8)));
     }
 
     [Fact]
     public async Task Peers_that_fence_a_row_never_hold_it()
     {
-        var quorum = new QuorumWriter(Log, TimeProvider.System);
-        quorum.AddPeer("b");
-        quorum.AddPeer("c");
-        var waiting = quorum.WaitAsync(Log, 7, 8, 2, TimeSpan.FromSeconds(30), inEpoch: true);
+        var quorum = Quorum();
+        var waiting = quorum.WaitAsync(Log, 7, 8, 2, TimeSpan.FromSeconds(30));
         quorum.Refused("b", new(Log, 8), ApplyOutcome.Fenced);
-        quorum.Connected("b", Log, AppliedSet.None.With(1, 9));
+        quorum.Connected("b");
         Assert.False(waiting.IsCompleted);
         quorum.Refused("c", new(Log, 8), ApplyOutcome.Fenced);
         var outcome = await waiting;
         Assert.Equal((QuorumReasons.Fenced, 1, 2), (outcome.Reason, outcome.Got, outcome.Needed));
 
         // Who comes to wait later hears the same.
-        Assert.Equal(QuorumReasons.Fenced, (await quorum.WaitAsync(Log, 8, 8, 2, TimeSpan.FromSeconds(30), inEpoch: true)).Reason);
+        Assert.Equal(QuorumReasons.Fenced, (await quorum.WaitAsync(Log, 8, 8, 2, TimeSpan.FromSeconds(30))).Reason);
+    }
+
+    [Fact]
+    public async Task A_row_that_a_delete_of_another_node_overruled_is_held_by_nobody_any_more()
+    {
+        var quorum = Quorum();
+        var waiting = quorum.WaitAsync(Log, 7, 7, 2, TimeSpan.FromSeconds(30), ["x"]);
+        var other = quorum.WaitAsync(Log, 8, 8, 2, TimeSpan.FromSeconds(30), ["y"]);
+        quorum.Overruled(["x"], through: 9);
+        Assert.True((await waiting).MetDelete);
+        quorum.Acknowledged("b", Log, 7, 9);
+        Assert.True((await other).IsMet);
+
+        // Also for who comes to wait when the delete was taken in its place already, unless nobody else need hold it.
+        Assert.True((await quorum.WaitAsync(Log, 9, 9, 2, TimeSpan.FromSeconds(30), ["x"])).MetDelete);
+        Assert.True((await quorum.WaitAsync(Log, 9, 9, 1, TimeSpan.FromSeconds(30), ["x"])).IsMet);
+
+        // A memory that comes under the same id later is another one.
+        quorum.Acknowledged("b", Log, 10, 10);
+        Assert.True((await quorum.WaitAsync(Log, 10, 10, 2, TimeSpan.FromSeconds(30), ["x"])).IsMet);
+    }
+
+    [Fact]
+    public async Task Answers_are_remembered_for_the_newest_rows()
+    {
+        var quorum = Quorum();
+        for (var row = 1; row < 10_000; row += 2)
+        {
+            quorum.Acknowledged("b", Log, row, row);
+        }
+
+        Assert.True((await quorum.WaitAsync(Log, 9_999, 9_999, 2, TimeSpan.FromSeconds(30))).IsMet);
+        Assert.False(quorum.WaitAsync(Log, 9_998, 9_998, 2, TimeSpan.FromSeconds(30)).IsCompleted);
+    }
+
+    [Fact]
+    public async Task Peers_that_are_known_to_be_down_end_the_wait_and_silent_ones_do_not()
+    {
+        var quorum = Quorum();
+        Assert.Equal(3, quorum.Nodes);
+        var all = quorum.WaitAsync(Log, 1, 1, 3, TimeSpan.FromSeconds(30));
+        var two = quorum.WaitAsync(Log, 1, 1, 2, TimeSpan.FromSeconds(30));
+        quorum.Lost("b", isDown: false);
+        Assert.False(all.IsCompleted);
+        quorum.Lost("b", isDown: true);
+        Assert.Equal(new(1, 3, QuorumReasons.Unreachable), await all);
+        Assert.False(two.IsCompleted);
+        quorum.Lost("c", isDown: true);
+        Assert.Equal(new(1, 2, QuorumReasons.Unreachable), await two);
+        Assert.Equal(QuorumReasons.Unreachable, (await quorum.WaitAsync(Log, 2, 2, 2, TimeSpan.FromSeconds(30))).Reason);
+
+        // One that is back counts again.
+        quorum.Connected("c");
+        var again = quorum.WaitAsync(Log, 2, 2, 2, TimeSpan.FromSeconds(30));
+        Assert.False(again.IsCompleted);
+        quorum.Acknowledged("c", Log, 2, 2);
+        Assert.Equal(new(2, 2, null), await again);
+    }
+
+    [Fact]
+    public async Task The_deadline_says_what_there_was_and_why_not_more()
+    {
+        var quorum = Quorum();
+        quorum.Acknowledged("b", Log, 1, 2);
+        var late = quorum.WaitAsync(Log, 1, 2, 3, TimeSpan.FromMilliseconds(50));
+        var refused = quorum.WaitAsync(Log, 3, 5, 3, TimeSpan.FromMilliseconds(50));
+        quorum.Refused("c", new(Log, 4), ApplyOutcome.RefusedFutureStamp);
+        Assert.Equal(new(2, 3, QuorumReasons.Timeout), await late);
+        Assert.Equal(new(1, 3, QuorumReasons.Refused), await refused);
+    }
+
+    [Fact]
+    public async Task More_nodes_than_there_are_is_all()
+    {
+        var quorum = Quorum();
+        var waiting = quorum.WaitAsync(Log, 1, 1, 9, TimeSpan.FromSeconds(30));
+        quorum.Acknowledged("b", Log, 1, 1);
+        Assert.False(waiting.IsCompleted);
+        quorum.Acknowledged("c", Log, 1, 1);
+        Assert.Equal(new(3, 3, null), await waiting);
+    }
+
+    [Fact]
+    public async Task A_row_that_a_peer_has_deleted_ends_every_wait_for_it()
+    {
+        var quorum = Quorum();
+        var waiting = quorum.WaitAsync(Log, 1, 3, 2, TimeSpan.FromSeconds(30));
+        var after = quorum.WaitAsync(Log, 4, 4, 2, TimeSpan.FromSeconds(30));
+        quorum.Refused("c", new(Log, 2), ApplyOutcome.RefusedDeleted);
+        Assert.True((await waiting).MetDelete);
+        Assert.Equal(QuorumReasons.Refused, (await waiting).Reason);
+        Assert.False(after.IsCompleted);
+        Assert.True((await quorum.WaitAsync(Log, 2, 2, 2, TimeSpan.FromSeconds(30))).MetDelete);
+        quorum.Acknowledged("b", Log, 4, 4);
+        Assert.True((await after).IsMet);
+    }
+
+    [Fact]
+    public async Task Of_a_new_log_nobody_holds_anything_and_of_the_old_one_nothing_is_forgotten()
+    {
+        var quorum = Quorum();
+        var next = new LogId("a", 2);
+        quorum.Acknowledged("b", Log, 1, 1);
+        quorum.Refused("b", new(Log, 2), ApplyOutcome.RefusedDeleted);
+        quorum.Refused("b", new(Log, 3), ApplyOutcome.Fenced);
+        quorum.Overruled(["x"], through: 9);
+        var old = quorum.WaitAsync(Log, 5, 5, 2, TimeSpan.FromSeconds(30));
+        quorum.Writing(Log);
+        Assert.False(quorum.WasHeld(new(Log, 1)));
+        quorum.Writing(next);
+        Assert.True(quorum.WasHeld(new(Log, 1)));
+        Assert.False(quorum.WasHeld(new(Log, 2)));
+        Assert.False(quorum.WasHeld(new(next, 1)));
+        var waiting = Enumerable.Range(1, 3).Select(row => quorum.WaitAsync(next, row, row, 2, TimeSpan.FromSeconds(30), ["x"])).ToList();
+        quorum.Acknowledged("b", Log, 5, 5);
+        quorum.Refused("b", new(Log, 1), ApplyOutcome.RefusedDeleted);
+        Assert.All(waiting.Append(old), static wait => Assert.False(wait.IsCompleted));
+        quorum.Acknowledged("b", next, 1, 3);
+        Assert.All(await Task.WhenAll(waiting), static outcome => Assert.True(outcome.IsMet));
+    }
+
+    private static QuorumWriter Quorum()
+    {
+        var quorum = new QuorumWriter(Log, TimeProvider.System);
+        quorum.AddPeer("b");
+        quorum.AddPeer("c");
+        return quorum;
     }
 }

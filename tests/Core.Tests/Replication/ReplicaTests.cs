@@ -40,21 +40,71 @@ public sealed class ReplicaTests
         Assert.Null(await node.Store.FindAsync("x"));
     }
 
-    [Fact]
-    public async Task A_delete_that_is_news_is_decided_anew()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_delete_of_something_later_is_decided_anew(bool deleteFirst)
     {
         await using var node = await Node.StartAsync("a", _time);
-        await node.Replica.ApplyAsync([Put("x", sequence: 1, Clock(default))]);
-        var delete = new Tombstone("x", "ns", new(Clock(default) + 1, Peer), Timestamp.Now(_time));
-        Assert.Empty(await node.Replica.BuryAsync([new(new(MutationKind.MemoryDelete, "x"), MemoryCodec.Encode(delete))]));
+        var row = Put("x", sequence: 1, Clock(default));
+        var delete = Delete("x", sequence: 2, Clock(default) - 1);
+        await node.Replica.ApplyAsync([deleteFirst ? delete : row]);
+        Assert.Empty(await node.Store.ReadLogAsync(0, 10, 1 << 20));
+
+        // Not under numbers that others may know other rows by.
+        node.Writer.MayLog = static () => false;
+        Assert.Equal(ErrorKind.NotYet, (await Assert.ThrowsAsync<MemoryException>(() => node.Replica.ApplyAsync([deleteFirst ? row : delete]))).Kind);
+        node.Writer.MayLog = null;
+        await node.Replica.ApplyAsync([deleteFirst ? row : delete]);
         var buried = Assert.Single(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10));
-        Assert.True(buried.Stamp > delete.Stamp);
+        Assert.True(buried.Stamp > row.Stamp);
         Assert.Equal(node.Store.Log, buried.Stamp.Log);
         Assert.Equal(MutationKind.MemoryDelete, Assert.Single(await node.Store.ReadLogAsync(0, 10, 1 << 20)).Kind);
 
         // The second time it is none, and this node's own.
-        Assert.Equal([new("x", buried.Stamp)], await node.Replica.BuryAsync([new(new(MutationKind.MemoryDelete, "x"), MemoryCodec.Encode(delete))]));
+        Assert.Equal([new("x", buried.Stamp)], await node.Replica.BuryAsync([new(new(MutationKind.MemoryDelete, "x"), delete.Body)]));
         Assert.Single(await node.Store.ReadLogAsync(0, 10, 1 << 20));
+    }
+
+    [Fact]
+    public async Task A_delete_of_something_earlier_stays_as_it_was_decided()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        await node.Replica.ApplyAsync([Put("x", sequence: 1, Clock(default)), Delete("x", sequence: 2, Clock(default) + 1)]);
+        Assert.Equal(new Stamp(Clock(default) + 1, Peer), Assert.Single(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Stamp);
+        Assert.Empty(await node.Store.ReadLogAsync(0, 10, 1 << 20));
+    }
+
+    [Fact]
+    public async Task A_row_that_was_deleted_since_is_refused_when_it_comes_again()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        var row = Put("x", sequence: 1, Clock(default));
+        Assert.Equal([ApplyOutcome.Applied], await node.Replica.ApplyAsync([row]));
+        Assert.Equal([ApplyOutcome.Already], await node.Replica.ApplyAsync([row]));
+        Assert.Equal([ApplyOutcome.Applied], await node.Replica.ApplyAsync([Delete("x", sequence: 1, Clock(default) + 1, from: "c")]));
+        Assert.Equal([ApplyOutcome.RefusedDeleted], await node.Replica.ApplyAsync([row]));
+        var late = Put("x", sequence: 2, Clock(default));
+        Assert.Equal([ApplyOutcome.RefusedDeleted], await node.Replica.ApplyAsync([late]));
+
+        // It is in the vector now, and refused all the same.
+        Assert.Equal([ApplyOutcome.RefusedDeleted], await node.Replica.ApplyAsync([late]));
+    }
+
+    [Fact]
+    public async Task A_delete_of_another_node_tells_which_memories_it_takes_before_it_is_committed()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        var told = new List<string>();
+        node.Writer.Committing = changes => told.AddRange(changes.Overruled);
+        await node.Replica.ApplyAsync([Put("x", 1, Clock(default)), Put("y", 2, Clock(default))]);
+        await node.Writer.RunAsync(async session =>
+        {
+            await session.DeleteAsync(new("y", "ns", session.NextStamp(), session.Now));
+            return 0;
+        });
+        await node.Replica.ApplyAsync([Delete("x", 3, Clock(default) + 1), Delete("x", 4, Clock(default) + 2), Delete("y", 5, Clock(default) + 2)]);
+        Assert.Equal(["x"], told);
     }
 
     [Fact]
@@ -66,7 +116,7 @@ public sealed class ReplicaTests
         Assert.Equal([ApplyOutcome.RefusedDeleted], await node.Replica.ApplyAsync([Put("x", sequence: 2, Clock(TimeSpan.FromSeconds(5)))]));
         await CollectAsync(delete);
         var raised = Assert.Single(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10));
-        Assert.Equal(Clock(TimeSpan.FromSeconds(5)), raised.Stamp.Clock);
+        Assert.True(raised.Stamp.Clock > Clock(TimeSpan.FromSeconds(5)));
         await CollectAsync(raised);
         Assert.Empty(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10));
 

@@ -1,7 +1,8 @@
 namespace OrleansMemory.Simulation.Activations;
 
 /// <summary>What many seeds gave.</summary>
-public sealed record ActivationRunsResult(long Seeds, long Acknowledged, long Epochs, long Fenced, int Undecided, IReadOnlyList<ActivationResult> Failures);
+/// <param name="Undecided">Seeds with histories that could not be judged.</param>
+public sealed record ActivationRunsResult(long Seeds, long Acknowledged, long Epochs, long Fenced, IReadOnlyList<long> Undecided, IReadOnlyList<ActivationResult> Failures);
 
 /// <summary>Runs seeds one after the other, in a thread of their own.</summary>
 public static class ActivationRuns
@@ -9,7 +10,7 @@ public static class ActivationRuns
     /// <param name="mostFailures">After so many no further seed is begun.</param>
     public static ActivationRunsResult Many(long first, long last, int mostFailures)
     {
-        var total = new ActivationRunsResult(0, 0, 0, 0, 0, []);
+        var total = new ActivationRunsResult(0, 0, 0, 0, [], []);
         var thread = new Thread(() =>
         {
             for (var seed = first; seed <= last && total.Failures.Count < mostFailures; seed++)
@@ -20,7 +21,7 @@ public static class ActivationRuns
                     total.Acknowledged + result.Acknowledged,
                     total.Epochs + result.Epochs,
                     total.Fenced + result.Fenced,
-                    total.Undecided + result.Undecided,
+                    result.Undecided == 0 ? total.Undecided : [.. total.Undecided, seed],
                     result.Failure is null ? total.Failures : [.. total.Failures, result]);
             }
         });

@@ -70,6 +70,9 @@ public static class ActivationSimulator
         private readonly SimulatedWorld _world = cluster.World;
         private readonly List<HistoryStep<Shown>>[] _histories = [.. Enumerable.Range(0, Titles).Select(static _ => new List<HistoryStep<Shown>>())];
 
+        /// <summary>What was not acknowledged, and may have happened or may yet.</summary>
+        private readonly List<(int Title, TimeSpan Began, string Content, bool Creates)> _doubtful = [];
+
         /// <summary>Of each title, what was acknowledged last: a version to ask for.</summary>
         private readonly (string Id, string Version, string Content)?[] _known = new (string, string, string)?[Titles];
         private readonly HashSet<string>[] _ids = [.. Enumerable.Range(0, Titles).Select(static _ => new HashSet<string>(StringComparer.Ordinal))];
@@ -134,7 +137,7 @@ public static class ActivationSimulator
             {
                 if (mayHappen)
                 {
-                    _histories[title].Add(new(began, null, state => new(true, new(content, state.Content is null ? null : state.Id)), $"create {content}: unknown"));
+                    _doubtful.Add((title, began, content, Creates: true));
                 }
 
                 return;
@@ -154,21 +157,22 @@ public static class ActivationSimulator
         {
             var began = _world.Now;
             var (receipt, mayHappen) = await AskAsync(engine => engine.UpdateAsync(known.Id, new() { Content = content }, new("caller", IfMatch: known.Version)));
-            if (receipt is null && !mayHappen)
+            if (receipt is null)
             {
+                if (mayHappen)
+                {
+                    _doubtful.Add((title, began, content, Creates: false));
+                }
+
                 return;
             }
 
-            if (receipt is not null)
-            {
-                Note(title, receipt, content);
-            }
-
+            Note(title, receipt, content);
             _histories[title].Add(new(
                 began,
-                receipt is null ? null : _world.Now,
+                _world.Now,
                 state => state.Content == known.Content ? new(true, state with { Content = content }) : StepResult<Shown>.No,
-                $"update {known.Content} to {content}: {(receipt is null ? "unknown" : "done")}"));
+                $"update {known.Content} to {content}: done"));
         }
 
         private void Note(int title, WriteReceipt receipt, string content)
@@ -316,6 +320,26 @@ public static class ActivationSimulator
             }
         }
 
+        /// <summary>
+        /// Of what was not acknowledged, that which can bear on a title's history. Nobody conditions on what it wrote: it made the memory, or
+        /// is what is shown in the end. An update was decided where its condition held, and may take effect later, over what came between.
+        /// </summary>
+        private IEnumerable<HistoryStep<Shown>> Doubtful(int title, string? last)
+        {
+            foreach (var (_, began, content, creates) in _doubtful.Where(doubtful => doubtful.Title == title))
+            {
+                if (content == last)
+                {
+                    yield return new(
+                        began, null, state => creates || state.Content is not null ? new(true, new(content, state.Content is null ? null : state.Id)) : StepResult<Shown>.No, $"write {content}: unknown");
+                }
+                else if (creates)
+                {
+                    yield return new(began, null, static state => state.Content is null ? new(true, new("never read", null)) : StepResult<Shown>.No, $"create {content}: unknown");
+                }
+            }
+        }
+
         private void Judge()
         {
             var shown = SimulatedStore.Shown(cluster.Nodes[0].Disk.Tables).Where(static memory => memory.Namespace == Namespace).ToLookup(static memory => memory.Title);
@@ -329,7 +353,12 @@ public static class ActivationSimulator
                 }
 
                 var last = memories.FirstOrDefault()?.Content;
-                List<HistoryStep<Shown>> history = [.. _histories[title], new(_world.Now, _world.Now, state => state.Content == last ? new(true, state) : StepResult<Shown>.No, $"shown: {last}")];
+                List<HistoryStep<Shown>> history =
+                [
+                    .. _histories[title],
+                    .. Doubtful(title, last),
+                    new(_world.Now, _world.Now, state => state.Content == last ? new(true, state) : StepResult<Shown>.No, $"shown: {last}"),
+                ];
                 switch (history.Count > 128 ? Linearizability.Verdict.Undecided : Linearizability.Check(history, default, mostSteps: 5_000_000))
                 {
                     case Linearizability.Verdict.NotLinearizable:

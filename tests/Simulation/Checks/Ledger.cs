@@ -141,6 +141,11 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
             world.Log?.Invoke($"{world.Now.TotalSeconds,10:F4}   {disk.Node} forgets the delete of {id}");
         }
 
+        if (changes.Floors is { } floors)
+        {
+            world.Log?.Invoke($"{world.Now.TotalSeconds,10:F4}   {disk.Node} has the floors {floors.Own:x16} and {floors.Common:x16}");
+        }
+
         foreach (var row in changes.Log)
         {
             world.Log?.Invoke($"{world.Now.TotalSeconds,10:F4}   {disk.Node} logs {log}:{row.Sequence} {row.Kind} {row.Key.Replace('\n', ' ')}");
@@ -271,10 +276,12 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     {
         foreach (var (content, fates) in _fates)
         {
-            if (fates.Count > 0 && fates.TrueForAll(static fate => fate == Fate.NotStored) && _contents.TryGetValue(content, out var found))
+            // What met a delete was written under an id that is deleted, and decided anew; until the delete came it was shown, and other
+            // writes to its title may rest on it.
+            if (fates.Count > 0 && fates.TrueForAll(static fate => fate == Fate.NotStored)
+                && _contents.TryGetValue(content, out var found) && !found.Exists(each => IsDeletedAnywhere(each.Id)))
             {
-                // What met a delete was written under an id that is deleted, and decided anew.
-                foreach (var (id, _) in found.Where(each => !IsDeletedAnywhere(each.Id)))
+                foreach (var (id, _) in found)
                 {
                     yield return (content, id);
                 }
@@ -358,8 +365,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     {
         foreach (var (row, _) in _acknowledged.GetValueOrDefault(key) ?? [])
         {
-            // The node that logged it again for a repetition, before it knew that it is an old copy, lets go of it and fetches it from another at once.
-            var needed = row.Disk == disk && row.Acknowledged.Nodes > 1 ? row.Acknowledged.Nodes - 1 : row.Acknowledged.Nodes;
+            var needed = row.Acknowledged.Nodes;
             if (row.Acknowledged.Losses == Losses && !(row.IsBelowFloor && row.Acknowledged.Nodes == 1) && disks().Count(other => other != disk && Holds(other.Tables, row)) is var others && others < needed)
             {
                 world.Fail($"promise 1: {row.Position} ({key.Kind} {key.Key}) was acknowledged as on {row.Acknowledged.Nodes} nodes, {disk.Node} lets go of it, and {others} others hold it");

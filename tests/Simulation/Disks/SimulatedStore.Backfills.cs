@@ -26,6 +26,11 @@ public sealed partial class SimulatedStore
         return new PendingRows([.. rows.Select(static row => new BackfillRow(row.Own.Id, row))], Math.Max(through, scan.AfterRow), isLast);
     });
 
+    public ValueTask<IReadOnlyList<DerivedValue>> ReadDerivedAsync(string step, string marker, long afterRow, int limit, CancellationToken cancellation = default) =>
+        Read(tables => (IReadOnlyList<DerivedValue>)[.. tables.Derived
+            .Where(row => row.Key > afterRow && row.Value.TryGetValue(step, out var value) && value.Marker == marker)
+            .OrderBy(static row => row.Key).Take(limit).Select(row => row.Value[step])]);
+
     public ValueTask<long> CountPendingAsync(PendingScan scan, CancellationToken cancellation = default) => Read(tables => Pending(tables, scan).LongCount(row => row.Row > scan.AfterRow));
 
     private static IEnumerable<MemoryRow> Pending(Tables tables, PendingScan scan) => tables.Memories.Values

@@ -20,7 +20,7 @@ public sealed partial class SimulatedStore
 
     public ValueTask<IReadOnlyList<Memory>> ListAsync(ListScan scan, CancellationToken cancellation = default) => Read<IReadOnlyList<Memory>>(tables =>
     {
-        var rows = Live(tables, scan.Filter, scan.Now)
+        var rows = Live(tables, scan.Filter, scan.Now).Where(memory => scan.Seen is null || scan.Seen.Shows(memory))
             .OrderByDescending(static memory => memory.Priority).ThenByDescending(static memory => memory.UpdatedAt).ThenBy(static memory => memory.Id, StringComparer.Ordinal);
         var rest = scan.After is not { } after
             ? rows

@@ -111,6 +111,13 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
                 .Select(static document => document.Row).Order().Take(limit)]);
         }
 
+        public bool TryGetInputs(long row, out RankInputs inputs)
+        {
+            var place = _documents.FindIndex(document => document.Row == row);
+            inputs = place < 0 ? default : Inputs(_documents[place].Memory, _documents[place].Tokens.Length);
+            return place >= 0;
+        }
+
         public string NamespaceName(int number) => _namespaces[number];
 
         public Task<IReadOnlyList<Memory?>> FetchAsync(IReadOnlyList<long> rows, CancellationToken cancellation)

@@ -24,9 +24,14 @@ public sealed class EmbeddingStep : MemoryStep
         : base(store, PendingKind.Derived, StepName, 1)
     {
         _embedder = embedder;
-        var metadata = embedder.GetService(typeof(EmbeddingGeneratorMetadata)) as EmbeddingGeneratorMetadata;
-        Marker = string.Create(CultureInfo.InvariantCulture, $"{metadata?.DefaultModelId ?? "unnamed"}/{metadata?.DefaultModelDimensions ?? 0}");
+        Marker = MarkerOf(embedder);
     }
+
+    public static string MarkerOf(IEmbeddingGenerator<string, Embedding<float>> embedder) =>
+        string.Create(CultureInfo.InvariantCulture, $"{MetadataOf(embedder)?.DefaultModelId ?? "unnamed"}/{DimensionOf(embedder)}");
+
+    /// <summary>Numbers of a vector, as the model says; 0 when it does not.</summary>
+    public static int DimensionOf(IEmbeddingGenerator<string, Embedding<float>> embedder) => MetadataOf(embedder)?.DefaultModelDimensions ?? 0;
 
     public override string Marker { get; }
 
@@ -67,6 +72,9 @@ public sealed class EmbeddingStep : MemoryStep
             }
         }
     }
+
+    private static EmbeddingGeneratorMetadata? MetadataOf(IEmbeddingGenerator<string, Embedding<float>> embedder) =>
+        embedder.GetService(typeof(EmbeddingGeneratorMetadata)) as EmbeddingGeneratorMetadata;
 
     private static string TextOf(MemoryRow row) => $"{row.View.Title}\n{row.View.Content}";
 

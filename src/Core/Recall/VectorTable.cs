@@ -1,0 +1,193 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using OrleansMemory.Core.Backfills;
+using OrleansMemory.Core.Backfills.Steps;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Core.Recall;
+
+/// <summary>
+/// The vectors of a store's memories, in memory by row, of one model: 4 bytes a number. Filled from the store, then kept up by every commit: a
+/// memory whose text changes has no vector until it is embedded again. Written by one thread at a time, read by any without a lock.
+/// </summary>
+internal sealed class VectorTable(IMemoryStore store, string marker, int dimension)
+{
+    private const int ChunkBits = 10;
+    private const int ChunkRows = 1 << ChunkBits;
+    private const int LoadedRows = 500;
+
+    private readonly Lock _gate = new();
+
+    /// <summary>Rows that changed since loading began: what is loaded of them is old. Null once everything is loaded.</summary>
+    private HashSet<long>? _changed = [];
+    private Task? _loaded;
+    private volatile float[]?[]?[] _chunks = [];
+    private long _count;
+
+    public int Dimension => dimension;
+
+    /// <summary>Rows that have a vector.</summary>
+    public long Count => Volatile.Read(ref _count);
+
+    /// <summary>Reads the vectors once; whoever asks again waits for the same. After a failure the next one tries again.</summary>
+    public Task LoadAsync()
+    {
+        lock (_gate)
+        {
+            return _loaded is null or { IsFaulted: true } or { IsCanceled: true } ? _loaded = ReadAsync() : _loaded;
+        }
+    }
+
+    /// <summary>Follows a commit.</summary>
+    public void Apply(ChangeSet changes)
+    {
+        if (changes.Derived.Count == 0 && changes.Memories.Count == 0)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            foreach (var value in changes.Derived.Where(static value => value.Step == EmbeddingStep.StepName))
+            {
+                Put(value.Row, value.Marker == marker ? value.Value : null);
+            }
+
+            foreach (var change in changes.Memories)
+            {
+                if (change.Before is { Visibility: RowVisibility.Shown } before
+                    && !(change.After is { Visibility: RowVisibility.Shown } after && DerivedColumns.HasSameText(before.View, after.View)))
+                {
+                    Put(before.Row, null);
+                }
+            }
+        }
+    }
+
+    /// <summary>Whether a commit made a memory that has no vector of its text.</summary>
+    public static bool NeedsVectors(ChangeSet changes) => changes.Memories.Any(static change => change.After is { Visibility: RowVisibility.Shown } after
+        && !(change.Before is { Visibility: RowVisibility.Shown } before && DerivedColumns.HasSameText(before.View, after.View)));
+
+    /// <summary>The cosine of a row's vector and one of length 1; null without a vector.</summary>
+    public double? Cosine(long row, ReadOnlySpan<float> unit) => Find(_chunks, row) is { } vector ? TensorPrimitives.Dot(vector, unit) : null;
+
+    /// <summary>
+    /// The rows nearest to a vector of length 1, nearest first, equal ones by row: every row that <paramref name="holds"/> is compared, so that no
+    /// filter comes after the cut.
+    /// </summary>
+    /// <param name="least">Rows below it are left out.</param>
+    public List<(long Row, double Cosine)> Nearest(float[] unit, int count, double least, Func<long, bool> holds, CancellationToken cancellation)
+    {
+        var best = new PriorityQueue<(long Row, double Cosine), (double Cosine, long Row)>(
+            Comparer<(double Cosine, long Row)>.Create(static (left, right) => left.Cosine == right.Cosine ? right.Row.CompareTo(left.Row) : left.Cosine.CompareTo(right.Cosine)));
+        var chunks = _chunks;
+        for (var number = 0; number < chunks.Length; number++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (chunks[number] is not { } chunk)
+            {
+                continue;
+            }
+
+            for (var place = 0; place < chunk.Length; place++)
+            {
+                var row = ((long)number << ChunkBits) + place;
+                if (Volatile.Read(ref chunk[place]) is not { } vector || !holds(row))
+                {
+                    continue;
+                }
+
+                double cosine = TensorPrimitives.Dot(vector, unit);
+                if (!(cosine > least))
+                {
+                    continue;
+                }
+
+                if (best.Count < count)
+                {
+                    best.Enqueue((row, cosine), (cosine, row));
+                }
+                else
+                {
+                    best.EnqueueDequeue((row, cosine), (cosine, row));
+                }
+            }
+        }
+
+        var nearest = best.UnorderedItems.Select(static item => item.Element).ToList();
+        nearest.Sort(static (left, right) => left.Cosine == right.Cosine ? left.Row.CompareTo(right.Row) : right.Cosine.CompareTo(left.Cosine));
+        return nearest;
+    }
+
+    /// <summary>The vector at length 1; null when it has no direction.</summary>
+    public static float[]? Unit(ReadOnlySpan<float> vector)
+    {
+        var length = TensorPrimitives.Norm(vector);
+        if (!float.IsFinite(length) || length == 0)
+        {
+            return null;
+        }
+
+        var unit = new float[vector.Length];
+        TensorPrimitives.Divide(vector, length, unit);
+        return unit;
+    }
+
+    private async Task ReadAsync()
+    {
+        for (var after = 0L; ;)
+        {
+            var page = await store.ReadDerivedAsync(EmbeddingStep.StepName, marker, after, LoadedRows);
+            lock (_gate)
+            {
+                foreach (var value in page)
+                {
+                    if (!_changed!.Contains(value.Row))
+                    {
+                        Set(value.Row, Decode(value.Value));
+                    }
+                }
+
+                if (page.Count < LoadedRows)
+                {
+                    _changed = null;
+                    return;
+                }
+            }
+
+            after = page[^1].Row;
+        }
+    }
+
+    private void Put(long row, byte[]? value)
+    {
+        _changed?.Add(row);
+        Set(row, value is null ? null : Decode(value));
+    }
+
+    private float[]? Decode(byte[] value) => value.Length == dimension * sizeof(float) ? Unit(MemoryMarshal.Cast<byte, float>(value)) : null;
+
+    private void Set(long row, float[]? vector)
+    {
+        var number = checked((int)(row >> ChunkBits));
+        if (number >= _chunks.Length || _chunks[number] is null)
+        {
+            if (vector is null)
+            {
+                return;
+            }
+
+            var chunks = _chunks;
+            Array.Resize(ref chunks, Math.Max(number + 1, chunks.Length));
+            chunks[number] ??= new float[]?[ChunkRows];
+            _chunks = chunks;
+        }
+
+        ref var held = ref _chunks[number]![row & (ChunkRows - 1)];
+        Volatile.Write(ref _count, _count + (vector is null ? 0 : 1) - (held is null ? 0 : 1));
+        Volatile.Write(ref held, vector);
+    }
+
+    private static float[]? Find(float[]?[]?[] chunks, long row) =>
+        row >> ChunkBits is var number && number < chunks.Length && chunks[number] is { } chunk ? Volatile.Read(ref chunk[row & (ChunkRows - 1)]) : null;
+}

@@ -1,0 +1,224 @@
+using OrleansMemory.Core;
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+using OrleansMemory.Simulation.Cluster;
+using OrleansMemory.Simulation.World;
+
+namespace OrleansMemory.Simulation.Workload;
+
+/// <summary>
+/// Runs whose faults are written down and not drawn: for what takes more bad luck than seeds have, or more losses than the promises
+/// allow for, after which what is left must be of use all the same.
+/// </summary>
+public static class DirectedRuns
+{
+    private const long MostSteps = 10_000_000;
+
+    private static readonly Dictionary<string, Func<string?>> Runs = new(StringComparer.Ordinal)
+    {
+        ["two nodes set back one after the other write again"] = static () => new Run(nodes: 2, writes: null).Play(SetBackOneAfterTheOtherAsync),
+        ["an old copy decides nothing before it has rejoined"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAsync),
+        ["an old copy answers for nothing that it lets go of"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAnswersAsync),
+        ["two wiped nodes are no proof for each other"] = static () => new Run(nodes: 3, writes: 3).Play(TwoWipedAsync),
+        ["a delete is remembered as long as the log names it"] = static () => new Run(nodes: 1, writes: null).Play(LogKeptAsync),
+    };
+
+    public static IReadOnlyCollection<string> Names => Runs.Keys;
+
+    /// <returns>What was wrong; null: nothing.</returns>
+    public static string? One(string name)
+    {
+        string? failure = null;
+        var thread = new Thread(() => failure = Runs[name]());
+        thread.Start();
+        thread.Join();
+        return failure;
+    }
+
+    /// <summary>The first is behind what the second knows of floors, until the second is behind what the first does.</summary>
+    private static async Task SetBackOneAfterTheOtherAsync(Run run)
+    {
+        var (first, second) = (run.Nodes[0], run.Nodes[1]);
+        await run.WorkAsync(second);
+        var older = second.Disk.Durable;
+        await run.WorkAsync(first);
+        var newer = first.Disk.Durable;
+        await run.WorkAsync(first);
+        var known = second.Disk.Tables.Floors.Common;
+        run.Lose(first, newer);
+        first.Start();
+        run.Require(first.Disk.Tables.Floors.Own < known, "the first node is no old copy");
+        await run.PassAsync(0.1);
+        run.Lose(second, older);
+        second.Start();
+        run.Require(second.Disk.Tables.Floors.Own < first.Disk.Tables.Floors.Common, "the second node is no old copy");
+        await run.PassAsync(30);
+        foreach (var node in run.Nodes)
+        {
+            run.Require(await run.WriteAsync(node, quorum: "all") is null, $"{node.Name} still takes no writes");
+        }
+    }
+
+    private static async Task OldCopyAsync(Run run)
+    {
+        var (first, second) = (run.Nodes[0], run.Nodes[1]);
+        await run.WorkAsync(first);
+        var copy = first.Disk.Durable;
+        await run.WorkAsync(first);
+        run.Lose(first, copy);
+        first.Start();
+
+        // It has heard of the floor and cannot be told what it lacks.
+        await run.PassAsync(0.1);
+        run.Cut(first, second, isCut: true);
+        run.Require(await run.WriteAsync(first, quorum: "1") is QuorumException { Outcome: QuorumException.NotStored }, "an old copy took a write");
+        run.Cut(first, second, isCut: false);
+        await run.PassAsync(60);
+        run.Require(await run.WriteAsync(first, quorum: "all") is null, "a node that has rejoined takes no writes");
+    }
+
+    /// <summary>A repetition has an old row logged again, and counts who holds it.</summary>
+    private static async Task OldCopyAnswersAsync(Run run)
+    {
+        var (first, second) = (run.Nodes[0], run.Nodes[1]);
+        run.Require(await run.WriteAsync(second, quorum: "all", key: "key") is null, "the first request failed");
+        await run.PassAsync(10);
+        var copy = first.Disk.Durable;
+        await run.WorkAsync(first);
+        run.Lose(first, copy);
+        first.Start();
+        await run.PassAsync(0.1);
+        run.Require(await run.WriteAsync(second, quorum: "all", key: "key") is null, "the repetition failed");
+        await run.PassAsync(30);
+    }
+
+    private static async Task TwoWipedAsync(Run run)
+    {
+        await run.WorkAsync(run.Nodes[0]);
+        run.Nodes[2].Kill();
+        run.Lose(run.Nodes[0], null);
+        run.Lose(run.Nodes[1], null);
+        run.Nodes[0].Start();
+        run.Nodes[1].Start();
+        await run.PassAsync(30);
+        run.Require(run.Nodes.Take(2).All(static node => node.Memory!.Cluster().Recovering), "a node has recovered from one that has lost its rows too");
+        run.Nodes[2].Start();
+        await run.PassAsync(30);
+        run.Require(run.Nodes.All(static node => !node.Memory!.Cluster().Recovering), "a node has not recovered from one that has lost nothing");
+    }
+
+    private static async Task LogKeptAsync(Run run)
+    {
+        var node = run.Nodes[0];
+        var isRead = false;
+        node.Memory!.KeepLog(() => isRead ? long.MaxValue : 0);
+        var id = (await node.Process!.RunAsync(() => node.Memory!.StoreAsync(Run.Draft, new("caller")))).Memory.Id;
+        await node.Process!.RunAsync(() => node.Memory!.DeleteAsync(id, new("caller")));
+        await run.PassAsync(60);
+        run.Require(node.Disk.Tables.Tombstones.ContainsKey(id), "a delete that the log names is forgotten");
+        isRead = true;
+        await run.PassAsync(60);
+        run.Require(!node.Disk.Tables.Tombstones.ContainsKey(id), "a delete that everybody has is remembered for ever");
+    }
+
+    private sealed class Run
+    {
+        private readonly SimulatedWorld _world = new(new Random(1), window: 1);
+        private readonly SimulatedCluster _cluster;
+        private readonly SimulatedProcess _outside;
+        private readonly SimulatedTime _time;
+
+        public Run(int nodes, int? writes)
+        {
+            var settings = new ReplicaSetSettings(nodes - 1, writes, TimeSpan.FromSeconds(1))
+            {
+                UpkeepInterval = TimeSpan.FromSeconds(1),
+                TombstoneGrace = TimeSpan.FromSeconds(10),
+            };
+            _cluster = new(_world, new(nodes, new NodeSettings { ReplicaSet = settings }, TimeSpan.FromSeconds(60)));
+            _outside = new(_world, "outside", 0);
+            _time = new(_world, _outside, new());
+        }
+
+        public static MemoryDraft Draft { get; } = new() { Title = "title", Content = "content", Namespace = "ns" };
+
+        public IReadOnlyList<SimulatedNode> Nodes => _cluster.Nodes;
+
+        public string? Play(Func<Run, Task> script)
+        {
+            _world.RunUntil(
+                _outside.RunAsync(async () =>
+                {
+                    foreach (var node in Nodes)
+                    {
+                        node.Start();
+                    }
+
+                    await PassAsync(5);
+                    await script(this);
+                    return true;
+                }),
+                MostSteps);
+            return _world.Failure;
+        }
+
+        public void Require(bool holds, string otherwise)
+        {
+            if (!holds)
+            {
+                _world.Fail(otherwise);
+            }
+        }
+
+        public Task PassAsync(double seconds) => Task.Delay(TimeSpan.FromSeconds(seconds), _time);
+
+        /// <summary>A write that all hold, and time for the floors to pass it.</summary>
+        public async Task WorkAsync(SimulatedNode node)
+        {
+            Require(await WriteAsync(node, quorum: "all") is null, $"{node.Name} takes no writes");
+            await PassAsync(10);
+        }
+
+        /// <returns>Null: it was acknowledged.</returns>
+        public async Task<MemoryException?> WriteAsync(SimulatedNode node, string quorum, string? key = null)
+        {
+            var (memory, losses) = (node.Memory!, _cluster.Ledger.Losses);
+            return await node.Process!.RunAsync(async () =>
+            {
+                try
+                {
+                    var receipt = await memory.StoreAsync(Draft, new("caller", IdempotencyKey: key, Quorum: quorum));
+                    _cluster.Ledger.Answer(receipt.Position, receipt.Quorum, receipt.Durability, node.QuorumWrites, losses, node.Nodes);
+                    return null;
+                }
+                catch (MemoryException exception)
+                {
+                    return exception;
+                }
+            });
+        }
+
+        /// <param name="records">What is left of the disk; null: nothing.</param>
+        public void Lose(SimulatedNode node, int? records)
+        {
+            node.Process!.IsForgotten = true;
+            node.Kill();
+            if (records is { } kept)
+            {
+                node.Disk.Restore(kept);
+            }
+            else
+            {
+                node.Disk.Wipe();
+            }
+
+            _cluster.Ledger.Lost(node.Disk);
+        }
+
+        public void Cut(SimulatedNode one, SimulatedNode other, bool isCut)
+        {
+            _cluster.Network.Between(one.Name, other.Name).IsCut = isCut;
+            _cluster.Network.Between(other.Name, one.Name).IsCut = isCut;
+        }
+    }
+}
