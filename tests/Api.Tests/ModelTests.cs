@@ -68,15 +68,15 @@ public sealed class ModelTests : IAsyncLifetime
         var one = await _node.StoreAsync("port one", ",\"namespace\":\"models/compare\"");
         var other = await _node.StoreAsync("port other", ",\"namespace\":\"models/compare\"");
         _models.Chat = static text => text.Contains("port one", StringComparison.Ordinal) && text.Contains("port other", StringComparison.Ordinal) ? "**Yes**, they do." : "no";
-        var reply = await _node.GetAsync($"/api/v1/contradictions?id_a={one}&id_b={other}");
+        var reply = await _node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}","id_b":"{{other}}"}""");
         Assert.Equal(200, reply.Status);
         Assert.True((bool)reply.Json["contradicts"]!);
         Assert.Equal((one, "port other"), ((string?)reply.Json["memory_a"]!["id"], (string?)reply.Json["memory_b"]!["title"]));
         Assert.False((bool)(await _node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}","id_b":"{{one}}"}""")).Json["contradicts"]!);
         _models.Chat = static _ => "perhaps";
-        (await _node.GetAsync($"/api/v1/contradictions?id_a={one}&id_b={other}")).ShouldFail(503, "model_failed", "neither yes nor no");
-        (await _node.GetAsync($"/api/v1/contradictions?id_a={one}&id_b=nobody")).ShouldFail(404, "not_found");
-        (await _node.GetAsync($"/api/v1/contradictions?id_a={one}")).ShouldFail(400, "invalid_query", "id_b is required");
+        (await _node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}","id_b":"{{other}}"}""")).ShouldFail(503, "model_failed", "neither yes nor no");
+        (await _node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}","id_b":"nobody"}""")).ShouldFail(404, "not_found");
+        (await _node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{one}}"}""")).ShouldFail(422, "missing_field", "id_b");
     }
 
     [Fact]
@@ -134,7 +134,7 @@ public sealed class ModelTests : IAsyncLifetime
         (await node.PostAsync("/api/v1/expand_query", """{"query":"x"}""")).ShouldFail(501, "model_missing", "OM_CHAT_URL");
         (await node.PostAsync("/api/v1/auto_tag", $$"""{"id":"{{id}}"}""")).ShouldFail(501, "model_missing");
         var other = await node.StoreAsync("other");
-        (await node.GetAsync($"/api/v1/contradictions?id_a={id}&id_b={other}")).ShouldFail(501, "model_missing");
+        (await node.PostAsync("/api/v1/contradictions", $$"""{"id_a":"{{id}}","id_b":"{{other}}"}""")).ShouldFail(501, "model_missing");
         Assert.Equal("keyword", (string?)(await node.GetAsync("/api/v1/capabilities")).Json["tier"]);
     }
 

@@ -141,14 +141,14 @@ public sealed class RouteTests(TestNode node) : IClassFixture<TestNode>
         await node.StoreAsync("okapi diet", ",\"namespace\":\"recalled\"");
         var byBody = await node.PostAsync("/api/v1/recall", """{"context":"where okapi live","namespace":"recalled","tags":"fauna","budget_tokens":200,"limit":5,"since":null}""");
         byBody.ShouldSucceed();
-        byBody.Json.ShouldHaveKeys("budget_tokens", "count", "memories", "mode", "tokens_used");
+        byBody.Json.ShouldHaveKeys("budget_tokens", "count", "memories", "mode", "recall_mode", "tokens_used");
         Assert.Equal(1, (int)byBody.Json["count"]!);
         var score = byBody.Json["memories"]![0]!["score"]!.ToJsonString();
         Assert.Matches(@"^[0-9]+\.[0-9]{1,3}$", score);
 
         var byQuery = await node.GetAsync("/api/v1/recall?context=okapi&namespace=recalled");
         byQuery.ShouldSucceed();
-        byQuery.Json.ShouldHaveKeys("count", "memories", "mode", "tokens_used");
+        byQuery.Json.ShouldHaveKeys("count", "memories", "mode", "recall_mode", "tokens_used");
         Assert.Equal(2, (int)byQuery.Json["count"]!);
         Assert.True((long)byQuery.Json["tokens_used"]! > 0);
         Assert.Equal(0, (int)(await node.GetAsync("/api/v1/recall?context=okapi&namespace=recalled&budget_tokens=0")).Json["count"]!);
