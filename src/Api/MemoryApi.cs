@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Http;
+using OrleansMemory.Api.Mcp;
 using OrleansMemory.Api.Metrics;
 using OrleansMemory.Api.OpenApi;
 using OrleansMemory.Api.Routes;
@@ -29,7 +30,7 @@ public static class MemoryApi
         return services;
     }
 
-    /// <summary>Everything under <c>/api/v1</c>, the health and metrics routes and <c>/openapi/v1.json</c>.</summary>
+    /// <summary>Everything under <c>/api/v1</c>, <c>/mcp</c>, the health and metrics routes and <c>/openapi/v1.json</c>.</summary>
     public static void UseMemoryApi(this WebApplication application)
     {
         var services = application.Services;
@@ -76,6 +77,7 @@ public static class MemoryApi
             GrantRoutes.Map(application);
             ContradictionRoutes.Map(application);
             SessionRoutes.Map(application);
+            McpEndpoint.Map(application);
             ModelRoutes.Map(application);
         }
 

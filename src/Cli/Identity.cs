@@ -23,6 +23,13 @@ internal static class Identity
         return host.Length == 0 ? $"anonymous:{tail}" : $"host:{host}:{tail}";
     }
 
+    /// <summary><c>@</c>, the host and the process, behind the name of a program; without the host where that is not revealed.</summary>
+    public static string OfProcess()
+    {
+        var process = string.Create(CultureInfo.InvariantCulture, $"pid-{Environment.ProcessId}");
+        return Variables.IsOn("ANONYMIZE") ? $":{process}" : $"@{HostName()}:{process}";
+    }
+
     private static string HostName()
     {
         var name = Environment.MachineName;

@@ -34,6 +34,12 @@ internal sealed class Session(Invocation invocation, GlobalOptions options, Pars
         ? shell.AgentId
         : Identity.Resolve(parse.GetValue(options.AgentId) ?? Configuration.AgentId, Configuration.Anonymize);
 
+    /// <summary>The user says who calls.</summary>
+    public bool IsNamed => (parse.GetValue(options.AgentId) ?? Configuration.AgentId) is not null;
+
+    /// <summary>The database that the command line names, as it can be named from any folder; null: none.</summary>
+    public string? NamedDatabase => parse.GetValue(options.Db) is { } named ? StoreLocation.Parse(named).Path is { } path ? Path.GetFullPath(path) : named : null;
+
     public WriteContext Write => new(AgentId);
 
     /// <summary>What the environment and the configuration files say; the command line comes before it.</summary>

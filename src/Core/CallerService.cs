@@ -69,10 +69,10 @@ internal sealed class CallerService(MemoryNode node, Principal principal) : INod
         return node.ForgetAsync(query, Own(context));
     }
 
-    public async Task<long> CollectGarbageAsync()
+    public async Task<long> CollectGarbageAsync(bool dryRun = false)
     {
         RequireWrite();
-        var collected = await node.CollectGarbageAsync();
+        var collected = await node.CollectGarbageAsync(dryRun);
         return principal.SeesEverything ? collected : 0;
     }
 

@@ -38,12 +38,12 @@ public interface IMemoryService
     /// <summary>Idempotent: an existing link is left as it is.</summary>
     Task<LinkReceipt> LinkAsync(string sourceId, string targetId, string relation, WriteContext context);
 
-    /// <summary>Archives every live memory that matches all given filters. At least one filter.</summary>
-    /// <returns>How many were archived.</returns>
+    /// <summary>Archives every live memory that matches all given filters, or counts them. At least one filter.</summary>
+    /// <returns>How many were archived, or would be.</returns>
     Task<long> ForgetAsync(ForgetQuery query, WriteContext context);
 
-    /// <summary>Archives what has expired.</summary>
-    Task<long> CollectGarbageAsync();
+    /// <summary>Archives what has expired, or counts it.</summary>
+    Task<long> CollectGarbageAsync(bool dryRun = false);
 
     Task<MemoryWithLinks> GetAsync(string idOrPrefix, CancellationToken cancellation = default);
 
@@ -297,7 +297,8 @@ public static class RecallModes
     public const string HybridReranked = "hybrid+rerank";
 }
 
-public sealed record ForgetQuery(string? Namespace, string? Pattern, Tier? Tier);
+/// <param name="DryRun">Changes nothing: tells how many there are, of those with a pattern at most <see cref="MemoryLimits.CountedMatches"/>.</param>
+public sealed record ForgetQuery(string? Namespace, string? Pattern, Tier? Tier, bool DryRun = false);
 
 public sealed record NamespaceCount(string Namespace, long Count);
 

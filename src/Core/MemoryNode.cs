@@ -210,6 +210,11 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         }
 
         var filter = new MemoryFilter { Namespace = query.Namespace is null ? null : MemoryRules.Namespace(query.Namespace), Tier = query.Tier };
+        if (query.DryRun)
+        {
+            return await CountAsync(filter, query.Pattern, context);
+        }
+
         long forgotten = 0;
         if (query.Pattern is { } pattern)
         {
@@ -244,8 +249,13 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         }
     }
 
-    public async Task<long> CollectGarbageAsync()
+    public async Task<long> CollectGarbageAsync(bool dryRun = false)
     {
+        if (dryRun)
+        {
+            return (await _store.FindExpiredAsync(Now(), int.MaxValue)).Count;
+        }
+
         long collected = 0;
         while (true)
         {
@@ -620,6 +630,29 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         }
 
         return found.Count == 1 ? found.Values.First() : throw NamespaceEngine.NotFound();
+    }
+
+    /// <summary>What a caller sees of what a forget would take.</summary>
+    private async Task<long> CountAsync(MemoryFilter filter, string? pattern, WriteContext context)
+    {
+        if (pattern is not null)
+        {
+            var matches = new RecallQuery { Context = pattern, Namespace = filter.Namespace, Tier = filter.Tier, Limit = MemoryLimits.CountedMatches };
+            return (await Ranker.RankAsync(_store.Index, TextQuery.From(matches, Now(), context.Principal), _settings.Scoring, CancellationToken.None)).Memories.Count;
+        }
+
+        var visibility = context.Principal is { } principal ? Visibility.Of(principal) : Visibility.Everything;
+        var page = new MemoryPage([], null);
+        long counted = 0;
+        do
+        {
+            var query = new ListQuery { Namespace = filter.Namespace, Tier = filter.Tier, Limit = ScanRows, Cursor = page.NextCursor };
+            page = await ListAsync(query, visibility, CancellationToken.None);
+            counted += page.Memories.Count;
+        }
+        while (page.NextCursor is not null);
+
+        return counted;
     }
 
     private async Task<long> ForgetAsync(IReadOnlyList<string> ids, WriteContext context)

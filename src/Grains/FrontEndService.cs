@@ -103,7 +103,7 @@ public sealed class FrontEndService : INodeService
 
     public Task<long> ForgetAsync(ForgetQuery query, WriteContext context) => AskAsync(new ForgetQuestion(query, context));
 
-    public Task<long> CollectGarbageAsync() => AskAsync(new CollectGarbageQuestion());
+    public Task<long> CollectGarbageAsync(bool dryRun = false) => AskAsync(new CollectGarbageQuestion(dryRun));
 
     public Task<MemoryWithLinks> GetAsync(string idOrPrefix, CancellationToken cancellation = default) => AskAsync(new GetQuestion(idOrPrefix), null, cancellation);
 

@@ -222,11 +222,11 @@ internal sealed record ForgetQuestion(ForgetQuery Query, WriteContext Context) :
     protected override Task<long> AskAsync(INodeService node) => node.ForgetAsync(Query, Context);
 }
 
-internal sealed record CollectGarbageQuestion : Question<long>
+internal sealed record CollectGarbageQuestion(bool DryRun = false) : Question<long>
 {
     public override bool IsRepeatable => false;
 
-    protected override Task<long> AskAsync(INodeService node) => node.CollectGarbageAsync();
+    protected override Task<long> AskAsync(INodeService node) => node.CollectGarbageAsync(DryRun);
 }
 
 internal sealed record SyncQuestion(IReadOnlyList<Memory> Memories, WriteContext Context) : Question<IReadOnlyList<SyncOutcome>>

@@ -31,7 +31,7 @@ public sealed class ClosingNode(IMemoryStore store, MemoryNode node) : IAsyncDis
 
     public Task<long> ForgetAsync(ForgetQuery query, WriteContext context) => node.ForgetAsync(query, context);
 
-    public Task<long> CollectGarbageAsync() => node.CollectGarbageAsync();
+    public Task<long> CollectGarbageAsync(bool dryRun = false) => node.CollectGarbageAsync(dryRun);
 
     public Task FlushAsync() => node.FlushAsync();
 

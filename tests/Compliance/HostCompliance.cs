@@ -269,6 +269,27 @@ public abstract class HostCompliance
     }
 
     [Fact]
+    public async Task Tools_do_at_every_address_what_routes_do()
+    {
+        var place = $"{_namespace}/deep";
+        var stored = 0;
+        foreach (var address in Addresses)
+        {
+            var id = Text(await CallAsync(address, "memory_store", $$"""{"title":"tool {{address.Port}}","content":"c","namespace":"{{place}}"}"""), "id");
+            Assert.Equal("ai:tools", Text((await CallAsync(address, "memory_get", $$"""{"id":"{{id}}"}"""))["metadata"], "agent_id"));
+            Assert.Equal("long", Text(await CallAsync(address, "memory_promote", $$"""{"id":"{{id}}"}"""), "tier"));
+            Assert.Equal(_namespace, Text(await CallAsync(address, "memory_promote", $$"""{"id":"{{id}}","to_namespace":"{{_namespace}}"}"""), "to_namespace"));
+            Assert.Equal(++stored, (int)(await CallAsync(address, "memory_forget", $$"""{"namespace":"{{place}}","dry_run":true}"""))["would_delete"]!);
+            Assert.True((bool)(await CallAsync(address, "memory_gc", """{"dry_run":true}"""))["dry_run"]!);
+        }
+
+        foreach (var address in Addresses)
+        {
+            Assert.Equal(stored, (int)(await CallAsync(address, "memory_list", $$"""{"namespace":"{{place}}"}"""))["count"]!);
+        }
+    }
+
+    [Fact]
     public async Task What_is_exported_comes_in_again_under_its_ids()
     {
         var stored = await StoreAsync("exported", "c");
@@ -383,6 +404,20 @@ public abstract class HostCompliance
                 (await AskAsync(address, HttpMethod.Get, $"/api/v1/memories/{refused["id"]}", null)).Status == HttpStatusCode.OK);
         }
     }
+
+    /// <summary>The structured result of a tool, as one caller, who carries what it was last answered.</summary>
+    private async Task<JsonNode> CallAsync(Uri address, string tool, string arguments)
+    {
+        (string, string)[] headers = [("Accept", "application/json, text/event-stream"), ("MCP-Protocol-Version", "2025-06-18"), ("X-Agent-Id", "ai:tools")];
+        var body = $$$"""{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"{{{tool}}}","arguments":{{{arguments}}}}}""";
+        var answer = (await AskAsync(address, HttpMethod.Post, "/mcp", body, _last is null ? headers : [.. headers, ("X-Memory-Token", _last)])).Is(HttpStatusCode.OK);
+        var result = JsonNode.Parse(answer.Text.Split('\n').Single(static line => line.StartsWith("data: ", StringComparison.Ordinal))["data: ".Length..])!["result"]!;
+        Assert.True(result["isError"] is null, answer.Text);
+        _last = (string?)result["_meta"]?["memory_token"] ?? _last;
+        return result["structuredContent"]!;
+    }
+
+    private static string? Text(JsonNode? node, string field) => (string?)node?[field];
 
     private string Memory(string title, string content) => new JsonObject { ["title"] = title, ["content"] = content, ["namespace"] = _namespace }.ToJsonString();
 

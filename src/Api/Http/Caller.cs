@@ -25,12 +25,15 @@ internal static class Caller
     {
         if (fromBody is not null)
         {
-            return MemoryRules.AgentId(fromBody, prefix);
+            return Named(fromBody, prefix);
         }
 
         var values = context.Request.Headers[AgentHeader];
         return values.Count == 1 && values[0] is { } header && Ascii.IsValid(header) ? MemoryRules.AgentId(header, prefix) : null;
     }
+
+    /// <exception cref="MemoryException"><see cref="ErrorKind.InvalidAgentId"/></exception>
+    public static string Named(string agentId, string prefix = StandardPrefix) => MemoryRules.AgentId(agentId, prefix);
 
     /// <summary>Who writes, and how many nodes must hold it.</summary>
     public static WriteContext Writes(HttpContext context, string? agentFromBody = null) => new(Agent(context, agentFromBody), Quorum: Quorum(context));

@@ -51,28 +51,44 @@ internal static class JsonAnswer
         return written.IsCompletedSuccessfully ? Task.CompletedTask : written.AsTask();
     }
 
+    /// <summary>A change that waits for approval.</summary>
+    public static void Write(Utf8JsonWriter writer, PendingException pending)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("action"u8, pending.ActionType);
+        if (pending.MemoryId is { } id)
+        {
+            writer.WriteString("memory_id"u8, id);
+        }
+        else
+        {
+            writer.WriteString("namespace"u8, pending.Namespace);
+        }
+
+        writer.WriteString("pending_id"u8, pending.PendingId);
+        writer.WriteString("reason"u8, pending.Message);
+        writer.WriteString("status"u8, PendingStatuses.Pending);
+        writer.WriteEndObject();
+    }
+
+    /// <summary>The fields of an error, in an object that the caller opened.</summary>
+    public static void WriteFields(Utf8JsonWriter writer, MemoryException error)
+    {
+        if (error is QuorumException quorum)
+        {
+            QuorumJson.Write(writer, quorum);
+            return;
+        }
+
+        writer.WriteString("code"u8, error.Kind.Code);
+        writer.WriteString("error"u8, error.Message);
+    }
+
     public static Task WriteErrorAsync(HttpContext context, MemoryException error)
     {
         if (error is PendingException pending)
         {
-            return WriteAsync(context, error.Kind.HttpStatus, pending, static (writer, pending) =>
-            {
-                writer.WriteStartObject();
-                writer.WriteString("action"u8, pending.ActionType);
-                if (pending.MemoryId is { } id)
-                {
-                    writer.WriteString("memory_id"u8, id);
-                }
-                else
-                {
-                    writer.WriteString("namespace"u8, pending.Namespace);
-                }
-
-                writer.WriteString("pending_id"u8, pending.PendingId);
-                writer.WriteString("reason"u8, pending.Message);
-                writer.WriteString("status"u8, PendingStatuses.Pending);
-                writer.WriteEndObject();
-            });
+            return WriteAsync(context, error.Kind.HttpStatus, pending, Write);
         }
 
         if (error is not QuorumException quorum)

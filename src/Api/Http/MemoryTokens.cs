@@ -45,7 +45,18 @@ internal sealed class MemoryTokens
         };
     }
 
-    public static void Answer(HttpContext context, LogPosition token) => context.Response.Headers[Header] = token.ToString();
+    /// <summary>An answer whose head has gone out is remembered all the same.</summary>
+    public static void Answer(HttpContext context, LogPosition token)
+    {
+        if (context.Response.HasStarted)
+        {
+            context.Features.Set(new Late(token));
+        }
+        else
+        {
+            context.Response.Headers[Header] = token.ToString();
+        }
+    }
 
     /// <summary>What the caller has seen, as far as is remembered.</summary>
     public IReadOnlyList<LogPosition> Of(HttpContext context)
@@ -60,7 +71,7 @@ internal sealed class MemoryTokens
     public void Remember(HttpContext context, LogPosition? sent)
     {
         var answered = context.Response.Headers[Header];
-        if ((answered.Count == 1 && LogPosition.TryParse(answered[0]!, out var token) ? token : sent) is not { } seen)
+        if ((context.Features.Get<Late>()?.Token ?? (answered.Count == 1 && LogPosition.TryParse(answered[0]!, out var token) ? token : sent)) is not { } seen)
         {
             return;
         }
@@ -99,4 +110,6 @@ internal sealed class MemoryTokens
     private static string CallerOf(HttpContext context) => CallerServices.PrincipalOf(context)?.AgentId ?? context.Request.Headers["X-Agent-Id"].ToString();
 
     private sealed record Remembered(string Caller, LogPosition[] Tokens);
+
+    private sealed record Late(LogPosition Token);
 }

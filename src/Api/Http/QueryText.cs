@@ -41,6 +41,14 @@ internal readonly struct QueryText(HttpContext context)
         _ => throw new MemoryException(ErrorKind.InvalidQuery, $"query parameter `{name}` must be an integer"),
     };
 
+    /// <summary>Absent counts as false.</summary>
+    public bool Flag(string name) => Text(name) switch
+    {
+        null or "false" or "0" or "False" => false,
+        "true" or "1" or "True" => true,
+        _ => throw new MemoryException(ErrorKind.InvalidQuery, $"query parameter `{name}` must be true or false"),
+    };
+
     public Tier? Tier() => Text("tier") is { } word ? TierNames.Parse(word) : null;
 }
 

@@ -16,7 +16,7 @@ internal delegate T BodyParser<out T>(ref Utf8JsonReader reader);
 internal static class RequestBody
 {
     /// <summary>Above the depth that metadata may have, so that its own rule speaks first.</summary>
-    private static readonly JsonReaderOptions ReaderOptions = new() { MaxDepth = 256 };
+    public static readonly JsonReaderOptions ReaderOptions = new() { MaxDepth = 256 };
 
     /// <summary>False when the request says that nothing follows its head.</summary>
     public static bool Exists(HttpContext context) =>

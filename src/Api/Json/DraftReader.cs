@@ -5,7 +5,19 @@ namespace OrleansMemory.Api.Json;
 
 /// <param name="Draft">Without identity rules applied: <see cref="MemoryDraft.AgentId"/> is the body's own.</param>
 /// <param name="Broken">The metadata cannot be taken; reported after the rules that come before it.</param>
-internal readonly record struct DraftBody(MemoryDraft Draft, MemoryException? Broken);
+internal readonly record struct DraftBody(MemoryDraft Draft, MemoryException? Broken)
+{
+    /// <param name="draft">As it is to be stored.</param>
+    /// <exception cref="MemoryException">The metadata cannot be taken, or a rule that comes before it is broken.</exception>
+    public void RequireMetadata(MemoryDraft draft, TimeProvider time)
+    {
+        if (Broken is { } broken)
+        {
+            MemoryRules.Check(draft, Timestamp.Now(time));
+            throw broken;
+        }
+    }
+}
 
 /// <summary>Reads bodies that ask for a new memory. Null is taken only for expires_at, ttl_secs, agent_id and scope.</summary>
 internal static class DraftReader

@@ -28,6 +28,13 @@ internal static class JsonFields
         ? value
         : throw WrongType(ref reader, field, "a number");
 
+    public static bool Boolean(ref Utf8JsonReader reader, string field) => reader.TokenType switch
+    {
+        JsonTokenType.True => true,
+        JsonTokenType.False => false,
+        _ => throw WrongType(ref reader, field, "a boolean"),
+    };
+
     public static Tier Tier(ref Utf8JsonReader reader, string field)
     {
         var word = Text(ref reader, field);

@@ -9,7 +9,14 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Api.Json;
 
 /// <summary>What some routes say beside the fifteen fields of a memory; null or false: not said.</summary>
-internal readonly record struct MemoryExtras(string? AgentId = null, double? Score = null, bool Promoted = false, MemoryWithLinks? Whole = null, WriteReceipt? Receipt = null, SimilarIds? Similar = null);
+internal readonly record struct MemoryExtras(
+    string? AgentId = null,
+    double? Score = null,
+    bool Promoted = false,
+    MemoryWithLinks? Whole = null,
+    WriteReceipt? Receipt = null,
+    SimilarIds? Similar = null,
+    IReadOnlyList<Link>? Links = null);
 
 /// <param name="Ids">Null: nobody looked.</param>
 internal readonly record struct SimilarIds(IReadOnlyList<string>? Ids);
@@ -81,19 +88,18 @@ internal static class MemoryJson
             writer.WritePropertyName(MemoryName);
             Write(writer, whole.Memory);
         }
+        else if (extras.Links is { } links)
+        {
+            writer.WritePropertyName(LinksName);
+            WriteLinks(writer, links);
+        }
 
         writer.WritePropertyName(MetadataName);
         writer.WriteRawValue(memory.Metadata.Json, skipInputValidation: true);
         writer.WriteString(Namespace, memory.Namespace);
-        if (extras.Similar is { Ids: { Count: > 0 } similar })
+        if (extras.Similar is { } found)
         {
-            writer.WriteStartArray("potential_contradictions"u8);
-            foreach (var id in similar)
-            {
-                writer.WriteStringValue(id);
-            }
-
-            writer.WriteEndArray();
+            WriteSimilar(writer, found.Ids);
         }
 
         writer.WriteNumber(Priority, memory.Priority);
@@ -183,6 +189,21 @@ internal static class MemoryJson
         writer.WriteEndObject();
     }
 
+    /// <summary>Not said where there are none.</summary>
+    public static void WriteSimilar(Utf8JsonWriter writer, IReadOnlyList<string>? ids)
+    {
+        if (ids is { Count: > 0 })
+        {
+            writer.WriteStartArray("potential_contradictions"u8);
+            foreach (var id in ids)
+            {
+                writer.WriteStringValue(id);
+            }
+
+            writer.WriteEndArray();
+        }
+    }
+
     public static void WriteLinks(Utf8JsonWriter writer, IReadOnlyList<Link> links)
     {
         writer.WriteStartArray();
@@ -206,7 +227,7 @@ internal static class MemoryJson
     }
 
     /// <summary>A whole value keeps its fraction (<c>1.0</c>), so that readers with types see one type.</summary>
-    private static void WriteReal(Utf8JsonWriter writer, double value)
+    internal static void WriteReal(Utf8JsonWriter writer, double value)
     {
         if (value == Math.Truncate(value) && Math.Abs(value) < 1e15)
         {

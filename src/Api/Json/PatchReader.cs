@@ -5,7 +5,18 @@ namespace OrleansMemory.Api.Json;
 
 /// <param name="Broken">The metadata cannot be taken; reported after the rules that come before it.</param>
 /// <param name="AgentId">The caller that the body names.</param>
-internal readonly record struct PatchBody(MemoryPatch Patch, MemoryException? Broken, string? AgentId);
+internal readonly record struct PatchBody(MemoryPatch Patch, MemoryException? Broken, string? AgentId)
+{
+    /// <exception cref="MemoryException">The metadata cannot be taken, or a rule that comes before it is broken.</exception>
+    public void RequireMetadata()
+    {
+        if (Broken is { } broken)
+        {
+            MemoryRules.Check(Patch);
+            throw broken;
+        }
+    }
+}
 
 /// <summary>Reads bodies that change a memory. Null means absent, but for expires_at, where it clears.</summary>
 internal static class PatchReader

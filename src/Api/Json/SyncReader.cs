@@ -29,12 +29,7 @@ internal static class SyncReader
             else if (reader.ValueTextEquals("dry_run"u8))
             {
                 reader.Read();
-                dryRun = reader.TokenType switch
-                {
-                    JsonTokenType.True => true,
-                    JsonTokenType.False => false,
-                    _ => throw JsonFields.WrongType(ref reader, "dry_run", "a boolean"),
-                };
+                dryRun = JsonFields.Boolean(ref reader, "dry_run");
             }
             else
             {

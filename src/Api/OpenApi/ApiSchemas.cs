@@ -159,10 +159,14 @@ internal static class ApiSchemas
             ("recall_mode", Words(["degraded", "hybrid", "keyword_only"])),
             ("tokens_used", Integer(0))));
         yield return ("ForgetRequest", Object([],
+            ("dry_run", Nullable(Boolean())),
             ("namespace", Nullable(Text(null))),
             ("pattern", Nullable(Text("Words, of which any must occur."))),
             ("tier", Nullable(Tiers()))));
-        yield return ("Forgotten", Object(["deleted"], ("deleted", Integer(0))));
+        yield return ("Forgotten", Object(["deleted"],
+            ("deleted", Integer(0)),
+            ("dry_run", Boolean()),
+            ("would_delete", new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "0", Description = "Of a dry run." })));
         yield return ("Link", Object(["created_at", "relation", "source_id", "target_id"],
             ("created_at", Instant()), ("relation", Words(ClosedSets.Relations)), ("source_id", Text(null)), ("target_id", Text(null))));
         yield return ("LinkRequest", Object(["source_id", "target_id"],
@@ -296,7 +300,10 @@ internal static class ApiSchemas
             ("count", Integer(0)), ("memories", ListOf("RankedMemory")), ("mode", Words(["session_start"])), ("standard", Ref("Memory")), ("standards", ListOf("Memory"))));
         yield return ("Capabilities", Object(["features", "models", "tier", "version"],
             ("features", AnyObject("What works here now.")), ("models", AnyObject("Names; none where there is none.")), ("tier", Words(["keyword"])), ("version", Text(null))));
-        yield return ("Collected", Object(["expired_deleted"], ("expired_deleted", Integer(0))));
+        yield return ("Collected", Object(["expired_deleted"],
+            ("dry_run", Boolean()),
+            ("expired_deleted", Integer(0)),
+            ("would_delete", new OpenApiSchema { Type = JsonSchemaType.Integer, Minimum = "0", Description = "Of a dry run." })));
         yield return ("Export", Object(["count", "exported_at", "links", "memories"],
             ("count", Integer(0)), ("exported_at", Instant()), ("links", ListOf("Link")), ("memories", ListOf("Memory"))));
         yield return ("ImportRequest", Object(["memories"],

@@ -37,6 +37,7 @@ internal static class SharedFields
     public static readonly QueryField AgentId = new("agent_id", "string", "Only memories of this author.");
     public static readonly QueryField AsAgent = new("as_agent", "string", "The caller's place in the namespace tree; without it everything shows.");
     public static readonly QueryField ListLimit = new("limit", "integer", "Rows; 20 unless told, at most 200.");
+    public static readonly QueryField DryRun = new("dry_run", "string", "true: count, and change nothing.");
     public static readonly QueryField Offset = new("offset", "integer", "Rows to pass over. Prefer cursor.");
     public static readonly QueryField Cursor = new("cursor", "string", "next_cursor of the page before.");
 

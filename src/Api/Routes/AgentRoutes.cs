@@ -36,21 +36,23 @@ internal sealed class AgentRoutes(CallerServices callers)
     private async Task ListAsync(HttpContext context)
     {
         var agents = await callers.NodeOf(context).AgentsAsync(context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, agents, static (writer, agents) =>
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, agents, WriteAll);
+    }
+
+    internal static void WriteAll(Utf8JsonWriter writer, IReadOnlyList<RegisteredAgent> agents)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("agents"u8);
+        foreach (var agent in agents)
         {
             writer.WriteStartObject();
-            writer.WriteStartArray("agents"u8);
-            foreach (var agent in agents)
-            {
-                writer.WriteStartObject();
-                Write(writer, agent, isReceipt: false);
-                writer.WriteEndObject();
-            }
-
-            writer.WriteEndArray();
-            writer.WriteNumber("count"u8, agents.Count);
+            Write(writer, agent, isReceipt: false);
             writer.WriteEndObject();
-        });
+        }
+
+        writer.WriteEndArray();
+        writer.WriteNumber("count"u8, agents.Count);
+        writer.WriteEndObject();
     }
 
     private async Task RegisterAsync(HttpContext context)

@@ -1,9 +1,11 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Curation;
 
 namespace OrleansMemory.Api.Routes;
@@ -44,58 +46,66 @@ internal sealed class ArchiveRoutes(CallerServices callers)
         var archived = await callers.NodeOf(context).ArchivedAsync(
             new(query.Text("namespace"), ReadFilters.Limit(query.Integer("limit"), ArchiveQuery.DefaultRows, ArchiveQuery.MostRows), ReadFilters.Offset(query.Integer("offset"))),
             context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, archived, static (writer, archived) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteStartArray("archived"u8);
-            foreach (var row in archived)
-            {
-                MemoryJson.Write(writer, row);
-            }
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, archived, WriteAll);
+    }
 
-            writer.WriteEndArray();
-            writer.WriteNumber("count"u8, archived.Count);
-            writer.WriteEndObject();
-        });
+    internal static void WriteAll(Utf8JsonWriter writer, IReadOnlyList<ArchivedMemory> archived)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("archived"u8);
+        foreach (var row in archived)
+        {
+            MemoryJson.Write(writer, row);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteNumber("count"u8, archived.Count);
+        writer.WriteEndObject();
     }
 
     private async Task PurgeAsync(HttpContext context)
     {
         var purged = await callers.NodeOf(context).PurgeAsync(new QueryText(context).Integer("older_than_days"), Caller.Writes(context));
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, purged, static (writer, purged) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("purged"u8, purged);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, purged, WritePurged);
+    }
+
+    internal static void WritePurged(Utf8JsonWriter writer, long purged)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber("purged"u8, purged);
+        writer.WriteEndObject();
     }
 
     private async Task StatisticsAsync(HttpContext context)
     {
         var statistics = await callers.NodeOf(context).ArchiveStatisticsAsync(context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, statistics, static (writer, statistics) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("archived_total"u8, statistics.Total);
-            writer.WritePropertyName("by_namespace"u8);
-            StatisticsRoutes.WriteNamespaces(writer, statistics.ByNamespace);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, statistics, Write);
+    }
+
+    internal static void Write(Utf8JsonWriter writer, ArchiveStatistics statistics)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber("archived_total"u8, statistics.Total);
+        writer.WritePropertyName("by_namespace"u8);
+        StatisticsRoutes.WriteNamespaces(writer, statistics.ByNamespace);
+        writer.WriteEndObject();
     }
 
     private async Task RestoreAsync(HttpContext context)
     {
         var receipt = await callers.NodeOf(context).RestoreAsync(PathId.Of(context), Caller.Writes(context));
         EntityTags.Set(context, receipt);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) =>
-        {
-            writer.WriteStartObject();
-            QuorumJson.WriteDurability(writer, receipt.Quorum, receipt.Durability);
-            writer.WriteString("id"u8, receipt.Memory.Id);
-            QuorumJson.WriteAcks(writer, receipt.Quorum);
-            writer.WriteBoolean("restored"u8, true);
-            QuorumJson.WriteStamp(writer, receipt.Quorum, receipt.Stamp);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, WriteRestored);
+    }
+
+    internal static void WriteRestored(Utf8JsonWriter writer, WriteReceipt receipt)
+    {
+        writer.WriteStartObject();
+        QuorumJson.WriteDurability(writer, receipt.Quorum, receipt.Durability);
+        writer.WriteString("id"u8, receipt.Memory.Id);
+        QuorumJson.WriteAcks(writer, receipt.Quorum);
+        writer.WriteBoolean("restored"u8, true);
+        QuorumJson.WriteStamp(writer, receipt.Quorum, receipt.Stamp);
+        writer.WriteEndObject();
     }
 }

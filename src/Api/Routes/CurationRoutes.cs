@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Memories;
 
@@ -60,14 +61,21 @@ internal sealed class CurationRoutes(CallerServices callers)
         var agent = Caller.Agent(context, body.TextOrNull("agent_id")) ?? Caller.Anonymous(null);
         var done = await callers.NodeOf(context).ConsolidateAsync(draft, new(agent, Quorum: Caller.Quorum(context)));
         EntityTags.Set(context, done.Receipt);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, done, static (writer, done) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("consolidated"u8, done.Count);
-            writer.WriteString("curation_id"u8, done.CurationId);
-            QuorumJson.Write(writer, done.Receipt);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, done, Write);
+    }
+
+    internal static void Write(Utf8JsonWriter writer, Consolidated done)
+    {
+        writer.WriteStartObject();
+        WriteFields(writer, done);
+        writer.WriteEndObject();
+    }
+
+    internal static void WriteFields(Utf8JsonWriter writer, Consolidated done)
+    {
+        writer.WriteNumber("consolidated"u8, done.Count);
+        writer.WriteString("curation_id"u8, done.CurationId);
+        QuorumJson.Write(writer, done.Receipt);
     }
 
     private async Task ResolveAsync(HttpContext context)

@@ -18,7 +18,7 @@ internal sealed class ForgetRoutes(CallerServices callers)
         endpoints.MapWrite("POST", "/api/v1/forget", routes.ForgetAsync, new("forget", "Maintenance", "Archive every memory that matches all given filters")
         {
             Headers = [SharedFields.Agent, SharedFields.Quorum],
-            Query = [SharedFields.Namespace, new("pattern", "string", "Words, of which any must occur."), SharedFields.Tier],
+            Query = [SharedFields.Namespace, new("pattern", "string", "Words, of which any must occur."), SharedFields.Tier, SharedFields.DryRun],
             Body = "ForgetRequest",
             BodyOptional = true,
             Answers = [new(200, "Forgotten", "How many."), SharedFields.BadRequest, SharedFields.TooLarge, SharedFields.MediaType, SharedFields.WrongShape, SharedFields.Unavailable],
@@ -35,21 +35,28 @@ internal sealed class ForgetRoutes(CallerServices callers)
         }
 
         var deleted = await callers.Of(context).ForgetAsync(request, new(Caller.Agent(context), Quorum: Caller.Quorum(context)));
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, deleted, static (writer, deleted) =>
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (deleted, request.DryRun), static (writer, answer) =>
         {
             writer.WriteStartObject();
-            writer.WriteNumber("deleted"u8, deleted);
+            writer.WriteNumber("deleted"u8, answer.DryRun ? 0 : answer.deleted);
+            if (answer.DryRun)
+            {
+                writer.WriteBoolean("dry_run"u8, true);
+                writer.WriteNumber("would_delete"u8, answer.deleted);
+            }
+
             writer.WriteEndObject();
         });
     }
 
-    private static ForgetQuery Read(QueryText query) => new(query.Text("namespace"), query.Text("pattern"), query.Tier());
+    private static ForgetQuery Read(QueryText query) => new(query.Text("namespace"), query.Text("pattern"), query.Tier(), query.Flag("dry_run"));
 
     private static ForgetQuery Read(ref Utf8JsonReader reader)
     {
         JsonFields.Object(ref reader, "body");
         string? @namespace = null, pattern = null;
         Tier? tier = null;
+        var dryRun = false;
         while (JsonFields.NextProperty(ref reader))
         {
             var field = reader.GetString()!;
@@ -65,12 +72,15 @@ internal sealed class ForgetRoutes(CallerServices callers)
                 case "tier":
                     tier = reader.TokenType == JsonTokenType.Null ? null : JsonFields.Tier(ref reader, field);
                     break;
+                case "dry_run":
+                    dryRun = reader.TokenType != JsonTokenType.Null && JsonFields.Boolean(ref reader, field);
+                    break;
                 default:
                     reader.Skip();
                     break;
             }
         }
 
-        return new(@namespace, pattern, tier);
+        return new(@namespace, pattern, tier, dryRun);
     }
 }

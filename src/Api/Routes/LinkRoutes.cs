@@ -41,14 +41,16 @@ internal sealed class LinkRoutes(CallerServices callers)
     private async Task LinksAsync(HttpContext context)
     {
         var links = await callers.Of(context).LinksAsync(PathId.Of(context), context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, links, static (writer, links) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("count"u8, links.Count);
-            writer.WritePropertyName("links"u8);
-            MemoryJson.WriteLinks(writer, links);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, links, Write);
+    }
+
+    internal static void Write(Utf8JsonWriter writer, IReadOnlyList<Link> links)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber("count"u8, links.Count);
+        writer.WritePropertyName("links"u8);
+        MemoryJson.WriteLinks(writer, links);
+        writer.WriteEndObject();
     }
 
     private static (string Source, string Target, string Relation, string? AgentId) Read(ref Utf8JsonReader reader)

@@ -13,17 +13,29 @@ internal sealed class MaintenanceRoutes(CallerServices callers)
         var routes = ActivatorUtilities.CreateInstance<MaintenanceRoutes>(endpoints.ServiceProvider);
         endpoints.MapWrite("POST", "/api/v1/gc", routes.CollectAsync, new("collectGarbage", "Maintenance", "Archive what has expired")
         {
-            Answers = [new(200, "Collected", "How many."), SharedFields.Unavailable],
+            Query = [SharedFields.DryRun],
+            Answers = [new(200, "Collected", "How many."), SharedFields.BadRequest, SharedFields.Unavailable],
         });
     }
 
     private async Task CollectAsync(HttpContext context)
     {
-        var expired = await callers.Of(context).CollectGarbageAsync();
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, expired, static (writer, expired) =>
+        var dryRun = new QueryText(context).Flag("dry_run");
+        var expired = await callers.Of(context).CollectGarbageAsync(dryRun);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (expired, dryRun), static (writer, answer) =>
         {
             writer.WriteStartObject();
-            writer.WriteNumber("expired_deleted"u8, expired);
+            if (answer.dryRun)
+            {
+                writer.WriteBoolean("dry_run"u8, true);
+            }
+
+            writer.WriteNumber("expired_deleted"u8, answer.dryRun ? 0 : answer.expired);
+            if (answer.dryRun)
+            {
+                writer.WriteNumber("would_delete"u8, answer.expired);
+            }
+
             writer.WriteEndObject();
         });
     }

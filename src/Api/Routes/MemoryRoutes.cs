@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -78,12 +79,7 @@ internal sealed class MemoryRoutes(CallerServices callers, SimilarTitles similar
         var stored = false;
         try
         {
-            if (body.Broken is { } broken)
-            {
-                MemoryRules.Check(draft, Timestamp.Now(time));
-                throw broken;
-            }
-
+            body.RequireMetadata(draft, time);
             (receipt, similar) = await similarTitles.StoreAsync(callers.Of(context), draft, new(agentId, key, Quorum: Caller.Quorum(context)));
             stored = true;
         }
@@ -153,12 +149,7 @@ internal sealed class MemoryRoutes(CallerServices callers, SimilarTitles similar
     {
         var id = PathId.Of(context);
         var body = await RequestBody.ReadAsync(context, PatchReader.Read);
-        if (body.Broken is { } broken)
-        {
-            MemoryRules.Check(body.Patch);
-            throw broken;
-        }
-
+        body.RequireMetadata();
         var receipt = await callers.Of(context).UpdateAsync(id, body.Patch, await WriteContextAsync(context, id, body.AgentId));
         EntityTags.Set(context, receipt);
         await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) => MemoryJson.Write(writer, receipt.Memory, new(Receipt: receipt)));
@@ -169,13 +160,15 @@ internal sealed class MemoryRoutes(CallerServices callers, SimilarTitles similar
         var id = PathId.Of(context);
         var receipt = await callers.Of(context).DeleteAsync(id, await WriteContextAsync(context, id));
         MemoryTokens.Answer(context, receipt.Position);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, static (writer, receipt) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteBoolean("deleted"u8, true);
-            QuorumJson.Write(writer, receipt);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, receipt, WriteDeleted);
+    }
+
+    internal static void WriteDeleted(Utf8JsonWriter writer, WriteReceipt receipt)
+    {
+        writer.WriteStartObject();
+        writer.WriteBoolean("deleted"u8, true);
+        QuorumJson.Write(writer, receipt);
+        writer.WriteEndObject();
     }
 
     private async Task PromoteAsync(HttpContext context)

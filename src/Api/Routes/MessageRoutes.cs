@@ -60,45 +60,49 @@ internal sealed class MessageRoutes(CallerServices callers)
         var key = Caller.IdempotencyKey(context);
         var agent = Caller.Agent(context, body.TextOrNull("agent_id")) ?? Caller.Anonymous(key);
         var message = await callers.NodeOf(context).NotifyAsync(draft, new(agent, key, Quorum: Caller.Quorum(context)));
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, message, static (writer, message) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteString("delivered_at"u8, message.CreatedAt.ToString());
-            writer.WriteString("from"u8, message.From);
-            writer.WriteString("id"u8, message.Id);
-            writer.WriteString("namespace"u8, $"{ReservedNamespaces.Messages}/{message.To}");
-            writer.WriteBoolean("sent"u8, true);
-            writer.WriteString("tier"u8, message.Tier.Name());
-            writer.WriteString("to"u8, message.To);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, message, WriteSent);
+    }
+
+    internal static void WriteSent(Utf8JsonWriter writer, Message message)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("delivered_at"u8, message.CreatedAt.ToString());
+        writer.WriteString("from"u8, message.From);
+        writer.WriteString("id"u8, message.Id);
+        writer.WriteString("namespace"u8, $"{ReservedNamespaces.Messages}/{message.To}");
+        writer.WriteBoolean("sent"u8, true);
+        writer.WriteString("tier"u8, message.Tier.Name());
+        writer.WriteString("to"u8, message.To);
+        writer.WriteEndObject();
     }
 
     private async Task InboxAsync(HttpContext context)
     {
         var query = new QueryText(context);
-        var unreadOnly = IsTrue(query, "unread_only") || IsTrue(query, "unread");
+        var unreadOnly = query.Flag("unread_only") || query.Flag("unread");
         var inbox = await callers.NodeOf(context).InboxAsync(
             new(query.Text("agent_id"), unreadOnly, ReadFilters.Limit(query.Integer("limit"), InboxQuery.DefaultRows, InboxQuery.MostRows), ReadFilters.Instant("since", query.Text("since"))),
             new(Caller.Agent(context)),
             context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (inbox, unreadOnly), static (writer, answer) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteString("agent_id"u8, answer.inbox.AgentId);
-            writer.WriteNumber("count"u8, answer.inbox.Messages.Count);
-            writer.WriteStartArray("messages"u8);
-            foreach (var message in answer.inbox.Messages)
-            {
-                Write(writer, message);
-            }
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (inbox, unreadOnly), static (writer, answer) => Write(writer, answer.inbox, answer.unreadOnly));
+    }
 
-            writer.WriteEndArray();
-            writer.WriteString("namespace"u8, $"{ReservedNamespaces.Messages}/{answer.inbox.AgentId}");
-            writer.WriteNumber("unread"u8, answer.inbox.Unread);
-            writer.WriteBoolean("unread_only"u8, answer.unreadOnly);
-            writer.WriteEndObject();
-        });
+    internal static void Write(Utf8JsonWriter writer, Inbox inbox, bool unreadOnly)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("agent_id"u8, inbox.AgentId);
+        writer.WriteNumber("count"u8, inbox.Messages.Count);
+        writer.WriteStartArray("messages"u8);
+        foreach (var message in inbox.Messages)
+        {
+            Write(writer, message);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteString("namespace"u8, $"{ReservedNamespaces.Messages}/{inbox.AgentId}");
+        writer.WriteNumber("unread"u8, inbox.Unread);
+        writer.WriteBoolean("unread_only"u8, unreadOnly);
+        writer.WriteEndObject();
     }
 
     private async Task ReadAsync(HttpContext context)
@@ -132,13 +136,6 @@ internal sealed class MessageRoutes(CallerServices callers)
     /// <summary>Whose inbox it is: whom the request names, else the caller.</summary>
     private static string Owner(HttpContext context, string? named) =>
         named ?? CallerServices.PrincipalOf(context)?.AgentId ?? Caller.Agent(context) ?? throw new MemoryException(ErrorKind.InvalidAgentId, "an inbox is somebody's: name the agent");
-
-    private static bool IsTrue(QueryText query, string name) => query.Text(name) switch
-    {
-        null or "false" or "0" or "False" => false,
-        "true" or "1" or "True" => true,
-        _ => throw new MemoryException(ErrorKind.InvalidQuery, $"query parameter `{name}` must be true or false"),
-    };
 
     /// <summary>In the words of both clients: subject and body, title and payload.</summary>
     internal static void Write(Utf8JsonWriter writer, Message message)

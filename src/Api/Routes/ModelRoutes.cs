@@ -46,13 +46,15 @@ internal sealed class ModelRoutes(CallerServices callers)
     {
         var body = await RequestBody.ReadAsync(context, BodyFields.Read);
         var expansion = await callers.NodeOf(context).ExpandQueryAsync(body.Text("query"), context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, expansion, static (writer, expansion) =>
-        {
-            writer.WriteStartObject();
-            WriteTexts(writer, "expanded_terms"u8, expansion.Terms);
-            writer.WriteString("original"u8, expansion.Query);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, expansion, Write);
+    }
+
+    internal static void Write(Utf8JsonWriter writer, QueryExpansion expansion)
+    {
+        writer.WriteStartObject();
+        WriteTexts(writer, "expanded_terms"u8, expansion.Terms);
+        writer.WriteString("original"u8, expansion.Query);
+        writer.WriteEndObject();
     }
 
     private async Task AutoTagAsync(HttpContext context)
@@ -60,14 +62,16 @@ internal sealed class ModelRoutes(CallerServices callers)
         var body = await RequestBody.ReadAsync(context, BodyFields.Read);
         var agent = Caller.Agent(context, body.TextOrNull("agent_id")) ?? Caller.Anonymous(null);
         var tags = await callers.NodeOf(context).AutoTagAsync(body.Text("id"), new(agent, Quorum: Caller.Quorum(context)));
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, tags, static (writer, tags) =>
-        {
-            writer.WriteStartObject();
-            WriteTexts(writer, "all_tags"u8, tags.All);
-            writer.WriteString("id"u8, tags.Id);
-            WriteTexts(writer, "new_tags"u8, tags.Added);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, tags, Write);
+    }
+
+    internal static void Write(Utf8JsonWriter writer, AutoTags tags)
+    {
+        writer.WriteStartObject();
+        WriteTexts(writer, "all_tags"u8, tags.All);
+        writer.WriteString("id"u8, tags.Id);
+        WriteTexts(writer, "new_tags"u8, tags.Added);
+        writer.WriteEndObject();
     }
 
     private async Task CompareAsync(HttpContext context)
@@ -77,14 +81,16 @@ internal sealed class ModelRoutes(CallerServices callers)
     }
 
     private async Task CompareAsync(HttpContext context, string one, string other) =>
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, await callers.NodeOf(context).CompareAsync(one, other, context.RequestAborted), static (writer, check) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteBoolean("contradicts"u8, check.Contradicts);
-            Write(writer, "memory_a"u8, check.One);
-            Write(writer, "memory_b"u8, check.Other);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, await callers.NodeOf(context).CompareAsync(one, other, context.RequestAborted), Write);
+
+    internal static void Write(Utf8JsonWriter writer, ContradictionCheck check)
+    {
+        writer.WriteStartObject();
+        writer.WriteBoolean("contradicts"u8, check.Contradicts);
+        Write(writer, "memory_a"u8, check.One);
+        Write(writer, "memory_b"u8, check.Other);
+        writer.WriteEndObject();
+    }
 
     private static void Write(Utf8JsonWriter writer, ReadOnlySpan<byte> name, NamedMemory memory)
     {

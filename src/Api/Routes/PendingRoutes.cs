@@ -12,8 +12,8 @@ namespace OrleansMemory.Api.Routes;
 internal sealed class PendingRoutes(CallerServices callers)
 {
     private const string Path = "/api/v1/pending";
-    private const int StandardRows = 100;
-    private const int MostRows = 1_000;
+    internal const int StandardRows = 100;
+    internal const int MostRows = 1_000;
 
     public static void Map(IEndpointRouteBuilder endpoints)
     {
@@ -44,19 +44,21 @@ internal sealed class PendingRoutes(CallerServices callers)
         var query = new QueryText(context);
         var pending = await callers.NodeOf(context).PendingAsync(
             query.Text("status"), ReadFilters.Limit(query.Integer("limit"), StandardRows, MostRows), context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, pending, static (writer, pending) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("count"u8, pending.Count);
-            writer.WriteStartArray("pending"u8);
-            foreach (var action in pending)
-            {
-                Write(writer, action);
-            }
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, pending, WriteAll);
+    }
 
-            writer.WriteEndArray();
-            writer.WriteEndObject();
-        });
+    internal static void WriteAll(Utf8JsonWriter writer, IReadOnlyList<PendingAction> pending)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber("count"u8, pending.Count);
+        writer.WriteStartArray("pending"u8);
+        foreach (var action in pending)
+        {
+            Write(writer, action);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
     }
 
     private async Task VoteAsync(HttpContext context, bool approve)

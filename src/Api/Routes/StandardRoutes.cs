@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using OrleansMemory.Api.Http;
 using OrleansMemory.Api.Json;
 using OrleansMemory.Api.OpenApi;
+using OrleansMemory.Core;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 
@@ -90,39 +91,36 @@ internal sealed class StandardRoutes(CallerServices callers)
     {
         var query = new QueryText(context);
         var name = NamespaceOf(context, body: null);
-        switch (query.Text("inherit"))
+        if (!query.Flag("inherit"))
         {
-            case null or "false" or "0":
-                await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, await callers.NodeOf(context).StandardAsync(name, context.RequestAborted), static (writer, standard) => Write(writer, standard));
-                return;
-            case "true" or "1":
-                break;
-            default:
-                throw new MemoryException(ErrorKind.InvalidQuery, "query parameter `inherit` must be true or false");
+            await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, await callers.NodeOf(context).StandardAsync(name, context.RequestAborted), static (writer, standard) => Write(writer, standard));
+            return;
         }
 
         var chain = await callers.NodeOf(context).StandardChainAsync(name, context.RequestAborted);
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (name, chain), static (writer, answer) =>
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (name, chain), static (writer, answer) => Write(writer, answer.name, answer.chain));
+    }
+
+    internal static void Write(Utf8JsonWriter writer, string name, StandardChain chain)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("chain"u8);
+        foreach (var link in chain.Chain)
         {
-            writer.WriteStartObject();
-            writer.WriteStartArray("chain"u8);
-            foreach (var name in answer.chain.Chain)
-            {
-                writer.WriteStringValue(name);
-            }
+            writer.WriteStringValue(link);
+        }
 
-            writer.WriteEndArray();
-            writer.WriteNumber("count"u8, answer.chain.Standards.Count);
-            writer.WriteString("namespace"u8, answer.name);
-            writer.WriteStartArray("standards"u8);
-            foreach (var standard in answer.chain.Standards)
-            {
-                Write(writer, standard);
-            }
+        writer.WriteEndArray();
+        writer.WriteNumber("count"u8, chain.Standards.Count);
+        writer.WriteString("namespace"u8, name);
+        writer.WriteStartArray("standards"u8);
+        foreach (var standard in chain.Standards)
+        {
+            Write(writer, standard);
+        }
 
-            writer.WriteEndArray();
-            writer.WriteEndObject();
-        });
+        writer.WriteEndArray();
+        writer.WriteEndObject();
     }
 
     private async Task SetAsync(HttpContext context)
@@ -136,38 +134,44 @@ internal sealed class StandardRoutes(CallerServices callers)
         var parent = fields.TextOrNull("parent");
         var policy = (fields.Find("governance") ?? body.Find("governance")) is { } governance ? GovernancePolicy.Parse(governance) : null;
         await callers.NodeOf(context).SetStandardAsync(name, id, parent, policy, Caller.Writes(context));
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, (name, id, parent, policy), static (writer, set) =>
+        await JsonAnswer.WriteAsync(
+            context, StatusCodes.Status201Created, new NamespaceStandard(name, id, parent, null, policy), static (writer, set) => WriteSet(writer, set));
+    }
+
+    /// <summary>What was set, as it was asked for.</summary>
+    internal static void WriteSet(Utf8JsonWriter writer, NamespaceStandard set)
+    {
+        writer.WriteStartObject();
+        if (set.Policy is not null)
         {
-            writer.WriteStartObject();
-            if (set.policy is not null)
-            {
-                writer.WritePropertyName("governance"u8);
-                Write(writer, set.policy);
-            }
+            writer.WritePropertyName("governance"u8);
+            Write(writer, set.Policy);
+        }
 
-            writer.WriteString("namespace"u8, set.name);
-            if (set.parent is not null)
-            {
-                writer.WriteString("parent"u8, set.parent);
-            }
+        writer.WriteString("namespace"u8, set.Namespace);
+        if (set.Parent is not null)
+        {
+            writer.WriteString("parent"u8, set.Parent);
+        }
 
-            writer.WriteBoolean("set"u8, true);
-            writer.WriteString("standard_id"u8, set.id);
-            writer.WriteEndObject();
-        });
+        writer.WriteBoolean("set"u8, true);
+        writer.WriteString("standard_id"u8, set.StandardId);
+        writer.WriteEndObject();
     }
 
     private async Task ClearAsync(HttpContext context)
     {
         var name = NamespaceOf(context, body: null);
         var cleared = await callers.NodeOf(context).ClearStandardAsync(name, Caller.Writes(context));
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (name, cleared), static (writer, answer) =>
-        {
-            writer.WriteStartObject();
-            writer.WriteBoolean("cleared"u8, answer.cleared);
-            writer.WriteString("namespace"u8, answer.name);
-            writer.WriteEndObject();
-        });
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, (name, cleared), static (writer, answer) => WriteCleared(writer, answer.name, answer.cleared));
+    }
+
+    internal static void WriteCleared(Utf8JsonWriter writer, string name, bool cleared)
+    {
+        writer.WriteStartObject();
+        writer.WriteBoolean("cleared"u8, cleared);
+        writer.WriteString("namespace"u8, name);
+        writer.WriteEndObject();
     }
 
     private static string NamespaceOf(HttpContext context, BodyFields? body) =>

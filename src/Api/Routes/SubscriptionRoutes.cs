@@ -39,18 +39,22 @@ internal sealed class SubscriptionRoutes(CallerServices callers)
     private async Task SubscribeAsync(HttpContext context)
     {
         var body = await RequestBody.ReadAsync(context, BodyFields.Read);
-        var events = body.Find("events") switch
-        {
-            null => [],
-            { ValueKind: JsonValueKind.String } => (IReadOnlyList<string>)body.Text("events").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
-            _ => body.Texts("events")!,
-        };
-        var draft = new SubscriptionDraft(
-            body.TextOrNull("url") ?? body.TextOrNull("callback_url") ?? throw JsonFields.Missing("url"), events, body.TextOrNull("secret"),
-            body.TextOrNull("namespace_filter") ?? body.TextOrNull("namespace"), body.TextOrNull("agent_filter"));
-        var subscription = await callers.NodeOf(context).SubscribeAsync(draft, Caller.Writes(context, body.TextOrNull("agent_id")));
+        var subscription = await callers.NodeOf(context).SubscribeAsync(Read(body), Caller.Writes(context, body.TextOrNull("agent_id")));
         await JsonAnswer.WriteAsync(context, StatusCodes.Status201Created, subscription, static (writer, subscription) => Write(writer, subscription));
     }
+
+    /// <summary>In the words of every client; events as a list, or in a text with commas.</summary>
+    internal static SubscriptionDraft Read(BodyFields body) => new(
+        body.TextOrNull("url") ?? body.TextOrNull("callback_url") ?? throw JsonFields.Missing("url"),
+        body.Find("events") switch
+        {
+            null => [],
+            { ValueKind: JsonValueKind.String } => body.Text("events").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+            _ => body.Texts("events")!,
+        },
+        body.TextOrNull("secret"),
+        body.TextOrNull("namespace_filter") ?? body.TextOrNull("namespace"),
+        body.TextOrNull("agent_filter"));
 
     private async Task ListAsync(HttpContext context)
     {
@@ -87,7 +91,8 @@ internal sealed class SubscriptionRoutes(CallerServices callers)
     }
 
     /// <summary>In the words of every client; the secret never.</summary>
-    private static void Write(Utf8JsonWriter writer, Subscription subscription)
+    /// <param name="listsEvents">Else they stand in one text, with commas between them.</param>
+    internal static void Write(Utf8JsonWriter writer, Subscription subscription, bool listsEvents = true)
     {
         var body = subscription.Body;
         writer.WriteStartObject();
@@ -110,13 +115,21 @@ internal sealed class SubscriptionRoutes(CallerServices callers)
 
         writer.WriteEndArray();
         writer.WriteNumber("dispatch_count"u8, subscription.Delivered);
-        writer.WriteStartArray("events"u8);
-        foreach (var name in body.Events)
+        if (listsEvents)
         {
-            writer.WriteStringValue(name);
+            writer.WriteStartArray("events"u8);
+            foreach (var name in body.Events)
+            {
+                writer.WriteStringValue(name);
+            }
+
+            writer.WriteEndArray();
+        }
+        else
+        {
+            writer.WriteString("events"u8, string.Join(',', body.Events));
         }
 
-        writer.WriteEndArray();
         writer.WriteNumber("failure_count"u8, subscription.Dead);
         writer.WriteString("id"u8, subscription.Id);
         if (subscription.LastDeliveredAt is { } last)

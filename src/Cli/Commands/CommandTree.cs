@@ -28,6 +28,7 @@ internal static class CommandTree
     [
         ("up", UpCommand.Create),
         ("serve", ServeCommands.Serve),
+        ("mcp", McpCommand.Create),
         ("store", StoreCommand.Create),
         ("update", UpdateCommand.Create),
         ("recall", RecallCommand.Create),

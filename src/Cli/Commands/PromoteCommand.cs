@@ -2,6 +2,7 @@ using System.CommandLine;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Cli.Output;
 using OrleansMemory.Core;
+using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Memories;
 
 namespace OrleansMemory.Cli.Commands;
@@ -51,34 +52,9 @@ internal static class PromoteCommand
         return 0;
     }
 
-    /// <summary>
-    /// A copy in the ancestor, linked <c>derived_from</c> to the original, which stays as it is. Two writes; both are idempotent,
-    /// so a run that was cut short is finished by running it again.
-    /// </summary>
     private static async Task<int> CopyUpAsync(Session session, IMemoryService service, string id, string ancestor)
     {
-        var source = (await service.GetAsync(id)).Memory;
-        if (!source.Namespace.StartsWith(ancestor + "/", StringComparison.Ordinal))
-        {
-            throw new MemoryException(ErrorKind.NamespaceInvalid, $"namespace '{ancestor}' is not an ancestor of '{source.Namespace}'");
-        }
-
-        var copy = await service.StoreAsync(
-            new MemoryDraft
-            {
-                Title = source.Title,
-                Content = source.Content,
-                Tier = source.Tier,
-                Namespace = ancestor,
-                Tags = source.Tags,
-                Priority = source.Priority,
-                Confidence = source.Confidence,
-                Source = source.Source,
-                ExpiresAt = source.ExpiresAt?.ToString(),
-                Metadata = source.Metadata,
-            },
-            session.Write);
-        await service.LinkAsync(copy.Memory.Id, source.Id, "derived_from", session.Write);
+        var (source, copy) = await service.CopyUpAsync(id, ancestor, session.Write);
         if (session.Json)
         {
             session.Report.Json(writer =>

@@ -132,16 +132,21 @@ internal sealed partial class RemoteMemoryService(Uri address, NodeClientOptions
                 WriteOptional(writer, "namespace", query.Namespace);
                 WriteOptional(writer, "pattern", query.Pattern);
                 WriteOptional(writer, "tier", query.Tier?.Name());
+                if (query.DryRun)
+                {
+                    writer.WriteBoolean("dry_run", true);
+                }
+
                 writer.WriteEndObject();
             },
             context);
-        return WireReader.Count(answer.Body, "deleted");
+        return WireReader.Count(answer.Body, query.DryRun ? "would_delete" : "deleted");
     }
 
-    public async Task<long> CollectGarbageAsync()
+    public async Task<long> CollectGarbageAsync(bool dryRun = false)
     {
-        var answer = await _node.SendAsync(HttpMethod.Post, "gc", null, null);
-        return WireReader.Count(answer.Body, "expired_deleted");
+        var answer = await _node.SendAsync(HttpMethod.Post, dryRun ? "gc?dry_run=true" : "gc", null, null);
+        return WireReader.Count(answer.Body, dryRun ? "would_delete" : "expired_deleted");
     }
 
     public async Task<MemoryWithLinks> GetAsync(string idOrPrefix, CancellationToken cancellation = default)

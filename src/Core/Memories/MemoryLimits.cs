@@ -35,6 +35,9 @@ public static class MemoryLimits
     /// <summary>Namespaces in a chain of standards that name each other as parents.</summary>
     public const int StandardParents = 8;
 
+    /// <summary>Memories with a pattern that a dry run counts; more are told as so many.</summary>
+    public const int CountedMatches = 10_000;
+
     /// <summary>Numbers of a vector.</summary>
     public const int VectorDimensions = 8_192;
 

@@ -119,6 +119,21 @@ internal static partial class ReferenceCommands
         (await probe.RunAsync("serve", "--mtls-allowlist", "x")).Exits(2);
     }
 
+    private static async Task McpAsync(Probe probe)
+    {
+        const string frames = """
+            {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05","clientInfo":{"name":"claude","version":"1"},"capabilities":{}}}
+            {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"memory_store","arguments":{"title":"by tool","content":"x","namespace":"compat"}}}
+
+            """;
+        var outcome = (await probe.FeedAsync(frames, "mcp", "--tier", "semantic", "--agent-id", "alice")).Exits(0);
+        Assert.Contains("ai-memory MCP server started (stdio", outcome.Error, StringComparison.Ordinal);
+        Assert.Contains("2024-11-05", outcome.Output.Split('\n')[0], StringComparison.Ordinal);
+        var stored = (await probe.RunAsync("list", "-n", "compat", "--json")).Exits(0).Json.GetProperty("memories")[0];
+        Assert.Equal("by tool", stored.GetProperty("title").GetString());
+        Assert.Equal("alice", stored.GetProperty("metadata").GetProperty("agent_id").GetString());
+    }
+
     private static async Task SyncDaemonAsync(Probe probe)
     {
         Assert.Contains("at least one --peers URL is required", (await probe.RunAsync("sync-daemon")).Exits(1).Error, StringComparison.Ordinal);

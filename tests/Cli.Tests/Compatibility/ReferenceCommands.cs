@@ -50,6 +50,7 @@ internal static partial class ReferenceCommands
         new("sync", Verdict.Better, "an unknown direction is an error in a dry run too; what was deleted stays so", SyncAsync),
         new("serve", Verdict.Better, "says that it listens once it does; SIGTERM drains; commands that name a served database reach its node", ServeAsync),
         new("sync-daemon", Verdict.Better, "marks pass no row that was not taken, and survive a restart; a client certificate does not turn the check of the server's off", SyncDaemonAsync),
+        new("mcp", Verdict.Better, "holds the database only while calls run, so that scripts and further clients use it too; goes through a node that serves it; the agent id of the command line counts", McpAsync),
         new("curator", Verdict.Better, "works without a text model; each change is undone by its record, written in the same transaction; stops on SIGTERM", CuratorAsync),
         new("completions", Verdict.Same, "", CompletionsAsync),
         new("man", Verdict.Better, "every command, the variables and exit statuses", ManAsync),

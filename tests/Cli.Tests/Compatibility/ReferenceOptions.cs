@@ -40,6 +40,7 @@ internal static class ReferenceOptions
         ["mine"] = "PATH --format|-f= --namespace|-n= --tier|-t= --min-messages= --dry-run",
         ["sync"] = "REMOTE_DB --direction|-d= --trust-source --dry-run",
         ["serve"] = "--host= --port= --tls-cert= --tls-key= --mtls-allowlist= --shutdown-grace-secs= --quorum-writes= --quorum-peers= --quorum-timeout-ms= --quorum-client-cert= --quorum-client-key=",
+        ["mcp"] = "--tier=",
         ["sync-daemon"] = "--peers= --interval= --api-key= --batch-size= --client-cert= --client-key= --insecure-skip-server-verify",
         ["curator"] = "--once --daemon --interval-secs= --max-ops= --dry-run --include-namespace= --exclude-namespace= --rollback= --rollback-last=",
         ["completions"] = "SHELL",
