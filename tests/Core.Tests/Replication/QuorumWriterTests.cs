@@ -52,7 +52,8 @@ public sealed class QuorumWriterTests
 
         // Also for who comes to wait when the delete was taken in its place already, unless nobody else need hold it.
         Assert.True((await quorum.WaitAsync(Log, 9, 9, 2, TimeSpan.FromSeconds(30), ["x"])).MetDelete);
-        Assert.True((await quorum.WaitAsync(Log, 9, 9, 1, TimeSpan.FromSeconds(30), ["x"])).IsMet);
+        Assert.Equal(new(2, 1, null), await quorum.WaitAsync(Log, 9, 9, 1, TimeSpan.FromSeconds(30), ["x"]));
+        Assert.Empty(quorum.Awaited("c", new(Log, 9)));
 
         // A memory that comes under the same id later is another one.
         quorum.Acknowledged("b", Log, 10, 10);
@@ -80,7 +81,7 @@ public sealed class QuorumWriterTests
         var all = quorum.WaitAsync(Log, 1, 1, 3, TimeSpan.FromSeconds(30));
         var two = quorum.WaitAsync(Log, 1, 1, 2, TimeSpan.FromSeconds(30));
         quorum.Lost("b", isDown: false);
-        Assert.False(all.IsCompleted);
+        Assert.False(quorum.WaitAsync(Log, 1, 1, 3, TimeSpan.FromSeconds(30)).IsCompleted);
         quorum.Lost("b", isDown: true);
         Assert.Equal(new(1, 3, QuorumReasons.Unreachable), await all);
         Assert.False(two.IsCompleted);
@@ -96,16 +97,22 @@ public sealed class QuorumWriterTests
         Assert.Equal(new(2, 2, null), await again);
     }
 
-    [Fact]
-    public async Task The_deadline_says_what_there_was_and_why_not_more()
+    [Theory]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(5)]
+    public async Task The_deadline_says_what_there_was_and_why_not_more(int row)
     {
         var quorum = Quorum();
         quorum.Acknowledged("b", Log, 1, 2);
         var late = quorum.WaitAsync(Log, 1, 2, 3, TimeSpan.FromMilliseconds(50));
         var refused = quorum.WaitAsync(Log, 3, 5, 3, TimeSpan.FromMilliseconds(50));
-        quorum.Refused("c", new(Log, 4), ApplyOutcome.RefusedFutureStamp);
+        quorum.Refused("c", new(Log, row), ApplyOutcome.RefusedFutureStamp);
         Assert.Equal(new(2, 3, QuorumReasons.Timeout), await late);
         Assert.Equal(new(1, 3, QuorumReasons.Refused), await refused);
+
+        // Nobody waits any more.
+        Assert.Empty(quorum.Awaited("c", new(Log, 9)));
     }
 
     [Fact]
@@ -151,11 +158,32 @@ public sealed class QuorumWriterTests
         Assert.False(quorum.WasHeld(new(Log, 2)));
         Assert.False(quorum.WasHeld(new(next, 1)));
         var waiting = Enumerable.Range(1, 3).Select(row => quorum.WaitAsync(next, row, row, 2, TimeSpan.FromSeconds(30), ["x"])).ToList();
-        quorum.Acknowledged("b", Log, 5, 5);
+        quorum.Acknowledged("b", Log, 1, 5);
         quorum.Refused("b", new(Log, 1), ApplyOutcome.RefusedDeleted);
+        quorum.Refused("b", new(next, 5), ApplyOutcome.RefusedDeleted);
+        Assert.Equal([(5, 5)], quorum.Awaited("c", new(Log, 9)));
+        Assert.Equal(3, quorum.Awaited("c", new(next, 9)).Count);
+        Assert.False(quorum.WaitAsync(next, 3, 3, 3, TimeSpan.FromSeconds(30)).IsCompleted);
         Assert.All(waiting.Append(old), static wait => Assert.False(wait.IsCompleted));
         quorum.Acknowledged("b", next, 1, 3);
         Assert.All(await Task.WhenAll(waiting), static outcome => Assert.True(outcome.IsMet));
+    }
+
+    [Fact]
+    public async Task Refusals_are_remembered_for_the_newest_rows()
+    {
+        const int Remembered = 4_096;
+        var quorum = Quorum();
+        for (var row = 1; row <= Remembered + 1; row++)
+        {
+            quorum.Refused("b", new(Log, row), ApplyOutcome.RefusedDeleted);
+            quorum.Overruled([$"{row}"], through: row);
+        }
+
+        Assert.False(quorum.WaitAsync(Log, 1, 1, 2, TimeSpan.FromSeconds(30), ["1"]).IsCompleted);
+        Assert.True((await quorum.WaitAsync(Log, 2, 2, 2, TimeSpan.FromSeconds(30))).MetDelete);
+        Assert.True((await quorum.WaitAsync(Log, 2, 9_999, 2, TimeSpan.FromSeconds(30), ["2"])).MetDelete);
+        Assert.True((await quorum.WaitAsync(Log, Remembered + 1, Remembered + 1, 2, TimeSpan.FromSeconds(30))).MetDelete);
     }
 
     private static QuorumWriter Quorum()
