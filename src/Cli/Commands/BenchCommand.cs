@@ -135,7 +135,9 @@ internal static class BenchCommand
     private static async Task<int> LocomoAsync(Session session, string file, bool onPostgres)
     {
         var conversations = LocomoData.Read(file);
-        var folder = Directory.CreateTempSubdirectory("om-bench-");
+
+        // Not one for this user alone: a PostgreSQL server runs as another.
+        var folder = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), $"om-bench-{Guid.NewGuid():n}"));
         try
         {
             await using var server = onPostgres ? await LocalPostgres.StartAsync(Path.Combine(folder.FullName, "orleans-memory.pg")) : null;
