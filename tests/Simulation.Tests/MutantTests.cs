@@ -14,12 +14,14 @@ public sealed class MutantTests(ITestOutputHelper output)
         ["FanOutEndsAtQuorum"] = 87,
         ["TombstoneCollectedEarly"] = 72,
         ["RejoinKeepsOldRows"] = 199,
-        ["FloorPastGap"] = 177,
-        ["RecoveryForgottenAtStart"] = 354,
+        ["FloorPastGap"] = 931,
+        ["OnePeerCompared"] = 737,
+        ["RecoveryForgottenAtStart"] = 485,
         ["RefusalOutlivesItsGround"] = 206,
         ["RepetitionDecidedAnew"] = 66,
         ["RejoinDropsNewRows"] = 240,
-        ["RefusedRowCounts"] = 78,
+        ["RefusedRowCounts"] = 84,
+        ["RefusedRowsAnswerReads"] = 127,
     };
 
     /// <summary>
