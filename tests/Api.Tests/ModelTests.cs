@@ -1,4 +1,5 @@
 using OrleansMemory.Api.Models;
+using OrleansMemory.Api.Tests.Mcp;
 using OrleansMemory.Compliance;
 
 namespace OrleansMemory.Api.Tests;
@@ -124,6 +125,28 @@ public sealed class ModelTests : IAsyncLifetime
         Assert.Equal(("gemma", "none"), ((string?)capabilities["models"]!["llm"], (string?)capabilities["models"]!["embedding"]));
         Assert.True((bool)capabilities["features"]!["auto_tagging"]!);
         Assert.False((bool)capabilities["features"]!["hybrid_recall"]!);
+    }
+
+    [Fact]
+    public async Task Tools_ask_the_same_model()
+    {
+        var tools = new McpTestClient(_node);
+        var one = await _node.StoreAsync("port 1", ",\"namespace\":\"models/tools\"");
+        var other = await _node.StoreAsync("port 2", ",\"namespace\":\"models/tools\"");
+        _models.Chat = static _ => "[\"downtime\"]";
+        Assert.Equal(["downtime"], (await tools.CallAsync("memory_expand_query", """{"query":"outage"}""")).ShouldSucceed().Json["expanded_terms"]!.AsArray().Select(static term => (string?)term));
+        Assert.Equal(["downtime"], (await tools.CallAsync("memory_auto_tag", $$"""{"id":"{{one}}"}""")).ShouldSucceed().Json["new_tags"]!.AsArray().Select(static tag => (string?)tag));
+        Assert.Equal(["downtime"], (await _node.GetAsync($"/api/v1/memories/{one}")).Json["tags"]!.AsArray().Select(static tag => (string?)tag));
+        _models.Chat = static _ => "yes";
+        Assert.True((bool)(await tools.CallAsync("memory_detect_contradiction", $$"""{"id_a":"{{one}}","id_b":"{{other}}"}""")).ShouldSucceed().Json["contradicts"]!);
+        _models.Chat = static _ => "Both are ports.";
+        var whole = (await tools.CallAsync("memory_consolidate", $$"""{"ids":["{{one}}","{{other}}"],"title":"ports","namespace":"models/tools"}""")).ShouldSucceed().Json;
+        Assert.True((bool)whole["auto_summary"]!);
+        Assert.Equal("Both are ports.", (string?)(await _node.GetAsync($"/api/v1/memories/{(string?)whole["id"]}")).Json["content"]);
+        Assert.True((bool)(await tools.CallAsync("memory_capabilities")).ShouldSucceed().Json["features"]!["query_expansion"]!);
+        _models.IsAway = true;
+        (await tools.CallAsync("memory_expand_query", """{"query":"outage"}""")).ShouldFail("model_failed", "");
+        _models.IsAway = false;
     }
 
     [Fact]
