@@ -85,6 +85,14 @@ public sealed class FuzzTests : IDisposable
     }
 
     [Fact]
+    public async Task A_key_that_is_no_Unicode_is_malformed()
+    {
+        var outcome = await RunAsync([.. "{\"m"u8, 0xE5, .. "mories\":[]}"u8], ["--db", Path.Combine(_folder, "key.db"), "import"]);
+        Assert.Equal((1, "Error: malformed JSON; nothing was imported"), (outcome.ExitCode, outcome.Error.Split('\n')[0]));
+        Assert.DoesNotContain("Exception", outcome.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     [Trait(Campaign.Trait, "cli-fuzz")]
     public async Task Any_arguments_end_with_a_result_or_a_clear_error()
     {

@@ -91,7 +91,7 @@ internal sealed class ArrayElementReader(Stream stream)
                 next = Phase.End;
                 break;
             case Phase.Members:
-                var name = reader.GetString()!;
+                var name = NameOf(reader) ?? throw new JsonException("a key is not valid Unicode");
                 if (!reader.Read())
                 {
                     return false;
@@ -125,6 +125,19 @@ internal sealed class ArrayElementReader(Stream stream)
         _start += (int)reader.BytesConsumed;
         _state = reader.CurrentState;
         return true;
+    }
+
+    /// <returns>Null: it is not valid Unicode.</returns>
+    private static string? NameOf(in Utf8JsonReader reader)
+    {
+        try
+        {
+            return reader.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
     }
 
     private async ValueTask FillAsync()
