@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Recall;
@@ -61,6 +62,11 @@ public sealed partial class MemoryNode
 
     private async Task<IReadOnlySet<long>> GrantedRowsAsync(Visibility visibility, CancellationToken cancellation)
     {
+        if (visibility.Granted.Count == 0)
+        {
+            return FrozenSet<long>.Empty;
+        }
+
         var rows = new HashSet<long>();
         foreach (var id in visibility.Granted)
         {

@@ -77,11 +77,9 @@ internal sealed class ModelRoutes(CallerServices callers)
     private async Task CompareAsync(HttpContext context)
     {
         var body = await RequestBody.ReadAsync(context, BodyFields.Read);
-        await CompareAsync(context, body.Text("id_a"), body.Text("id_b"));
+        var check = await callers.NodeOf(context).CompareAsync(body.Text("id_a"), body.Text("id_b"), context.RequestAborted);
+        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, check, Write);
     }
-
-    private async Task CompareAsync(HttpContext context, string one, string other) =>
-        await JsonAnswer.WriteAsync(context, StatusCodes.Status200OK, await callers.NodeOf(context).CompareAsync(one, other, context.RequestAborted), Write);
 
     internal static void Write(Utf8JsonWriter writer, ContradictionCheck check)
     {
