@@ -15,6 +15,8 @@ internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, Scorin
     /// <exception cref="MemoryException"><see cref="ErrorKind.StoreFailed"/>: the index cannot be read.</exception>
     public async Task<HybridRanking> RankAsync(RecallQuery query, Func<RecallQuery, TextQuery> parse, float[] unit, CancellationToken cancellation)
     {
+        // Counted before anything is looked for: a vector that comes meanwhile is counted, but may not have been compared.
+        var embedded = vectors.Count;
         using var reader = await index.ReadAsync(cancellation);
         var found = new Dictionary<long, Found>();
         var now = default(Timestamp);
@@ -55,7 +57,7 @@ internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, Scorin
             joined = LexicalReranker.Rank(query.Context, [.. joined.Take(RerankShare * query.Limit)]);
         }
 
-        return new([.. joined.Take(query.Limit)], isComplete, vectors.Count >= reader.Documents);
+        return new([.. joined.Take(query.Limit)], isComplete, embedded >= reader.Documents);
 
         int Distance(Memory memory) => query.Namespace is null ? 0 : depth - Depth(memory.Namespace);
     }
