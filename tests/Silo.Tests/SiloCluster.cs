@@ -3,21 +3,19 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Compliance;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Silo.Tests;
 
 /// <summary>Three silos as processes of their own, and clients that go to any of them.</summary>
-internal sealed partial class SiloCluster : IAsyncDisposable
+internal sealed class SiloCluster : IAsyncDisposable
 {
     public const int Count = 3;
     public const string Namespace = "silos";
 
-    private const int Stop = 19;
-    private const int Continue = 18;
     private const int PageRows = 200;
 
     private readonly string _folder;
@@ -125,9 +123,9 @@ internal sealed partial class SiloCluster : IAsyncDisposable
         }
     });
 
-    public void Suspend(int node) => Signal(Processes[node].ProcessId, Stop);
+    public void Suspend(int node) => ProcessSignal.Suspend(Processes[node].ProcessId);
 
-    public void Resume(int node) => Signal(Processes[node].ProcessId, Continue);
+    public void Resume(int node) => ProcessSignal.Resume(Processes[node].ProcessId);
 
     /// <summary>An answer, or no status where there was none.</summary>
     public Task<(HttpStatusCode? Status, JsonElement Body)> SendAsync(int node, HttpMethod method, string path, object? body = null, params (string Name, string Value)[] headers) =>
@@ -221,12 +219,6 @@ internal sealed partial class SiloCluster : IAsyncDisposable
 
     /// <summary>What the silos logged last, for a test that failed.</summary>
     private string LastWords() => string.Join('\n', Directory.GetFiles(_folder, "n?.log").SelectMany(static path => File.ReadLines(path).TakeLast(40).Prepend(path)));
-
-    private static void Signal(int process, int signal) => Assert.Equal(0, Kill(process, signal));
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Kill(int process, int signal);
 }
 
 /// <summary>Clients that write without a pause through every silo, and what was acknowledged to them.</summary>

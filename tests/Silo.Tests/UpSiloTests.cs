@@ -1,17 +1,15 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using OrleansMemory.Compliance;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Silo.Tests;
 
 /// <summary>Clusters of silos that <c>om up</c> starts.</summary>
 [Collection("processes")]
-public sealed partial class UpSiloTests : IDisposable
+public sealed class UpSiloTests : IDisposable
 {
-    private const int Terminate = 15;
-
     private readonly string _folder = Directory.CreateTempSubdirectory("om-up-").FullName;
 
     [Fact]
@@ -30,7 +28,7 @@ public sealed partial class UpSiloTests : IDisposable
 
         await SaysAsync(lines, "n2 is down: ended by signal 9");
         await SaysAsync(lines, "n2 is back at ");
-        Assert.Equal(0, Kill(up.Id, Terminate));
+        ProcessSignal.Terminate(up.Id);
         await up.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
         await reading;
         Assert.Equal(0, up.ExitCode);
@@ -114,8 +112,4 @@ public sealed partial class UpSiloTests : IDisposable
 
         return found;
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Kill(int process, int signal);
 }
