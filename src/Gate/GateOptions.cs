@@ -34,4 +34,8 @@ public sealed record GateOptions(string Out, Programs Programs, BuildFacts Build
 
 /// <param name="Folder">Of the evidence.</param>
 /// <param name="Lines">What the campaign came to, for a terminal.</param>
-public sealed record GateOutcome(Verdicts.Verdict Verdict, string Folder, IReadOnlyList<string> Lines);
+public sealed record GateOutcome(Verdicts.Verdict Verdict, string Folder, IReadOnlyList<string> Lines)
+{
+    /// <summary>The same in JSON.</summary>
+    public string SummaryPath => Path.Combine(Folder, Evidence.EvidenceFolder.SummaryName);
+}

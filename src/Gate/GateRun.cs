@@ -20,7 +20,7 @@ public static class GateRun
     /// <exception cref="GateException">It cannot begin.</exception>
     public static async Task<GateOutcome> RunAsync(GateOptions options, CancellationToken cancellation)
     {
-        var scratch = Directory.CreateDirectory(Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"om-gate-{Guid.NewGuid():n}")[..20])).FullName;
+        var scratch = Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"om-gate-{Guid.NewGuid():n}")[..20]);
         var nodes = new NodesPlan(Path.Combine(scratch, "nodes"), options.Kind, options.Programs.Om, options.Programs.Silo);
         var scope = ScopeChoice.Choose(options, nodes);
         var evidence = EvidenceFolder.Create(options.Out);
@@ -32,6 +32,7 @@ public static class GateRun
         };
         evidence.Write(EvidenceFolder.PlanName, plan);
         options.Say($"campaign {plan.CampaignId}: {plan.Phases.Sum(static phase => phase.Assertions.Count)} assertions, {plan.Canaries.Count} canaries");
+        Directory.CreateDirectory(scratch);
         var context = new PhaseContext(scope, options.Programs, evidence, scratch, options.Say);
         try
         {
@@ -68,7 +69,8 @@ public static class GateRun
         foreach (var phase in conclusion.Phases)
         {
             lines.Add($"phase {phase.Plan.Phase}  {phase.Verdict,-12}  {phase.Assertions.Count(static assertion => assertion.Verdict == Verdict.Pass)} of {phase.Assertions.Count}  {phase.Plan.Title}");
-            lines.AddRange(phase.Assertions.Where(static assertion => assertion.Verdict != Verdict.Pass).Select(static assertion => $"  {assertion.Verdict}: {assertion.Id}: {assertion.Reason}"));
+            lines.AddRange(phase.Assertions.Where(static assertion => assertion.Verdict != Verdict.Pass).GroupBy(static assertion => (assertion.Verdict, assertion.Reason)).Select(static same =>
+                $"  {same.Key.Verdict}: {same.First().Id}{(same.Count() > 1 ? $" and {same.Count() - 1} more" : "")}: {same.Key.Reason}"));
         }
 
         var summary = conclusion.Documents[EvidenceFolder.SummaryName];
@@ -95,7 +97,7 @@ public static class GateRun
         {
             if (options.Given.Count > 0)
             {
-                await using var given = Cluster.Of([.. options.Given.Select(static address => new NodeAddress(address.Authority, address))]);
+                await using var given = await Cluster.OfAsync([.. options.Given.Select(static address => new NodeAddress(address.Authority, address))], late);
                 return await run(given, late);
             }
 

@@ -115,7 +115,7 @@ public static class Declaration
 
     private static PhasePlan Migration() => new(3, "Migration", "A thousand memories with links, an archive and metadata go from SQLite to PostgreSQL, once more, and back.",
     [
-        new("phase3.seeded", "memories in the source", "==", Migrated, Migrated),
+        new("phase3.seeded", "memories in the source, archived ones among them", "==", Migrated, Migrated),
         new("phase3.forward_read", "memories that the way there read", "==", Migrated),
         new("phase3.forward_written", "and wrote", "==", Migrated),
         new("phase3.forward_different", "memories, links and archived rows that are not equal in every field there", "==", 0, Migrated),

@@ -213,7 +213,8 @@ internal static class Evaluator
 
     private static void Migration(RawMigration raw, Seen seen, JsonObject document)
     {
-        seen.Add("phase3.seeded", raw.Source.Keys.Count(static key => key.StartsWith("memory ", StringComparison.Ordinal)), raw.Source.Keys.Count(static key => key.StartsWith("memory ", StringComparison.Ordinal)));
+        var memories = raw.Source.Keys.Count(static key => !key.StartsWith("link ", StringComparison.Ordinal));
+        seen.Add("phase3.seeded", memories, memories);
         seen.Add("phase3.forward_read", Number(raw.Forward, "memories_read"));
         seen.Add("phase3.forward_written", Number(raw.Forward, "memories_written"));
         var there = Differences(raw.Source, raw.There);

@@ -199,9 +199,9 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
                 await Task.Delay(PollInterval, deadline.Token);
             }
         }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (!cancellation.IsCancellationRequested)
         {
-            throw new TimeoutException($"within {TrafficDeadline.TotalSeconds} s it did not come to this: {what}");
+            throw new TimeoutException($"within {TrafficDeadline.TotalSeconds} s it did not come to this: {what}", exception);
         }
     }
 

@@ -34,7 +34,21 @@ internal sealed class Cluster : IAsyncDisposable
         }
     }
 
-    public static Cluster Of(IReadOnlyList<NodeAddress> given) => new(null, given);
+    /// <exception cref="GateException">One of them is not ready.</exception>
+    public static async Task<Cluster> OfAsync(IReadOnlyList<NodeAddress> given, CancellationToken cancellation)
+    {
+        var cluster = new Cluster(null, given);
+        for (var node = 0; node < given.Count; node++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (!await cluster.IsReadyAsync(node))
+            {
+                throw new GateException($"{given[node].Address} is not ready: see its /readyz");
+            }
+        }
+
+        return cluster;
+    }
 
     public Traffic NewTraffic() => new(Addresses);
 
