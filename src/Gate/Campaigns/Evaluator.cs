@@ -51,7 +51,7 @@ internal static class Evaluator
         catch (Exception exception) when (exception is InvalidDataException or JsonException)
         {
             // What was observed of half a phase is worth nothing.
-            why = exception.Message;
+            why ??= exception.Message;
             seen = new();
         }
 
