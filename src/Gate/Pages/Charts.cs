@@ -51,13 +51,14 @@ internal static class Charts
     {
         const int Height = 120;
         const int Top = 14;
+        const decimal Headroom = 1.2m;
         var known = values.Where(static value => value.Value is not null).Select(static value => value.Value!.Value).ToList();
         if (known.Count == 0)
         {
             return Html.Empty;
         }
 
-        var most = Math.Max(known.Max(), 1m);
+        var most = Math.Max(known.Max() * Headroom, 1m);
         var median = Percentiles.Of(known)!.P50;
         string Across(int index) => Percent((index + 0.5m) / values.Count);
         string Up(decimal value) => $"{Top + ((1 - (value / most)) * Height):0.#}";

@@ -13,7 +13,8 @@ internal static class Layout
 
     private static readonly string Style = ReadStyle();
 
-    public static string Document(string title, Html crumb, Html body) => Html.Of($"""
+    /// <param name="isWide">Its table has many columns.</param>
+    public static string Document(string title, Html crumb, Html body, bool isWide = false) => Html.Of($"""
         <!DOCTYPE html>
         <html lang="en">
         <head>
@@ -28,11 +29,11 @@ internal static class Layout
         </style>
         </head>
         <body>
-        <header><nav aria-label="Breadcrumb">{crumb}</nav></header>
-        <main>
+        <header{Wide(isWide)}><nav aria-label="Breadcrumb">{crumb}</nav></header>
+        <main{Wide(isWide)}>
         {body}
         </main>
-        <footer><p>Written by <code>om gate report</code> from the evidence beside this page, and from nothing else. <code>om gate verify</code> recomputes every verdict from the same evidence.</p></footer>
+        <footer{Wide(isWide)}><p>Written by <code>om gate report</code> from the evidence beside this page, and from nothing else. <code>om gate verify</code> recomputes every verdict from the same evidence.</p></footer>
         </body>
         </html>
 
@@ -65,6 +66,9 @@ internal static class Layout
 
     public static Html Badge(Verdict verdict) => Badge(verdict, Word(verdict));
 
+    /// <summary>A badge for a narrow column.</summary>
+    public static Html Mark(PhaseStatus status) => status == PhaseStatus.HarnessError ? Badge(Verdict.HarnessError, "ERROR") : Badge(status);
+
     public static Html Badge(PhaseStatus status) => status switch
     {
         PhaseStatus.Passed => Badge(Verdict.Pass),
@@ -75,6 +79,9 @@ internal static class Layout
     };
 
     public static Html Badge(Verdict verdict, string text) => Html.Of($"""<span class="badge {Look(verdict)}"><span aria-hidden="true">{Sign(verdict)} </span>{text}</span>""");
+
+    /// <summary>An assertion's id, which breaks at its dots only.</summary>
+    public static Html Id(string id) => Html.Of($"<code>{Html.Each(id.Split('.').Select(static (part, index) => (Part: part, Index: index)), static each => Html.Of($"{(each.Index > 0 ? Html.Of($".<wbr/>") : Html.Empty)}{each.Part}"))}</code>");
 
     public static Html Redden(bool isRed) => isRed ? Html.Of($" class=\"red\"") : Html.Empty;
 
@@ -113,6 +120,11 @@ internal static class Layout
         ? Html.Of($"""<time datetime="{at.UtcDateTime:yyyy-MM-ddTHH:mm:ssZ}">{at.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC</time>""")
         : Html.Of($"\u2013");
 
+    /// <summary>To the minute, for a table whose heading says UTC.</summary>
+    public static Html Minute(DateTimeOffset? instant) => instant is { } at
+        ? Html.Of($"""<time datetime="{at.UtcDateTime:yyyy-MM-ddTHH:mm:ssZ}">{at.UtcDateTime:yyyy-MM-dd HH:mm}</time>""")
+        : Html.Of($"\u2013");
+
     public static string Duration(TimeSpan? span) => span switch
     {
         null => "\u2013",
@@ -141,6 +153,8 @@ internal static class Layout
 
     /// <summary>"a", "a and b", "a, b and c".</summary>
     public static string Listed(IReadOnlyList<string> items) => items.Count <= 1 ? string.Concat(items) : $"{string.Join(", ", items.SkipLast(1))} and {items[^1]}";
+
+    private static Html Wide(bool isWide) => isWide ? Html.Of($" class=\"wide\"") : Html.Empty;
 
     private static string ReadStyle()
     {

@@ -44,11 +44,11 @@ internal sealed record Narrative(string Reader, string SetOut, string Showed)
             : unknown == kept.Count ? "It is not known whether anything was lost: the run did not get as far as a result."
             : unknown > 0 ? $"None of {Layout.Plural(summary.Acked, "acknowledged write")} was found lost, but {unknown} of {kept.Count} parts of the run gave no result."
             : $"Of {Layout.Plural(summary.Acked, "acknowledged write")} none was lost: each is on every node.";
-        var advice = run.Problems.Count > 0 ? "The evidence of this run does not hold together, so do not rely on any of this."
+        var advice = run.Problems.Count > 0 ? "The evidence of this run does not hold together, so do not rely on it. What is there says this:"
             : run.Verdict != Verdict.Pass ? $"Do not rely on this build: {RedPhases(run, plan)}."
-            : run.Certifies ? "This build kept every promise that was tested."
+            : plan.Scope.Mode == CampaignModes.Full ? "This build kept every promise that was tested."
             : "This build kept every promise that was tested here; a release needs the full campaign.";
-        return $"{told} {advice}";
+        return run.Problems.Count > 0 ? $"{advice} {told}" : $"{told} {advice}";
     }
 
     private static string ForDecidersSetOut(CampaignPlan plan)
@@ -78,7 +78,7 @@ internal sealed record Narrative(string Reader, string SetOut, string Showed)
         var missed = ran.Where(static canary => canary.Verdict != Verdict.Pass).Select(static canary => canary.Name).ToList();
         var canaries = ran.Count == 0 ? "No canary ran, so nothing shows here that the gate would have seen a fault."
             : missed.Count > 0 ? $"The gate did not see what is broken in {Layout.Listed(missed)}, so a green result of it is worth nothing."
-            : $"The gate saw what is broken in {(ran.Count == 1 ? "the one canary" : $"all {ran.Count} canaries")} that ran.";
+            : $"The gate saw what is broken in {(ran.Count == 1 ? "the one canary" : $"each of the {ran.Count} canaries")} that ran.";
         var release = run.Certifies ? "A release can be cut from it." : "No release can be cut from it.";
         return $"{result} {canaries} {release}";
     }

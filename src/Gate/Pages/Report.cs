@@ -1,12 +1,13 @@
 using OrleansMemory.Gate.Evidence;
+using OrleansMemory.Gate.Soaks;
 
 namespace OrleansMemory.Gate.Pages;
 
 /// <summary>Writes the pages of runs. They tell what the evidence gives each time anew; nothing is kept beside it.</summary>
 public static class Report
 {
-    /// <summary>Writes <c>index.html</c> of a run, and the table of runs in the folder above when that is a folder of runs.</summary>
-    /// <param name="folder">A run's, or one that holds runs: then only their table is written.</param>
+    /// <summary>Writes <c>index.html</c> of a run, and the table of runs or the page of the soak in the folder above when that is of runs.</summary>
+    /// <param name="folder">A run's; or one that holds runs, or a soak: then only their page is written.</param>
     /// <returns>The pages that were written.</returns>
     /// <exception cref="GateException">There is neither a run nor a folder of runs, a page there is not of the gate, or <c>insights.json</c> is not what it should be.</exception>
     public static IReadOnlyList<string> Write(string folder)
@@ -18,7 +19,7 @@ public static class Report
         }
 
         var evidence = new EvidenceFolder(path);
-        if (!evidence.Exists(EvidenceFolder.PlanName) && Directory.EnumerateDirectories(path).Any(IsRun))
+        if (SoakState.IsIn(path) || (!evidence.Exists(EvidenceFolder.PlanName) && Directory.EnumerateDirectories(path).Any(IsRun)))
         {
             return [WriteTable(path)];
         }
@@ -31,7 +32,7 @@ public static class Report
         return hasTable ? [.. pages, WriteTable(above!)] : pages;
     }
 
-    /// <summary>Writes <c>index.html</c> of a folder that holds runs. Every folder in it is a row; one that is empty or damaged is a red one.</summary>
+    /// <summary>Writes <c>index.html</c> of a folder that holds runs. Every folder in it is a row; one that is empty or damaged is a red one. That of a soak shows its runs over time.</summary>
     /// <exception cref="GateException">There is no such folder, or its <c>index.html</c> is not of the gate.</exception>
     public static string WriteTable(string runsFolder)
     {
@@ -45,6 +46,12 @@ public static class Report
         if (File.Exists(page) && !IsOurs(page))
         {
             throw new GateException($"{page} is not a page of the gate: move it away, or name another folder");
+        }
+
+        if (SoakState.IsIn(path))
+        {
+            var state = SoakState.Read(path);
+            return TrendPage.Write(path, state, SoakRow.Of(path, state, TimeProvider.System.GetUtcNow()));
         }
 
         var runs = Folders(path).AsParallel().AsOrdered().Select(RunFolder.Read).ToList();

@@ -53,17 +53,21 @@ internal sealed record RunFolder(string Path, IReadOnlyList<string> Problems, Ca
         try
         {
             var (verification, plan, conclusion) = Verifier.Examine(path);
-            return new(path, verification.Problems, plan, conclusion);
+            return new(path, [.. verification.Problems.Select(Local)], plan, conclusion);
         }
         catch (GateException exception)
         {
-            return new(path, [exception.Message], null, null);
+            return new(path, [Local(exception.Message)], null, null);
         }
         catch (Exception exception)
         {
             // Whatever a damaged folder can bring about, a table of runs shows it as a red row.
-            return new(path, [$"it cannot be examined: {exception.Message}"], null, null);
+            return new(path, [Local($"it cannot be examined: {exception.Message}")], null, null);
         }
+
+        // A page is read elsewhere: where the folder lies here is nobody's concern.
+        string Local(string problem) => problem.Replace(System.IO.Path.TrimEndingDirectorySeparator(path) + System.IO.Path.DirectorySeparatorChar, "", StringComparison.Ordinal)
+            .Replace($"{path} holds", "it holds", StringComparison.Ordinal);
     }
 
     public PhaseResult? Phase(int number) => Conclusion?.Phases.FirstOrDefault(phase => phase.Plan.Phase == number);

@@ -30,18 +30,24 @@ internal sealed class RunPage(RunFolder run, Insights? insights, bool hasTable)
 
     private Html Head()
     {
-        var certifies = run.Certifies ? "yes" : $"no, because {Layout.Listed(run.NotCertifiedBecause)}";
         return Html.Of($"""
             <h1>Campaign {run.CampaignId} {Layout.Badge(run.Verdict)}</h1>
             {(insights?.Headline is { } headline ? Html.Of($"""<p class="lead">{headline}</p>""") : Html.Empty)}
             {Layout.Problems("The evidence of this run does not verify. Nothing below can be relied on.", run.Problems)}
-            <p><strong>Certifies a release:</strong> {certifies}.</p>
+            {Certifies()}
             {(run.Conclusion is null ? Html.Empty : Html.Of($"""
             <ul class="marks">{Html.Each(Declaration.AllPhases, phase => Html.Of($"""<li><a href="#phase{phase}">Phase {phase}</a> {Layout.Badge(run.Status(phase))}</li>"""))}{(run.Summary!.Canaries.Count == 0 ? Html.Empty : Html.Of($"""<li><a href="#canaries">Canaries</a> {CanaryMark()}</li>"""))}</ul>
             """))}
             {Facts()}
             """);
     }
+
+    private Html Certifies() => run switch
+    {
+        { Certifies: true } => Html.Of($"<p><strong>Certifies a release:</strong> yes.</p>"),
+        { NotCertifiedBecause: [var only] } => Html.Of($"<p><strong>Certifies a release:</strong> no, because {only}.</p>"),
+        _ => Html.Of($"""<p><strong>Certifies a release:</strong> no, because</p><ul class="cases">{Html.Each(run.NotCertifiedBecause, static reason => Html.Of($"<li>{reason}</li>"))}</ul>"""),
+    };
 
     private Html CanaryMark()
     {
@@ -186,7 +192,7 @@ internal sealed class RunPage(RunFolder run, Insights? insights, bool hasTable)
 
     private static Html Assertions(string label, IReadOnlyList<Assertion> assertions) =>
         Layout.Table(label, ["Assertion", "What must hold", "Expected", "Observed", "Sample\t", "Verdict"], Html.Each(assertions, static assertion => Html.Of($"""
-            <tr{Layout.Redden(assertion.Verdict)}><td class="id"><code>{assertion.Id}</code></td><td class="what">{assertion.Description}{(assertion.Reason is { } reason ? Html.Of($"<br/><strong>{reason}</strong>") : Html.Empty)}</td><td class="once">{(assertion.Expected is { } expected ? $"{assertion.Op} {Shown(expected)}" : "\u2013")}</td><td class="once">{(assertion.Actual is { } actual ? Shown(actual) : "\u2013")}</td><td class="number">{assertion.SampleSize:N0} of {assertion.MinSample:N0}</td><td>{Layout.Badge(assertion.Verdict)}</td></tr>
+            <tr{Layout.Redden(assertion.Verdict)}><td class="id">{Layout.Id(assertion.Id)}</td><td class="what">{assertion.Description}{(assertion.Reason is { } reason ? Html.Of($"<br/><strong>{reason}</strong>") : Html.Empty)}</td><td class="once">{(assertion.Expected is { } expected ? $"{assertion.Op} {Shown(expected)}" : "\u2013")}</td><td class="once">{(assertion.Actual is { } actual ? Shown(actual) : "\u2013")}</td><td class="number">{assertion.SampleSize:N0} of {assertion.MinSample:N0}</td><td>{Layout.Badge(assertion.Verdict)}</td></tr>
 
             """)));
 
@@ -202,7 +208,7 @@ internal sealed class RunPage(RunFolder run, Insights? insights, bool hasTable)
         <section><h2 id="canaries">Canaries {CanaryMark()}</h2>
         <p>Each is the same gate against something that is broken on purpose. It must come out red at the named assertion; PASS here says that the gate saw the fault.</p>
         {Layout.Table("Canaries", ["Canary", "What is broken", "Had to be red", "Came out", "Verdict"], Html.Each(canaries, canary => Html.Of($"""
-        <tr{Layout.Redden(canary.Verdict)}><th scope="row">{(File.Exists(Path.Combine(run.Path, CanarySummary(canary))) ? Html.Of($"""<a href="{Layout.Href(CanarySummary(canary))}">{canary.Name}</a>""") : Html.Of($"{canary.Name}"))}</th><td class="what">{canary.Broken}</td><td class="id"><code>{canary.Assertion}</code> {Layout.Word(canary.Expected)}</td><td class="what">{CameOut(canary)}</td><td>{Layout.Badge(canary.Verdict)}</td></tr>
+        <tr{Layout.Redden(canary.Verdict)}><th scope="row">{(File.Exists(Path.Combine(run.Path, CanarySummary(canary))) ? Html.Of($"""<a href="{Layout.Href(CanarySummary(canary))}">{canary.Name}</a>""") : Html.Of($"{canary.Name}"))}</th><td class="what">{canary.Broken}</td><td class="id">{Layout.Id(canary.Assertion)} {Layout.Word(canary.Expected)}</td><td class="what">{CameOut(canary)}</td><td>{Layout.Badge(canary.Verdict)}</td></tr>
 
         """)))}</section>
         """);

@@ -18,8 +18,8 @@ internal static class RunsTable
             <h1>Runs of the release gate</h1>
             <p class="lead">{Layout.Plural(runs.Count, "run")}: {runs.Count - red} green, {red} red. {(certified == 0 ? "None certifies a release." : $"{Layout.Plural(certified, "run")} can certify a release.")}</p>
             {Layout.Table(
-                "Runs", ["Run", "Outcome", "Phase 1", "Phase 2", "Phase 3", "Phase 4", "Canaries", "Acked\t", "Lost\t", "Completed", "Duration", "Commit", "Nodes", "Mode"], Html.Each(InOrder(runs), Row))}
-            """));
+                "Runs", ["Run", "Outcome", "Phase 1", "Phase 2", "Phase 3", "Phase 4", "Canaries", "Acked\t", "Lost\t", "Completed (UTC)", "Duration", "Commit", "Nodes", "Mode"], Html.Each(InOrder(runs), Row))}
+            """), isWide: true);
     }
 
     /// <summary>Those that nothing is known of come first, then the newest.</summary>
@@ -29,7 +29,7 @@ internal static class RunsTable
     private static Html Row(RunFolder run)
     {
         var link = File.Exists(Path.Combine(run.Path, EvidenceFolder.PageName)) ? $"{Layout.Href(run.Name)}/{EvidenceFolder.PageName}" : $"{Layout.Href(run.Name)}/";
-        var heading = Html.Of($"""<th scope="row"><a href="{link}">{run.Name}</a></th>""");
+        var heading = Html.Of($"""<th scope="row" class="once"><a href="{link}">{run.Name}</a></th>""");
         if (run is not { Plan: { } plan, Summary: { } summary })
         {
             return Html.Of($"""
@@ -40,7 +40,7 @@ internal static class RunsTable
 
         var canaries = summary.Canaries.Where(static canary => canary.Verdict != Verdict.NotRun).ToList();
         return Html.Of($"""
-            <tr{Layout.Redden(run.Verdict != Verdict.Pass)}>{heading}<td>{Layout.Badge(run.Verdict)}{(run.Certifies ? Html.Of($"<br/>certifies") : Html.Empty)}{(run.Problems.Count == 0 ? Html.Empty : Html.Of($"<br/><strong>evidence does not verify: {run.Problems[0]}</strong>"))}</td>{Html.Each(Declaration.AllPhases, phase => Html.Of($"<td>{Layout.Badge(run.Status(phase))}</td>"))}<td class="once">{(summary.Canaries.Count == 0 ? "none" : $"{canaries.Count(static canary => canary.Verdict == Verdict.Pass)} of {summary.Canaries.Count} seen")}</td><td class="number">{summary.Acked:N0}</td><td class="number">{RunPage.LostOf(run)}</td><td class="once">{Layout.Instant(summary.CompletedAt)}</td><td class="once">{Layout.Duration(run.Duration)}</td><td><code>{(plan.Build.Commit is { } commit ? $"{commit[..Math.Min(ShownCommit, commit.Length)]}{(plan.Build.Dirty is false ? "" : " with changes")}" : "unknown")}</code></td><td class="once">{Narrative.NodesOf(plan.Scope)}</td><td>{plan.Scope.Mode}</td></tr>
+            <tr{Layout.Redden(run.Verdict != Verdict.Pass)}>{heading}<td class="what">{Layout.Badge(run.Verdict)}{(run.Certifies ? Html.Of($"<br/>certifies") : Html.Empty)}{(run.Problems.Count == 0 ? Html.Empty : Html.Of($"<br/><strong>evidence does not verify: {run.Problems[0]}</strong>"))}</td>{Html.Each(Declaration.AllPhases, phase => Html.Of($"""<td class="marks">{Layout.Mark(run.Status(phase))}</td>"""))}<td class="once">{(summary.Canaries.Count == 0 ? "none" : $"{canaries.Count(static canary => canary.Verdict == Verdict.Pass)} of {summary.Canaries.Count} seen")}</td><td class="number">{summary.Acked:N0}</td><td class="number">{RunPage.LostOf(run)}</td><td class="once">{Layout.Minute(summary.CompletedAt)}</td><td class="once">{Layout.Duration(run.Duration)}</td><td><code>{(plan.Build.Commit is { } commit ? $"{commit[..Math.Min(ShownCommit, commit.Length)]}{(plan.Build.Dirty is false ? "" : " with changes")}" : "unknown")}</code></td><td class="once">{Narrative.NodesOf(plan.Scope)}</td><td>{plan.Scope.Mode}</td></tr>
 
             """);
     }
