@@ -34,7 +34,7 @@ internal static class Charts
         var most = faults.Select(static fault => fault.AckedPerSecond).DefaultIfEmpty(0).Max();
         return most == 0 ? Html.Empty : Html.Of($"""
             <figure><figcaption><strong>Throughput</strong>: acknowledged writes for each second of traffic, faults included.</figcaption>
-            <div class="plot">
+            <div class="plot bars">
             {Html.Each(faults, fault => Html.Of($"""
             <code>{fault.Fault}</code>
             <svg role="img" height="{RowHeight}"><title>{fault.Fault}: {fault.AckedPerSecond:N1} acknowledged writes per second</title><rect class="box" x="0" y="5" width="{Percent(fault.AckedPerSecond / most)}" height="16" rx="3"/></svg>

@@ -149,6 +149,13 @@ internal static class Layout
         _ => $"{bytes} bytes",
     };
 
+    /// <summary>As much of a text as a cell of a wide table takes.</summary>
+    public static string Cut(string text)
+    {
+        const int Most = 60;
+        return text.Length <= Most ? text : $"{text[..Most]}...";
+    }
+
     public static string Plural(long count, string noun) => count == 1 ? $"{count:N0} {noun}" : $"{count:N0} {noun}s";
 
     /// <summary>"a", "a and b", "a, b and c".</summary>

@@ -89,7 +89,7 @@ internal sealed class RunPage(RunFolder run, Insights? insights, bool hasTable)
     {
         var judged = run.Assertions.Where(static assertion => assertion.Id.EndsWith(".lost", StringComparison.Ordinal)).ToList();
         return run.Summary is null || judged.Count == 0 || judged.TrueForAll(static assertion => assertion.Actual is null) ? "unknown"
-            : judged.Exists(static assertion => assertion.Actual is null) ? $"{run.Summary.Lost:N0}, and some unknown"
+            : judged.Exists(static assertion => assertion.Actual is null) ? $"{run.Summary.Lost:N0} known"
             : $"{run.Summary.Lost:N0}";
     }
 
@@ -216,7 +216,7 @@ internal sealed class RunPage(RunFolder run, Insights? insights, bool hasTable)
     private static string CanarySummary(CanaryOutcome canary) => $"{EvidenceFolder.CanariesFolder}/{canary.Name}/{EvidenceFolder.SummaryName}";
 
     private static Html CameOut(CanaryOutcome canary) => Html.Of($"""
-        {(canary.Seen is { } seen ? Html.Of($"{Layout.Word(seen.Verdict)}{(seen.Reason is { } why ? $": {why}" : "")}") : Html.Empty)}{(canary.Reason is { } reason ? Html.Of($"<br/><strong>{reason}</strong>") : Html.Empty)}
+        {(canary.Seen is { } seen ? Html.Of($"{Layout.Word(seen.Verdict)}{(seen.Reason is { } why ? $": {why}" : "")}") : Html.Empty)}{(canary.Reason is { } reason ? Html.Of($"{(canary.Seen is null ? Html.Empty : Html.Of($"<br/>"))}<strong>{reason}</strong>") : Html.Empty)}
         """);
 
     private Html Bugs() => insights is null ? Html.Empty : Html.Of($"""
