@@ -4,6 +4,7 @@ using OrleansMemory.Gate.Canaries;
 using OrleansMemory.Gate.Clients;
 using OrleansMemory.Gate.Evidence;
 using OrleansMemory.Gate.Nodes;
+using OrleansMemory.Gate.Pages;
 using OrleansMemory.Gate.Phases;
 using OrleansMemory.Gate.Verdicts;
 
@@ -65,6 +66,7 @@ public static class GateRun
         var conclusion = Conclusion.Of(evidence);
         conclusion.Write(evidence);
         evidence.Write(EvidenceFolder.ManifestName, EvidenceManifest.Of(evidence));
+        Report.Write(evidence.Path);
         List<string> lines = [];
         foreach (var phase in conclusion.Phases)
         {

@@ -163,13 +163,13 @@ public sealed class EvaluatorTests : IDisposable
             Faults = [.. Enumerable.Range(0, 9).Select(static number => $"f{number}")],
             Canaries = ["one"],
         };
-        Assert.True(full.IsFull);
-        Assert.False((full with { Mode = CampaignModes.Partial }).IsFull);
-        Assert.False((full with { Cycles = 49 }).IsFull);
-        Assert.False((full with { Writes = 99 }).IsFull);
-        Assert.False((full with { Phases = [1, 2, 4] }).IsFull);
-        Assert.False((full with { Canaries = [] }).IsFull);
-        Assert.False((full with { Faults = ["f1"] }).IsFull);
+        Assert.Empty(full.Shortfalls());
+        Assert.NotEmpty((full with { Mode = CampaignModes.Partial }).Shortfalls());
+        Assert.NotEmpty((full with { Cycles = 49 }).Shortfalls());
+        Assert.NotEmpty((full with { Writes = 99 }).Shortfalls());
+        Assert.NotEmpty((full with { Phases = [1, 2, 4] }).Shortfalls());
+        Assert.NotEmpty((full with { Canaries = [] }).Shortfalls());
+        Assert.NotEmpty((full with { Faults = ["f1"] }).Shortfalls());
     }
 
     private static void AssertRed(EvidenceFolder evidence, string id, Verdict verdict)

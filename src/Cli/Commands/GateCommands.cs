@@ -1,17 +1,12 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text.Json;
-using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Gate;
-using OrleansMemory.Gate.Campaigns;
 using OrleansMemory.Gate.Evidence;
-using OrleansMemory.Gate.Nodes;
-using OrleansMemory.Gate.Phases;
+using OrleansMemory.Gate.Pages;
+using OrleansMemory.Gate.Soaks;
 using OrleansMemory.Gate.Verdicts;
 
 namespace OrleansMemory.Cli.Commands;
@@ -20,65 +15,103 @@ namespace OrleansMemory.Cli.Commands;
 internal static class GateCommands
 {
     private const string DefaultFolder = "gate-runs";
-    private const string FaultyVariable = "OM_FAULTY";
     private const int MostCycles = 10_000;
+
+    /// <summary>Two weeks of one each four hours.</summary>
+    private const int DefaultRuns = 84;
 
     private static readonly JsonSerializerOptions SnakeCase = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    public static CliCommand Create() => CliCommand.Group("gate", "Prove this build on real processes and leave evidence that can be checked", [Run(), Verify(), List()]);
+    public static CliCommand Create() => CliCommand.Group("gate", "Prove this build on real processes and leave evidence that can be checked", [Run(), Verify(), ReportOf(), List(), SoakOf()]);
 
     private static CliCommand Run()
     {
-        var quick = OptionKinds.Flag("Fewer cycles, fault classes and canaries, in under three minutes", "--quick");
         var output = OptionKinds.Text($"Folder of the evidence, empty or not there yet [default: a new one in {DefaultFolder}]", "--out");
-        var cluster = OptionKinds.Text("Host of the nodes: peers or silo (Orleans) [default: peers]", "--cluster");
-        var nodes = OptionKinds.Text("Addresses of nodes that run already, a comma list: phases 1 and 2, without killing any", "--nodes");
-        var phases = OptionKinds.Text("Only these phases, a comma list of 1 to 4", "--phases");
-        var faults = OptionKinds.Text("Only these fault classes in phase 4, a comma list", "--faults");
-        var cycles = OptionKinds.Number($"Cycles of each fault class [default: {Declaration.FullCycles}; quick 2]", 1, MostCycles, "--cycles");
-        var writes = OptionKinds.Number($"Writes that are sent at once in a cycle [default: {Declaration.FullWrites}]", 1, MostCycles, "--writes");
-        var bare = OptionKinds.Flag("Without the runs against broken nodes; such a campaign certifies nothing", "--no-canaries");
-        var command = new Command("run", "Run a campaign; ends with 0 when every assertion holds") { quick, output, cluster, nodes, phases, faults, cycles, writes, bare };
-        return new(command, async session =>
+        var choice = new CampaignChoice();
+        var command = new Command("run", "Run a campaign; ends with 0 when every assertion holds") { output };
+        choice.AddTo(command);
+        return new(command, session => UntilStoppedAsync(async stop =>
         {
-            var given = session.Value(nodes) is { } addresses ? OptionKinds.List(addresses).Select(address => Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.UserInfo.Length == 0
-                ? uri
-                : throw new UsageException(command, $"invalid value '{address}' for '--nodes': use addresses such as http://127.0.0.1:9077, without a password")).ToList() : [];
-            var kind = SiloProgram.Choose(session.Value(cluster) ?? "peers") == ClusterKind.Silo ? NodesKind.Silo : NodesKind.Peers;
-            var programs = new Programs(Environment.ProcessPath!, SiloProgram.Find(), Environment.GetEnvironmentVariable(FaultyVariable) is { Length: > 0 } faulty ? faulty : null);
             var folder = Path.GetFullPath(session.Value(output) ?? Path.Combine(DefaultFolder, string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyyMMdd-HHmmss}")));
-            var begun = Stopwatch.GetTimestamp();
-            var options = new GateOptions(folder, programs, BuildOf(programs), line => session.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"[{Stopwatch.GetElapsedTime(begun):mm\\:ss}] {line}")))
-            {
-                Quick = session.Value(quick),
-                Kind = kind,
-                Given = given,
-                Phases = session.Value(phases) is { } numbers ? [.. OptionKinds.List(numbers).Select(number => int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var phase)
-                    ? phase
-                    : throw new UsageException(command, $"invalid value '{number}' for '--phases': use numbers of 1 to 4"))] : null,
-                Faults = session.Value(faults) is { } names ? OptionKinds.List(names) : null,
-                Cycles = session.Value(cycles),
-                Writes = session.Value(writes),
-                WithCanaries = !session.Value(bare) && given.Count == 0,
-            };
-            using var stop = new CancellationTokenSource();
-            using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
-            using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
-            var outcome = await GateRun.RunAsync(options, stop.Token);
+            var outcome = await GateRun.RunAsync(choice.Read(command, session, folder), stop);
             foreach (var line in session.Json ? [] : outcome.Lines)
             {
                 session.Text.WriteLine(line);
             }
 
-            session.Text.WriteLine(session.Json ? await File.ReadAllTextAsync(outcome.SummaryPath) : $"evidence: {folder}");
+            session.Text.WriteLine(session.Json ? await File.ReadAllTextAsync(outcome.SummaryPath, CancellationToken.None) : $"evidence: {folder}");
             return outcome.Verdict == Verdict.Pass ? 0 : 1;
+        }));
+    }
 
-            void OnSignal(PosixSignalContext context)
+    private static CliCommand SoakOf()
+    {
+        var every = OptionKinds.Text("From one run to the next: 30m, 4h or 1d [default: 4h]", "--every");
+        var runs = OptionKinds.Number("How many runs [default: 84]", 1, MostCycles, "--runs");
+        var output = OptionKinds.Text($"Folder of the runs, and of the page of them all [default: {DefaultFolder}/soak]; started again over the same folder the soak goes on", "--out");
+        var keepGoing = OptionKinds.Flag("Go on after a red run", "--keep-going");
+        var choice = new CampaignChoice();
+        var command = new Command("soak", "Run campaigns at planned times; a run that is missing, empty or does not verify is red") { every, runs, output, keepGoing };
+        choice.AddTo(command);
+        return new(command, session => UntilStoppedAsync(async stop =>
+        {
+            var folder = Path.GetFullPath(session.Value(output) ?? Path.Combine(DefaultFolder, "soak"));
+            var soak = new Soak(
+                folder,
+                Interval(command, session.Value(every) ?? "4h"),
+                session.Value(runs) ?? DefaultRuns,
+                session.Value(keepGoing),
+                async (run, cancellation) => (await GateRun.RunAsync(choice.Read(command, session, run), cancellation)).Verdict,
+                TimeProvider.System);
+            var verdict = await soak.RunAsync(stop);
+            session.Text.WriteLine($"verdict={verdict}; see {Path.Combine(folder, "index.html")}");
+            return verdict == Verdict.Pass ? 0 : 1;
+        }));
+    }
+
+    private static CliCommand ReportOf()
+    {
+        var folder = new Argument<string>("DIR") { Description = "Evidence of a campaign" };
+        var command = new Command("report", "Write the page of a campaign, and the table of those beside it") { folder };
+        return new(command, session =>
+        {
+            foreach (var page in Report.Write(Path.GetFullPath(session.Required(folder))))
             {
-                context.Cancel = true;
-                stop.Cancel();
+                session.Text.WriteLine(page);
             }
+
+            return Task.FromResult(0);
         });
+    }
+
+    private static TimeSpan Interval(Command command, string text)
+    {
+        var unit = text.Length == 0 ? '?' : text[^1];
+        return int.TryParse(text.AsSpan(0, Math.Max(0, text.Length - 1)), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && unit is 'm' or 'h' or 'd'
+            ? unit switch { 'm' => TimeSpan.FromMinutes(number), 'h' => TimeSpan.FromHours(number), _ => TimeSpan.FromDays(number) }
+            : throw new UsageException(command, $"invalid value '{text}' for '--every': use 30m, 4h or 1d");
+    }
+
+    /// <summary>Until it ends, or a signal asks it to: then it puts away what it started.</summary>
+    private static async Task<int> UntilStoppedAsync(Func<CancellationToken, Task<int>> run)
+    {
+        using var stop = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        try
+        {
+            return await run(stop.Token);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return 1;
+        }
+
+        void OnSignal(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            stop.Cancel();
+        }
     }
 
     private static CliCommand Verify()
@@ -146,45 +179,5 @@ internal static class GateCommands
 
             return Task.FromResult(0);
         });
-    }
-
-    private static BuildFacts BuildOf(Programs programs)
-    {
-        var informational = typeof(GateCommands).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
-        var plus = informational.IndexOf('+', StringComparison.Ordinal);
-        var commit = plus < 0 ? null : informational[(plus + 1)..];
-        var binaries = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var program in (string?[])[programs.Om, programs.Silo])
-        {
-            if (program is null)
-            {
-                continue;
-            }
-
-            var own = Path.GetDirectoryName(Path.GetFullPath(program))!;
-            foreach (var file in Directory.GetFiles(own, "OrleansMemory.*.dll").Concat(Directory.GetFiles(own, $"{Path.GetFileNameWithoutExtension(program)}.dll")).Append(program))
-            {
-                using var content = File.OpenRead(file);
-                binaries[$"{Path.GetFileName(program)}/{Path.GetFileName(file)}"] = Convert.ToHexStringLower(SHA256.HashData(content));
-            }
-        }
-
-        return new(plus < 0 ? informational : informational[..plus], commit, commit is null ? null : IsDirty(commit), binaries);
-    }
-
-    /// <summary>Whether the sources beside the program are other than those of a commit; null when nobody can tell.</summary>
-    private static bool? IsDirty(string commit)
-    {
-        try
-        {
-            var start = new ProcessStartInfo("git", ["diff", "--quiet", commit, "--", ":/src"]) { WorkingDirectory = AppContext.BaseDirectory, RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
-            using var git = Process.Start(start)!;
-            git.WaitForExit();
-            return git.ExitCode switch { 0 => false, 1 => true, _ => null };
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return null;
-        }
     }
 }

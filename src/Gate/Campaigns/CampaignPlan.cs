@@ -34,10 +34,34 @@ public sealed record CampaignScope(
     /// <summary>Canaries that are to run.</summary>
     public IReadOnlyList<string> Canaries { get; init; } = [];
 
-    /// <summary>Enough to cut a release by: everything, at full count.</summary>
-    [JsonIgnore]
-    public bool IsFull => Mode == CampaignModes.Full && Phases.SequenceEqual(Declaration.AllPhases) && Cycles >= Declaration.FullCycles && Writes >= Declaration.FullWrites
-        && Faults.Count + LeftOut.Count >= Declaration.LeastFaultClasses && Faults.Count >= Declaration.LeastFullFaults && Canaries.Count > 0;
+    /// <summary>What it lacks for a release to be cut by it, a text each: everything at full count lacks nothing.</summary>
+    internal IEnumerable<string> Shortfalls()
+    {
+        if (Mode != CampaignModes.Full)
+        {
+            yield return $"its mode is {Mode}, not {CampaignModes.Full}";
+        }
+
+        foreach (var phase in Declaration.AllPhases.Except(Phases))
+        {
+            yield return $"phase {phase} is not part of it";
+        }
+
+        if (Cycles < Declaration.FullCycles || Writes < Declaration.FullWrites)
+        {
+            yield return $"{Cycles} cycles of {Writes} writes for each fault class, at least {Declaration.FullCycles} of {Declaration.FullWrites} are wanted";
+        }
+
+        if (Faults.Count < Declaration.LeastFullFaults || Faults.Count + LeftOut.Count < Declaration.LeastFaultClasses)
+        {
+            yield return $"{Faults.Count} fault classes and {LeftOut.Count} left out with a reason, at least {Declaration.LeastFullFaults} and {Declaration.LeastFaultClasses} together are wanted";
+        }
+
+        if (Canaries.Count == 0)
+        {
+            yield return "it has no canaries";
+        }
+    }
 }
 
 public static class CampaignModes

@@ -20,6 +20,7 @@ internal sealed record Conclusion(Verdict Verdict, IReadOnlyList<PhaseResult> Ph
         // A canary that cannot run here says nothing against the product, and nothing for a release.
         var verdict = Evaluator.Worst([own, .. plan.Canaries.Zip(canaries).Where(static pair => pair.First.NotRun is null).Select(static pair => pair.Second.Verdict)]);
         var documents = phases.SelectMany(static phase => phase.Documents).ToDictionary();
+        var obstacles = Obstacles(plan, verdict, canaries.Select(static canary => canary.Verdict)).ToList();
         documents[EvidenceFolder.SummaryName] = new()
         {
             ["campaign_id"] = plan.CampaignId,
@@ -32,8 +33,8 @@ internal sealed record Conclusion(Verdict Verdict, IReadOnlyList<PhaseResult> Ph
             ["overall_pass"] = verdict == Verdict.Pass,
             ["verdict"] = verdict.ToString(),
 
-            // Of a whole and green campaign, on a build that a commit names.
-            ["certifies"] = verdict == Verdict.Pass && plan.Scope.IsFull && canaries.TrueForAll(static canary => canary.Verdict == Verdict.Pass) && plan.Build is { Commit: not null, Dirty: false },
+            ["certifies"] = obstacles.Count == 0,
+            ["not_certified_because"] = new JsonArray([.. obstacles.Select(static obstacle => JsonValue.Create(obstacle))]),
             ["acked"] = phases.SelectMany(static phase => phase.Assertions).Where(static assertion => assertion.Id.EndsWith(".acked", StringComparison.Ordinal)).Sum(static assertion => assertion.Actual?.Number ?? 0),
             ["lost"] = phases.SelectMany(static phase => phase.Assertions).Where(static assertion => assertion.Id.EndsWith(".lost", StringComparison.Ordinal)).Sum(static assertion => assertion.Actual?.Number ?? 0),
             ["canaries"] = new JsonArray([.. canaries.Select(static canary => canary.Document)]),
@@ -47,6 +48,30 @@ internal sealed record Conclusion(Verdict Verdict, IReadOnlyList<PhaseResult> Ph
         foreach (var (name, document) in Documents)
         {
             evidence.Write(name, document);
+        }
+    }
+
+    /// <summary>Why no release can be cut by it, a text each. None: it is whole and green, on a build that a commit names.</summary>
+    private static IEnumerable<string> Obstacles(CampaignPlan plan, Verdict verdict, IEnumerable<Verdict> canaries)
+    {
+        if (verdict != Verdict.Pass)
+        {
+            yield return $"its verdict is {verdict}";
+        }
+
+        foreach (var shortfall in plan.Scope.Shortfalls())
+        {
+            yield return shortfall;
+        }
+
+        foreach (var (canary, _) in plan.Canaries.Zip(canaries).Where(static pair => pair.Second == Verdict.NotRun))
+        {
+            yield return $"canary {canary.Name} did not run";
+        }
+
+        if (plan.Build is not { Commit: not null, Dirty: false })
+        {
+            yield return plan.Build.Commit is null ? "no commit names what was tested" : "the source tree had changes that its commit does not hold";
         }
     }
 

@@ -13,7 +13,11 @@ public sealed record Verification(string CampaignId, Verdicts.Verdict Verdict, b
 public static class Verifier
 {
     /// <exception cref="GateException">There is no campaign in the folder.</exception>
-    public static Verification Verify(string folder)
+    public static Verification Verify(string folder) => Examine(folder).Verification;
+
+    /// <summary>Verifies, and returns what the evidence gives beside what is stated; null when it gives nothing.</summary>
+    /// <exception cref="GateException">There is no campaign in the folder.</exception>
+    internal static (Verification Verification, CampaignPlan? Plan, Conclusion? Conclusion) Examine(string folder)
     {
         var evidence = EvidenceFolder.Open(folder);
         var problems = new List<string>();
@@ -35,7 +39,7 @@ public static class Verifier
         }
         catch (InvalidDataException exception)
         {
-            return new("", Verdicts.Verdict.HarnessError, false, null, [.. problems, exception.Message]);
+            return (new("", Verdicts.Verdict.HarnessError, false, null, [.. problems, exception.Message]), null, null);
         }
 
         problems.AddRange(PlanProblems(plan, ""));
@@ -46,7 +50,7 @@ public static class Verifier
 
         Compare(evidence, conclusion, "", problems);
         var summary = conclusion.Documents[EvidenceFolder.SummaryName];
-        return new(plan.CampaignId, conclusion.Verdict, (bool)summary["certifies"]! && problems.Count == 0, plan.Build.Commit, problems);
+        return (new(plan.CampaignId, conclusion.Verdict, (bool)summary["certifies"]! && problems.Count == 0, plan.Build.Commit, problems), plan, conclusion);
     }
 
     private static void Compare(EvidenceFolder evidence, string prefix, List<string> problems)
