@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Sourced by ./om and ./test with $root set: finds .NET, tells without MSBuild whether a build is out of date, and builds.
 #
-# A unit is what one call builds: `cli` is the command line and om-silo, `all` the whole solution, tests included. .build/UNIT.built
-# lists the files, with time and size, of the last build that succeeded; .build/UNIT.tried those of the last one that ended at all.
+# A unit is what one call builds: `cli` is the command line and om-silo, `all` the whole solution, tests included, `faulty` the command
+# line with the bugs that src/Core/Faults.cs names, under .build/faulty. .build/UNIT.built lists the files, with time and size, of the
+# last build that succeeded; .build/UNIT.tried those of the last one that ended at all.
 #
 # Some package sources lack parts of Orleans. .build/orleans holds what was found when the host was restored last: a key of the pins
 # and sources it was found with, then `yes`, or why not. Without it everything else is built, by OrleansMemory.WithoutOrleans.slnf.
@@ -11,6 +12,8 @@
 framework=net10.0
 program=$root/src/Cli/bin/Release/$framework/om
 silo=$root/src/Silo/bin/Release/$framework/om-silo
+# shellcheck disable=SC2034 # for those who source this
+faulty=$root/.build/faulty/Cli/bin/Release/$framework/om
 
 say()
 {
@@ -153,7 +156,12 @@ test_programs()
 is_current()
 {
     local unit=$1 file
-    [[ -x $program && -f $root/.build/$unit.built ]] || return 1
+    [[ -f $root/.build/$unit.built ]] || return 1
+    if [[ $unit == faulty ]]; then
+        [[ -x $faulty && $(fingerprint "$unit") == "$(<"$root/.build/$unit.built")" ]]
+        return
+    fi
+    [[ -x $program ]] || return 1
     read_orleans
     [[ -n $orleans ]] || return 1
     [[ $orleans != yes || -x $silo ]] || return 1
@@ -169,10 +177,15 @@ is_current()
 # replaced by an older one), so that MSBuild, which compares times only, would not compile it; or nothing is known of what is there.
 is_hidden_from_msbuild()
 {
-    local unit path
-    compgen -G "$root/src/Cli/obj/Release" >/dev/null && [[ ! -f $root/.build/cli.tried ]] && return
+    local unit path units=(cli all)
+    if [[ $1 == faulty ]]; then
+        units=(faulty)
+        [[ -d $root/.build/faulty && ! -f $root/.build/faulty.tried ]] && return
+    else
+        compgen -G "$root/src/Cli/obj/Release" >/dev/null && [[ ! -f $root/.build/cli.tried ]] && return
+    fi
     [[ $1 == all ]] && compgen -G "$root/tests/*/obj/Release" >/dev/null && [[ ! -f $root/.build/all.tried ]] && return
-    for unit in cli all; do
+    for unit in "${units[@]}"; do
         [[ -f $root/.build/$unit.tried ]] || continue
         while IFS='|' read -r _ _ path; do
             [[ $root/$path -nt $root/.build/$unit.tried ]] || return 0
@@ -205,25 +218,31 @@ build()
     lock || exit 1
     is_current "$unit" && exit 0
     require_sdk
-    read_orleans
-    [[ -n $orleans ]] || probe_orleans || exit 1
+    flags=(-c Release -v q --nologo -clp:NoSummary -nodeReuse:false)
+    if [[ $unit != faulty ]]; then
+        read_orleans
+        [[ -n $orleans ]] || probe_orleans || exit 1
+    fi
     if [[ $unit == all ]]; then
         targets=("$(solution)")
         units=(cli all)
+    elif [[ $unit == faulty ]]; then
+        targets=(src/Cli/Cli.csproj)
+        units=(faulty)
+        flags+=(-p:FaultInjection=true)
     else
         targets=(src/Cli/Cli.csproj)
         [[ $orleans != yes ]] || targets+=(src/Silo/Silo.csproj)
         units=(cli)
     fi
 
-    flags=(-c Release -v q --nologo -clp:NoSummary -nodeReuse:false)
     is_hidden_from_msbuild "$unit" && flags+=(--no-incremental)
     for each in "${units[@]}"; do
         fingerprint "$each" >".build/$each.next"
         rm -f ".build/$each.built" ".build/$each.tried"
     done
 
-    say "building ${targets[*]}"
+    say "building ${targets[*]}$([[ $unit != faulty ]] || echo ', with faults')"
     export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
     code=0
     trap 'exit 130' INT

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core;
 
@@ -134,31 +135,52 @@ internal enum Fault
 }
 
 /// <summary>
-/// Where the engines break on purpose. Only a build with FAULT_INJECTION has any of it: in every other one the compiler leaves the
-/// calls out, arguments included.
+/// Where the engines break on purpose. Only a build with FAULT_INJECTION has any of it: in every other one these methods are empty,
+/// and the compiler leaves the calls out, arguments included.
 /// </summary>
 internal static class Faults
 {
     public const string Symbol = "FAULT_INJECTION";
 
-    /// <summary>The one fault of this process, by name in OM_FAULT; tests set it too.</summary>
-    public static Fault Active { get; set; } = Enum.TryParse<Fault>(Environment.GetEnvironmentVariable("OM_FAULT"), out var fault) ? fault : Fault.None;
+#if FAULT_INJECTION
+    /// <summary>The one fault of this process, by name in OM_FAULT; tests set it too. A name that is none ends the process.</summary>
+    public static Fault Active { get; set; } = Environment.GetEnvironmentVariable("OM_FAULT") is { Length: > 0 } name ? Enum.Parse<Fault>(name) : Fault.None;
+#endif
 
     [Conditional(Symbol)]
     public static void Replace<T>(Fault fault, ref T value, T faulty)
     {
+#if FAULT_INJECTION
         if (Active == fault)
         {
             value = faulty;
         }
+#endif
+    }
+
+    /// <summary>
+    /// With OM_SHORT_MEMORY=1 deletes are forgotten and logs cut as soon as they may be, and that is looked at twice in a second: what
+    /// else takes a day and millions of rows can be seen within seconds.
+    /// </summary>
+    [Conditional(Symbol)]
+    public static void ShortenMemory(ref ReplicaSetSettings settings)
+    {
+#if FAULT_INJECTION
+        if (Environment.GetEnvironmentVariable("OM_SHORT_MEMORY") == "1")
+        {
+            settings = settings with { TombstoneGrace = TimeSpan.Zero, UpkeepInterval = TimeSpan.FromMilliseconds(500), RetainedLogRows = 1 };
+        }
+#endif
     }
 
     [Conditional(Symbol)]
     public static void Run(Fault fault, Action act)
     {
+#if FAULT_INJECTION
         if (Active == fault)
         {
             act();
         }
+#endif
     }
 }

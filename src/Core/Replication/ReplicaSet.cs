@@ -219,6 +219,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     public static async Task<ReplicaSet> StartAsync(
         IMemoryStore store, CommandWriter writer, IReadOnlyList<IReplicaLink> links, ReplicaSetSettings settings, TimeProvider time, Random random)
     {
+        Faults.ShortenMemory(ref settings);
         var head = await store.ReadHeadAsync();
         var first = await store.ReadLogAsync(0, 1, 1);
         return new(

@@ -42,3 +42,31 @@ internal sealed class RestoredCopyFault : FaultInjector
 
     public override Task HealAsync(NodeSet nodes, int victim, CancellationToken cancellation = default) => nodes.StartNodeAsync(victim);
 }
+
+internal sealed class DiskFullFault : FaultInjector
+{
+    public override string Name => "disk_full";
+
+    public override string Description => "The disk of a node has no byte left.";
+
+    public override string? WhyNot(NodesPlan plan) => SmallDisk.WhyNot;
+
+    public override NodesPlan Require(NodesPlan plan) => plan with { WithSmallDisks = true };
+
+    public override Task InjectAsync(NodeSet nodes, int victim, CancellationToken cancellation = default)
+    {
+        DiskOf(nodes, victim).Fill();
+        return Task.CompletedTask;
+    }
+
+    public override async Task HealAsync(NodeSet nodes, int victim, CancellationToken cancellation = default)
+    {
+        DiskOf(nodes, victim).Free();
+        if (!nodes.IsRunning(victim))
+        {
+            await nodes.StartNodeAsync(victim);
+        }
+    }
+
+    private static SmallDisk DiskOf(NodeSet nodes, int victim) => nodes.DiskOf(victim) ?? throw new GateException("the nodes were started without disks of their own");
+}

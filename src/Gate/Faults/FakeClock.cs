@@ -4,10 +4,12 @@ namespace OrleansMemory.Gate.Faults;
 
 /// <summary>
 /// A wall clock of a process that a test sets while the process runs. The C library's clock is replaced by libfaketime
-/// (https://github.com/wolfcw/libfaketime), which reads an offset from a file at each call; the monotonic clock goes on as it is.
+/// (https://github.com/wolfcw/libfaketime), which reads an offset from a file; the monotonic clock goes on as it is.
 /// </summary>
 public sealed class FakeClock
 {
+    private static readonly TimeSpan CachedFor = TimeSpan.FromSeconds(1);
+
     private static readonly string[] Places =
     [
         "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -18,10 +20,14 @@ public sealed class FakeClock
     ];
 
     private readonly string _path;
+    private readonly bool _isCached;
 
-    public FakeClock(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="isCached">The file is read once in a second, and not at each of many thousand calls, which makes the process slow.</param>
+    public FakeClock(string path, bool isCached = false)
     {
         _path = path;
+        _isCached = isCached;
         Set(TimeSpan.Zero);
     }
 
@@ -37,10 +43,13 @@ public sealed class FakeClock
     [
         ("LD_PRELOAD", Library!),
         ("FAKETIME_TIMESTAMP_FILE", _path),
-        ("FAKETIME_NO_CACHE", "1"),
+        _isCached ? ("FAKETIME_CACHE_DURATION", "0") : ("FAKETIME_NO_CACHE", "1"),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ("DONT_FAKE_MONOTONIC", "1"),
     ];
+
+    /// <summary>How long after <see cref="Set"/> the process may still see the clock as it was.</summary>
+    public TimeSpan Lag => _isCached ? CachedFor : TimeSpan.Zero;
 
     /// <summary>Sets the clock this far ahead of the machine's, or behind.</summary>
     public void Set(TimeSpan ahead)

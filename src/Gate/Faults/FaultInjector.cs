@@ -27,6 +27,7 @@ public abstract class FaultInjector
     [
         new KillFault("kill_primary_mid_write", FaultVictim.Primary, "The node that writes go to is killed (SIGKILL) while it writes, and started again."),
         new KillFault("kill_follower", FaultVictim.Follower, "A node that only holds copies is killed (SIGKILL), and started again."),
+        new KillAllFault(),
         new PauseFault(),
         new PartitionFault(),
         new OneWayCutFault(),
@@ -35,6 +36,10 @@ public abstract class FaultInjector
         new ResetFault(),
         new ReplacedEmptyFault(),
         new RestoredCopyFault(),
+        new DiskFullFault(),
+        new ClockJumpFault(),
+        new AwayFault(),
+        new RollingRestartFault(),
     ];
 
     /// <summary>In snake_case.</summary>
@@ -47,6 +52,9 @@ public abstract class FaultInjector
 
     /// <summary>The victim loses its disk: a write that no other node holds may be gone.</summary>
     public virtual bool DestroysDisk => false;
+
+    /// <summary>The fault is about deletes: while it is in force there should be many.</summary>
+    public virtual bool WantsDeletes => false;
 
     /// <summary>How long the fault is meant to last between <see cref="InjectAsync"/> and <see cref="HealAsync"/>, which do not wait for that.</summary>
     public TimeSpan Duration { get; set; } = TimeSpan.FromSeconds(2.5);

@@ -51,12 +51,17 @@ public sealed class NodeSet : IAsyncDisposable
     {
         Check(plan);
         Directory.CreateDirectory(plan.Folder);
+        if (plan.MembershipUrl is { } members)
+        {
+            Command.Run(plan.Om, ["cluster", "init"], ("OM_CLUSTER_DB", members), ("OM_NO_CONFIG", "1"));
+        }
+
         var disks = new List<SmallDisk>();
         try
         {
             for (var node = 0; node < plan.Count && plan.WithSmallDisks; node++)
             {
-                disks.Add(await SmallDisk.MountAsync(Path.Combine(plan.Folder, $"{NameOf(node)}.disk")));
+                disks.Add(SmallDisk.Mount(Path.Combine(plan.Folder, $"{NameOf(node)}.disk")));
             }
 
             for (var attempt = 1; ; attempt++)
@@ -87,10 +92,7 @@ public sealed class NodeSet : IAsyncDisposable
         }
         catch
         {
-            foreach (var disk in disks)
-            {
-                await disk.DisposeAsync();
-            }
+            disks.ForEach(static disk => disk.Dispose());
 
             throw;
         }
@@ -144,11 +146,21 @@ public sealed class NodeSet : IAsyncDisposable
     }
 
     /// <summary>SIGKILL, to the end of the process; nothing when it is down.</summary>
-    public async Task KillAsync(int node)
+    public Task KillAsync(int node) => KillAsync([node]);
+
+    /// <summary>SIGKILL to several nodes, one right after the other.</summary>
+    public async Task KillAsync(IReadOnlyList<int> nodes)
     {
-        _nodes[node].IsWanted = false;
-        _nodes[node].Kill();
-        await _nodes[node].LeaveAsync();
+        foreach (var node in nodes)
+        {
+            _nodes[node].IsWanted = false;
+            _nodes[node].Kill();
+        }
+
+        foreach (var node in nodes)
+        {
+            await _nodes[node].LeaveAsync();
+        }
     }
 
     /// <summary>Lets the node drain; one that takes longer than 45 s is killed.</summary>
@@ -261,19 +273,16 @@ public sealed class NodeSet : IAsyncDisposable
         await EndAsync();
         foreach (var node in _nodes)
         {
-            if (node.Disk is { } disk)
-            {
-                await disk.DisposeAsync();
-            }
+            node.Disk?.Dispose();
         }
     }
 
     private static void Check(NodesPlan plan)
     {
-        var program = plan.Kind == NodesKind.Silo ? plan.Silo ?? throw new GateException("silos need the program om-silo") : plan.Om;
-        if (!File.Exists(program))
+        var silo = plan.Kind == NodesKind.Silo ? plan.Silo ?? throw new GateException("silos need the program om-silo") : null;
+        if (Array.Find([plan.Om, silo], static program => program is not null && !File.Exists(program)) is { } missing)
         {
-            throw new GateException($"there is no program {program}");
+            throw new GateException($"there is no program {missing}");
         }
 
         if (plan is { Kind: NodesKind.Silo, WithLinks: true })
@@ -281,9 +290,10 @@ public sealed class NodeSet : IAsyncDisposable
             throw new GateException("silos tell each other their own ports: nothing can be put between them");
         }
 
-        if (plan.WithClocks && FakeClock.Missing is { } missing)
+        var lacking = (plan.WithClocks ? FakeClock.Missing : null) ?? (plan.WithSmallDisks ? SmallDisk.WhyNot : null);
+        if (lacking is not null)
         {
-            throw new GateException(missing);
+            throw new GateException(lacking);
         }
     }
 
@@ -364,7 +374,7 @@ public sealed class NodeSet : IAsyncDisposable
             var plan = nodes._plan;
             var name = NameOf(number);
             Disk = disk;
-            Clock = plan.WithClocks ? new(Path.Combine(plan.Folder, $"{name}.clock")) : null;
+            Clock = plan.WithClocks ? new(Path.Combine(plan.Folder, $"{name}.clock"), isCached: true) : null;
             Address = UrlOf(ports[number]);
             _incoming = [.. Enumerable.Range(0, plan.Count).Select(from => nodes._links[from, number]).OfType<LinkProxy>()];
             List<string> options = [];
@@ -394,7 +404,7 @@ public sealed class NodeSet : IAsyncDisposable
                 LogPath: Path.Combine(plan.Folder, $"{name}.log"))
             {
                 ClusterDatabase = plan.Kind == NodesKind.Silo ? plan.MembershipUrl ?? Path.Combine(plan.Folder, "cluster.db") : null,
-                Variables = [.. Clock?.Environment ?? [], .. plan.FaultName is { } fault ? [("OM_FAULT", fault)] : Array.Empty<(string, string)>()],
+                Variables = [.. Clock?.Environment ?? [], .. VariablesOf(plan)],
             };
         }
 
@@ -446,6 +456,19 @@ public sealed class NodeSet : IAsyncDisposable
                 {
                     await link.CloseAsync();
                 }
+            }
+        }
+
+        private static IEnumerable<(string Name, string Value)> VariablesOf(NodesPlan plan)
+        {
+            if (plan.FaultName is { } fault)
+            {
+                yield return ("OM_FAULT", fault);
+            }
+
+            if (plan.WithShortMemory)
+            {
+                yield return ("OM_SHORT_MEMORY", "1");
             }
         }
 

@@ -25,6 +25,9 @@ public sealed record NodesPlan(string Folder, NodesKind Kind, string Om, string?
     /// <summary>The bug that all nodes have; only a fault-injection build knows any.</summary>
     public string? FaultName { get; init; }
 
+    /// <summary>The nodes forget deletes and old log rows within seconds, and not after a day and millions of rows; only a fault-injection build does.</summary>
+    public bool WithShortMemory { get; init; }
+
     /// <summary>Options of the nodes, beyond address, name, databases and members.</summary>
     public IReadOnlyList<string> ServeOptions { get; init; } = [];
 

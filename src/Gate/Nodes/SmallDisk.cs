@@ -1,16 +1,14 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.Globalization;
 
 namespace OrleansMemory.Gate.Nodes;
 
 /// <summary>A small file system in memory, which can be filled to the last byte. Linux, and the right to mount (root) only.</summary>
-public sealed class SmallDisk : IAsyncDisposable
+public sealed class SmallDisk : IDisposable
 {
     private const int Megabytes = 64;
     private const int PageBytes = 4096;
 
-    private static readonly Lazy<Task<string?>> Trial = new(TryAsync);
+    private static readonly Lazy<string?> Trial = new(Try);
 
     private SmallDisk(string folder) => Folder = folder;
 
@@ -20,14 +18,14 @@ public sealed class SmallDisk : IAsyncDisposable
     private string Ballast => Path.Combine(Folder, "ballast");
 
     /// <summary>Why there can be none here; null when there can. Mounts one to find out.</summary>
-    public static Task<string?> WhyNotAsync() => Trial.Value;
+    public static string? WhyNot => Trial.Value;
 
     /// <summary>Mounts an empty one over a folder, which is made when missing.</summary>
     /// <exception cref="GateException">It cannot be mounted.</exception>
-    public static async Task<SmallDisk> MountAsync(string folder)
+    public static SmallDisk Mount(string folder)
     {
         Directory.CreateDirectory(folder);
-        await RunAsync("mount", "-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={Megabytes}m"), "tmpfs", folder);
+        Command.Run("mount", ["-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={Megabytes}m"), "tmpfs", folder]);
         return new(folder);
     }
 
@@ -53,14 +51,14 @@ public sealed class SmallDisk : IAsyncDisposable
     public void Free() => File.Delete(Ballast);
 
     /// <summary>Unmounts it; what was on it is gone.</summary>
-    public async ValueTask DisposeAsync() => await RunAsync("umount", "-l", Folder);
+    public void Dispose() => Command.Run("umount", ["-l", Folder]);
 
-    private static async Task<string?> TryAsync()
+    private static string? Try()
     {
         var folder = Directory.CreateTempSubdirectory("om-disk-").FullName;
         try
         {
-            await (await MountAsync(folder)).DisposeAsync();
+            Mount(folder).Dispose();
             return null;
         }
         catch (GateException exception)
@@ -70,24 +68,6 @@ public sealed class SmallDisk : IAsyncDisposable
         finally
         {
             Directory.Delete(folder);
-        }
-    }
-
-    private static async Task RunAsync(string program, params string[] arguments)
-    {
-        try
-        {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, UseShellExecute = false })!;
-            var error = await process.StandardError.ReadToEndAsync();
-            await process.WaitForExitAsync();
-            if (process.ExitCode != 0)
-            {
-                throw new GateException($"{program} failed: {error.Trim()}");
-            }
-        }
-        catch (Win32Exception exception)
-        {
-            throw new GateException($"{program} cannot be started: {exception.Message}", exception);
         }
     }
 }
