@@ -24,6 +24,10 @@ internal sealed record Canary(CanaryPlan Plan, bool IsQuick, CampaignScope Scope
 
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
+
+    /// <summary>Sooner than nodes compare all that they hold: that would mend what a bug broke.</summary>
+    private static readonly TimeSpan FaultyPatience = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan ShortDeadline = TimeSpan.FromSeconds(1);
 
     public static IReadOnlyList<Canary> All { get; } =
@@ -54,17 +58,95 @@ internal sealed record Canary(CanaryPlan Plan, bool IsQuick, CampaignScope Scope
 
                 return Task.CompletedTask;
             })),
+        Faulty(new("fan_out_ends_at_quorum", "a row that a quorum holds is sent to nobody any more", "phase4.latency.lost", Verdict.Fail), "FanOutEndsAtQuorum", "latency", 2, isQuick: true),
+        Faulty(new("ack_before_commit", "callers are answered before their transaction is committed", "phase4.disk_full.lost", Verdict.Fail), "AckBeforeCommit", "disk_full", 2, quorumWrites: 1),
+        Faulty(new("sequence_reused", "a node that was set back goes on with numbers that were used", "phase4.restored_copy.lost", Verdict.Fail), "SequenceReused", "restored_copy", 4),
+        Faulty(new("tombstone_dropped_early", "a delete is forgotten before every node has it", "phase4.away.resurrected", Verdict.Fail), "TombstoneCollectedEarly", "away", 8, shortMemory: true),
+        new(new("vector_past_refused_row", "a node says that it holds a row which it refused", $"phase4.{None}.stale", Verdict.Fail), false, ScopeOf(4), RefusedRowAsync) { NeedsFaults = true, Needs = "clock_jump" },
     ];
 
-    /// <summary>Why it cannot run here; null when it can.</summary>
+    /// <summary>What it must come to, or why it cannot run here.</summary>
     public static CanaryPlan PlanFor(string name, Programs programs)
     {
         var canary = All.First(each => each.Plan.Name == name);
-        return canary.NeedsFaults && programs.Faulty is null ? canary.Plan with { NotRun = "there is no build with faults (see docs/gate.md)" } : canary.Plan;
+        var why = canary.NeedsFaults && programs.Faulty is null ? "there is no build with faults: see docs/gate.md"
+            : FaultInjector.All.FirstOrDefault(fault => fault.Name == canary.Needs)?.WhyNot(new("", NodesKind.Peers, programs.Om));
+        return canary.Plan with { NotRun = why };
     }
 
     /// <summary>It is about a build with faults.</summary>
     public bool NeedsFaults { get; init; }
+
+    /// <summary>A fault class that it injects; null: none.</summary>
+    public string? Needs { get; init; }
+
+    /// <summary>Cycles of one fault class on nodes of a build that has a bug.</summary>
+    private static Canary Faulty(CanaryPlan plan, string bug, string fault, int cycles, bool isQuick = false, int quorumWrites = 2, bool shortMemory = false) =>
+        new(plan, isQuick, ScopeOf(4, fault, cycles), (context, cancellation) => PhaseRunner.RunAsync(context.Evidence, 4, Deadline, null, late =>
+        {
+            var nodes = new NodesPlan(Path.Combine(context.Scratch, "nodes"), NodesKind.Peers, context.Programs.Faulty!) { FaultName = bug, QuorumWrites = quorumWrites, WithShortMemory = shortMemory };
+            return new ChaosPhase(context, nodes) { ConvergeDeadline = FaultyPatience }.RunAsync(late);
+        }, cancellation))
+        {
+            NeedsFaults = true,
+            Needs = fault,
+        };
+
+    /// <summary>A node whose clock is ahead writes alone; the others refuse the row for that, and one of them is asked for it by its token.</summary>
+    private static Task RefusedRowAsync(PhaseContext context, CancellationToken cancellation) => PhaseRunner.RunAsync(context.Evidence, 4, Deadline, null, async late =>
+    {
+        const int Ahead = 2;
+        var plan = new NodesPlan(Path.Combine(context.Scratch, "nodes"), NodesKind.Peers, context.Programs.Faulty!) { FaultName = "VectorPastRefusedRow", WithLinks = true, WithClocks = true };
+        await using var cluster = await Cluster.StartAsync(plan, late);
+        using var traffic = cluster.NewTraffic();
+        try
+        {
+            var nodes = cluster.Nodes!;
+            await nodes.StopNodeAsync(Ahead);
+            Cut(nodes, true);
+            nodes.ClockOf(Ahead)!.Set(TimeSpan.FromHours(1));
+            await nodes.StartNodeAsync(Ahead);
+            var agent = new Agent(traffic, Burst, "ahead", "canary", withToken: true, quorum: "1");
+            while (agent.Owns.Count == 0)
+            {
+                await agent.CreateAsync(Ahead);
+                await Task.Delay(RetryInterval, late);
+            }
+
+            Cut(nodes, false);
+            nodes.ClockOf(Ahead)!.Set(TimeSpan.Zero);
+            var healed = traffic.Now;
+            for (Operation read; traffic.Now - healed < FaultyPatience.Ticks / TimeSpan.TicksPerMicrosecond;)
+            {
+                read = await agent.ReadAsync(agent.Owns[0], 0);
+                if (read.Status == 404)
+                {
+                    break;
+                }
+
+                await Task.Delay(RetryInterval, late);
+            }
+
+            await Convergence.RecordAsync(traffic, Burst, "canary");
+            traffic.Record(new Injection { Cycle = Burst, Fault = None, Victim = NodeSet.NameOf(Ahead), InFlight = 0, Injected = healed, Healed = healed });
+            return new RawChaos(new Dictionary<string, int>(), new Dictionary<string, string>());
+        }
+        finally
+        {
+            await context.Evidence.WriteLedgerAsync($"phase4-{None}", traffic.Take());
+        }
+
+        static void Cut(NodeSet nodes, bool isCut)
+        {
+            foreach (var other in (int[])[0, 1])
+            {
+                foreach (var link in (LinkProxy[])[nodes.Link(other, Ahead)!, nodes.Link(Ahead, other)!])
+                {
+                    (link.RequestsCut, link.AnswersCut) = (isCut, isCut);
+                }
+            }
+        }
+    }, cancellation);
 
     private static CampaignScope ScopeOf(int phase, string fault = None, int cycles = 1) =>
         new(CampaignModes.Canary, "peers", ["n1", "n2", "n3"], [phase], phase == 4 ? [fault] : [], new Dictionary<string, string>(), cycles, Writes);

@@ -5,8 +5,12 @@ namespace OrleansMemory.Gate.Clients;
 
 /// <summary>One client: it makes memories, and changes and reads its own, one request after the other.</summary>
 /// <param name="withToken">It sends the token of its last acknowledged write, and may so ask any node; else it stays with one for each memory.</param>
-internal sealed class Agent(Traffic traffic, int cycle, string name, string @namespace, bool withToken)
+/// <param name="quorum">Nodes that must hold a write, as the header asks for it; null: as the nodes are set.</param>
+internal sealed class Agent(Traffic traffic, int cycle, string name, string @namespace, bool withToken, string? quorum = null)
 {
+    /// <summary>Memories to be deleted later.</summary>
+    public const int Stock = 8;
+
     private const string Mid = "mid";
 
     private readonly List<Owned> _owned = [];
@@ -65,6 +69,9 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
         }
     }
 
+    /// <summary>Makes a stock of memories, then deletes and makes by turns.</summary>
+    public Task NextDeleteAsync(int turn, int node) => turn >= Stock && turn % 2 == 0 && _owned.Count > 0 ? DeleteAsync(_owned[0], withToken ? node : _owned[0].Node) : CreateAsync(node);
+
     /// <summary>The memories that it made and did not ask to delete: title, id and the node that made them.</summary>
     public IReadOnlyList<Owned> Owns => _owned;
 
@@ -89,7 +96,7 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
 
     private async Task<Operation> SendAsync(Request request, int node, string path, HttpMethod method, JsonObject? body)
     {
-        var (operation, token) = await traffic.SendAsync(request, node, path, method, body, withToken ? _token : null);
+        var (operation, token) = await traffic.SendAsync(request, node, path, method, body, withToken ? _token : null, quorum);
         if (operation is { Outcome: Outcome.Acked, Op: not Operations.Read })
         {
             _token = token ?? _token;

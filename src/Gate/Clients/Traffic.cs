@@ -73,8 +73,9 @@ internal sealed class Traffic : IDisposable
     /// <summary>Sends a request of a client and writes it down.</summary>
     /// <param name="body">Null: none.</param>
     /// <param name="token">The client's, or null.</param>
+    /// <param name="quorum">Nodes that must hold the write; null: as the nodes are set.</param>
     /// <returns>What was written down, and the token of the answer.</returns>
-    public async Task<(Operation Operation, string? Token)> SendAsync(Request request, int node, string path, HttpMethod method, JsonObject? body, string? token)
+    public async Task<(Operation Operation, string? Token)> SendAsync(Request request, int node, string path, HttpMethod method, JsonObject? body, string? token, string? quorum = null)
     {
         var isWrite = request.Op != Operations.Read;
         if (isWrite)
@@ -86,7 +87,7 @@ internal sealed class Traffic : IDisposable
         Answer answer;
         try
         {
-            answer = await AskAsync(node, method, path, body, token, request.Client);
+            answer = await AskAsync(node, method, path, body, token, request.Client, quorum);
         }
         finally
         {
@@ -195,13 +196,18 @@ internal sealed class Traffic : IDisposable
         return answer is { Status: 200, Body: { } body } ? body : throw new InvalidDataException($"{Nodes[node].Name} answered {path} with {answer.Status?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "nothing"}");
     }
 
-    private async Task<Answer> AskAsync(int node, HttpMethod method, string path, JsonNode? body, string? token, string agent)
+    private async Task<Answer> AskAsync(int node, HttpMethod method, string path, JsonNode? body, string? token, string agent, string? quorum = null)
     {
         using var message = new HttpRequestMessage(method, path);
         message.Headers.Add("X-Agent-Id", agent);
         if (token is not null)
         {
             message.Headers.Add(TokenHeader, token);
+        }
+
+        if (quorum is not null)
+        {
+            message.Headers.Add("X-Quorum", quorum);
         }
 
         if (body is not null)

@@ -114,11 +114,12 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var before = traffic.Acked;
         var heads = await HeadsAsync(traffic);
-        var steady = Enumerable.Range(0, Steady).Select(client => WriteAsync(traffic, cycle, client, @namespace, primary, stop.Token)).ToArray();
+        var stock = injector.WantsDeletes ? Agent.Stock : 1;
+        var steady = Enumerable.Range(0, Steady).Select(client => WriteAsync(traffic, cycle, client, @namespace, primary, injector.WantsDeletes, stop.Token)).ToArray();
         Injection injection;
         try
         {
-            await UntilAsync("writes are acknowledged", () => traffic.Acked >= before + Steady, cancellation);
+            await UntilAsync("writes are acknowledged", () => traffic.Acked >= before + (Steady * stock), cancellation);
             if (set.Kind == NodesKind.Silo && injector.Victim != FaultVictim.Any)
             {
                 // One silo decides for the namespace, whichever is asked: the one whose log grows.
@@ -171,14 +172,18 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
         return digest is null ? null : TimeSpan.FromMicroseconds(equal - ended);
     }
 
-    private static async Task WriteAsync(Traffic traffic, int cycle, int client, string @namespace, int primary, CancellationToken stop)
+    private static async Task WriteAsync(Traffic traffic, int cycle, int client, string @namespace, int primary, bool deletes, CancellationToken stop)
     {
         var agent = new Agent(traffic, cycle, $"s{client}", @namespace, withToken: client % 2 == 0);
         for (var turn = 0; !stop.IsCancellationRequested; turn++)
         {
             // Each second request to the node that takes the most.
-            await agent.NextAsync(turn, turn % 2 == 0 ? primary : (client + turn) % traffic.Nodes.Count);
-            await Task.WhenAny(Task.Delay(Pace, stop));
+            var node = turn % 2 == 0 ? primary : (client + turn) % traffic.Nodes.Count;
+            await (deletes ? agent.NextDeleteAsync(turn, node) : agent.NextAsync(turn, node));
+            if (!deletes || turn >= Agent.Stock)
+            {
+                await Task.WhenAny(Task.Delay(Pace, stop));
+            }
         }
     }
 
