@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Cli.Tests;
 
@@ -155,13 +155,8 @@ internal sealed class Om : IDisposable
 }
 
 /// <summary>A node that runs as its own process.</summary>
-internal sealed partial class ServedNode : IAsyncDisposable
+internal sealed class ServedNode : IAsyncDisposable
 {
-    private const int Terminate = 15;
-    private const int Interrupt = 2;
-    private const int Continue = 18;
-    private const int Pause = 19;
-
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private readonly Process _process;
@@ -215,7 +210,14 @@ internal sealed partial class ServedNode : IAsyncDisposable
     {
         if (!_process.HasExited)
         {
-            Assert.Equal(0, Kill(_process.Id, interrupt ? Interrupt : Terminate));
+            if (interrupt)
+            {
+                ProcessSignal.Interrupt(_process.Id);
+            }
+            else
+            {
+                ProcessSignal.Terminate(_process.Id);
+            }
         }
 
         await _process.WaitForExitAsync().WaitAsync(Deadline);
@@ -223,10 +225,10 @@ internal sealed partial class ServedNode : IAsyncDisposable
     }
 
     /// <summary>SIGSTOP: it runs no more, and its connections stay open.</summary>
-    public void Suspend() => Assert.Equal(0, Kill(_process.Id, Pause));
+    public void Suspend() => ProcessSignal.Suspend(_process.Id);
 
     /// <summary>SIGCONT.</summary>
-    public void Resume() => Assert.Equal(0, Kill(_process.Id, Continue));
+    public void Resume() => ProcessSignal.Resume(_process.Id);
 
     /// <summary>SIGKILL: the process has no say in it.</summary>
     public async Task KillAsync()
@@ -244,8 +246,4 @@ internal sealed partial class ServedNode : IAsyncDisposable
 
         _process.Dispose();
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Kill(int process, int signal);
 }

@@ -90,7 +90,7 @@ internal sealed record SampleRun
                 observed = Node(Scope.Names.Select(static name => new RawNode(name, "0.1.0", Element("""{"total":3}"""), 1, 1, 1, Element("""{"errors":[]}"""), 36, 36, Hashes(3), Hashes(3), [])).ToList());
                 break;
             case 2:
-                await evidence.WriteLedgerAsync("phase2", Altered("phase2", [.. Cycle("phase2", 1, 200), .. Changes()]));
+                await evidence.WriteLedgerAsync("phase2", Altered("phase2", [.. Cycle("phase2", 1, 200), .. Changes(), .. Cycle("phase2", 3, 1)]));
                 observed = Node(new RawAgents(3, [], 201, 503, "quorum_not_met", Scope.Names.ToDictionary(static name => name, static _ => "d")));
                 break;
             case 3:
@@ -103,7 +103,7 @@ internal sealed record SampleRun
                     await evidence.WriteLedgerAsync($"phase4-{fault}", Altered(fault, Enumerable.Range(1, Scope.Cycles).SelectMany(cycle => Cycle(fault, cycle, Scope.Writes))));
                 }
 
-                observed = Node(new RawChaos(new Dictionary<string, int> { [Scope.Faults[0]] = 1 }));
+                observed = Node(new RawChaos(new Dictionary<string, int> { [Scope.Faults[0]] = 1 }, new Dictionary<string, string>()));
                 break;
         }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using OrleansMemory.Core.Replication;
+using OrleansMemory.Gate.Nodes;
 using OrleansMemory.Storage.Clustering;
 using OrleansMemory.Storage.Postgres;
 
@@ -223,7 +224,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
             options.AddRange(["--cluster-nodes", string.Join(',', Enumerable.Range(0, Count).Select(NameOf))]);
             options.AddRange(["--silo-port", _siloPorts[node].ToString(CultureInfo.InvariantCulture)]);
             options.AddRange(["--gateway-port", _siloPorts[Count + node].ToString(CultureInfo.InvariantCulture)]);
-            return new(NameOf(node), Ports[node], database, options, _plan.Inherits, log) { Silo = SiloProgram.Require(), ClusterDatabase = members };
+            return new([SiloProgram.Require()], NameOf(node), Ports[node], database, options, _plan.Inherits, log) { ClusterDatabase = members };
         }
 
         if (Count > 1)
@@ -231,6 +232,14 @@ internal sealed class ClusterProcess : IAsyncDisposable
             options.AddRange(["--quorum-peers", string.Join(',', Addresses.Where((_, other) => other != node).Select(static address => address.GetLeftPart(UriPartial.Authority)))]);
         }
 
-        return new(NameOf(node), Ports[node], database, options, _plan.Inherits, log);
+        return new([.. OwnProgram(), "serve"], NameOf(node), Ports[node], database, options, _plan.Inherits, log);
+    }
+
+    private static string[] OwnProgram()
+    {
+        var program = Environment.ProcessPath ?? throw new NodeFailedException("cannot find this program");
+
+        // Started as `dotnet om.dll`, the program is the library.
+        return Path.GetFileNameWithoutExtension(program) == "dotnet" ? [program, Environment.GetCommandLineArgs()[0]] : [program];
     }
 }

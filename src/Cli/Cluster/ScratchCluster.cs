@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Cli.Cluster;
 
