@@ -251,7 +251,7 @@ internal sealed class RunPage(RunFolder run, Insights? insights, bool hasTable)
         var groups = manifest.Files.GroupBy(static file => file.Path.Contains('/') ? file.Path[..file.Path.IndexOf('/')] : "").OrderBy(static group => group.Key, StringComparer.Ordinal);
         return Html.Of($"""
             <section><h2 id="artifacts">All artifacts</h2>
-            <p class="quiet">{told} {Layout.Plural(manifest.Files.Count, "file")}, {Layout.Bytes(manifest.Files.Sum(static file => file.Bytes))} in all. Ledgers are read by <code>brotli -dc</code>.</p>
+            <p class="quiet">{told} {Layout.Plural(manifest.Files.Count, "file")}, {Layout.Bytes(manifest.Files.Sum(static file => file.Bytes))} in all. What ends in .br is read by <code>brotli -dc</code>.</p>
             {(folder.Exists(EvidenceFolder.ManifestName) ? Html.Of($"""<p><a href="{Layout.Href(EvidenceFolder.ManifestName)}">{EvidenceFolder.ManifestName}</a></p>""") : Html.Empty)}
             {Html.Each(groups, static group => Html.Of($"""
             <details{Layout.Open(group.Count() <= ShownFiles)}><summary>{(group.Key.Length == 0 ? "Documents" : $"{group.Key}/")} <span class="quiet">{Layout.Plural(group.Count(), "file")}, {Layout.Bytes(group.Sum(static file => file.Bytes))}</span></summary>

@@ -85,6 +85,17 @@ public sealed class SoakTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_that_was_on_its_way_when_the_machine_stopped_is_red_and_is_not_run_again()
+    {
+        var state = SoakState.Plan(Every, _start, 2);
+        state.With(state.Runs[0] with { StartedAt = _start }).Write(_folder);
+        await GreenAsync(Path.Combine(_folder, "run-001"), 1);
+        Assert.Equal(Verdict.HarnessError, await SoakOf(2, keepGoing: true).RunAsync(CancellationToken.None));
+        Assert.Equal(["run-002"], _started.Select(static run => run.Folder));
+        Assert.Contains("it was interrupted", PageRow("run-001"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task It_ends_at_the_first_red_run()
     {
         Assert.Equal(Verdict.Fail, await SoakOf(3, run: RedAtTwoAsync).RunAsync(CancellationToken.None));
