@@ -23,6 +23,9 @@ internal sealed record NodePlan(string Name, int Port, string Database, IReadOnl
     /// <summary>The program of a silo; null: <c>om serve</c> of this one.</summary>
     public string? Silo { get; init; }
 
+    /// <summary>Variables beyond what <see cref="Inherits"/> leaves.</summary>
+    public IReadOnlyDictionary<string, string> Variables { get; init; } = new Dictionary<string, string>();
+
     /// <summary>Of a silo: a file, or the URL of a PostgreSQL database.</summary>
     public string? ClusterDatabase { get; init; }
 }
@@ -210,6 +213,11 @@ internal sealed class NodeProcess : IAsyncDisposable
             }
 
             start.Environment["OM_NO_CONFIG"] = "1";
+        }
+
+        foreach (var (name, value) in plan.Variables)
+        {
+            start.Environment[name] = value;
         }
 
         if (isUrl)
