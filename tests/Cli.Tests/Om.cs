@@ -114,6 +114,15 @@ internal sealed class Om : IDisposable
 
     public Process StartAs(string name, (string Name, string Value)[] environment, params string[] arguments) => Start(ProgramAs(name), arguments, environment);
 
+    /// <summary>SIGTERM, and waits for the end.</summary>
+    /// <returns>The exit status.</returns>
+    public static async Task<int> TerminateAsync(Process process)
+    {
+        ServedNode.Terminate(process);
+        await process.WaitForExitAsync().WaitAsync(Deadline);
+        return process.ExitCode;
+    }
+
     /// <summary>Starts <c>om serve</c> on a free port and waits until it listens.</summary>
     public Task<ServedNode> ServeAsync(params string[] arguments) => ServedNode.StartAsync(Start(["serve", "--port", "0", .. arguments]));
 
@@ -157,7 +166,7 @@ internal sealed class Om : IDisposable
 /// <summary>A node that runs as its own process.</summary>
 internal sealed partial class ServedNode : IAsyncDisposable
 {
-    private const int Terminate = 15;
+    private const int Termination = 15;
     private const int Interrupt = 2;
     private const int Continue = 18;
     private const int Pause = 19;
@@ -215,12 +224,14 @@ internal sealed partial class ServedNode : IAsyncDisposable
     {
         if (!_process.HasExited)
         {
-            Assert.Equal(0, Kill(_process.Id, interrupt ? Interrupt : Terminate));
+            Assert.Equal(0, Kill(_process.Id, interrupt ? Interrupt : Termination));
         }
 
         await _process.WaitForExitAsync().WaitAsync(Deadline);
         return new(_process.ExitCode, Introduction + await _rest, await _error);
     }
+
+    public static void Terminate(Process process) => Assert.Equal(0, Kill(process.Id, Termination));
 
     /// <summary>SIGSTOP: it runs no more, and its connections stay open.</summary>
     public void Suspend() => Assert.Equal(0, Kill(_process.Id, Pause));

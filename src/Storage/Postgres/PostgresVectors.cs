@@ -36,7 +36,7 @@ internal sealed class PostgresVectors(PostgresWriter writer, NpgsqlDataSource re
         }
     }
 
-    /// <summary>Counted anew after every commit that may have changed it.</summary>
+    /// <summary>Counted anew once it has changed.</summary>
     public async ValueTask<long> CountAsync(CancellationToken cancellation)
     {
         var changes = Volatile.Read(ref _changes);
@@ -79,22 +79,26 @@ internal sealed class PostgresVectors(PostgresWriter writer, NpgsqlDataSource re
     public async ValueTask<IReadOnlyList<NearRow>> NearestAsync(VectorScan scan, CancellationToken cancellation)
     {
         var query = scan.Query;
-        var sql = new StringBuilder(
-            $"""
-            select v.row, {Distance("$2")} as distance from {Schema}.memory_vector v join {Schema}.memory m on m.row = v.row
-            where {PostgresStore.Live}
-            """);
         var values = new List<object> { query.Now.Nanoseconds, scan.Unit };
-        PostgresStore.AppendFilter(sql, values, query.Filter);
+        var conditions = new StringBuilder();
+        PostgresStore.AppendFilter(conditions, values, query.Filter);
         foreach (var condition in query.Visibility.Conditions)
         {
-            PostgresStore.AppendSeen(sql, values, condition);
+            PostgresStore.AppendSeen(conditions, values, condition);
         }
 
+        // Only shown memories have vectors. Without filters the wide rows need not be read: the few that have expired are found by their index.
+        var sql = new StringBuilder($"select v.row, {Distance("$2")} as distance from {Schema}.memory_vector v ");
+        sql.Append(conditions.Length == 0
+            ? $"where not exists (select 1 from {Schema}.memory m where m.row = v.row and m.state = 0 and m.expires_at is not null and m.expires_at <= $1)"
+            : $"join {Schema}.memory m on m.row = v.row where {PostgresStore.Live}{conditions}");
         sql.Append(CultureInfo.InvariantCulture, $" order by distance, v.row limit {PostgresStore.Place(values, (long)scan.Count)}");
         var nearest = await ReadAsync(sql.ToString(), values, cancellation);
         return [.. nearest.TakeWhile(near => near.Cosine > scan.Least)];
     }
+
+    /// <summary>Whether a commit changes the table.</summary>
+    public static bool IsChangedBy(IReadOnlyList<DerivedValue> values, DerivedPlan plan) => values.Count + plan.Gone.Count + plan.Old.Count > 0;
 
     /// <summary>What a commit changes of the table: the vectors of derived values come, those of changed and hidden rows go.</summary>
     public void AddTo(NpgsqlBatch batch, IReadOnlyList<DerivedValue> values, DerivedPlan plan)
@@ -111,7 +115,7 @@ internal sealed class PostgresVectors(PostgresWriter writer, NpgsqlDataSource re
         }
     }
 
-    /// <summary>After a commit.</summary>
+    /// <summary>The table has changed.</summary>
     public void Notice() => Interlocked.Increment(ref _changes);
 
     /// <summary>Compares the table with the derived values that it comes from.</summary>

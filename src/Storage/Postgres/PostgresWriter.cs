@@ -222,7 +222,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
     private async Task CommitAsync(ChangeSet changes)
     {
         var (rows, texts, effects, derived) = Plan(changes);
-        var pending = new Pending(changes, _commits + 1, effects);
+        var pending = new Pending(changes, _commits + 1, effects, PostgresVectors.IsChangedBy(changes.Derived, derived));
         Task connected;
         Exception? lost = null;
         RequireSound();
@@ -344,7 +344,10 @@ internal sealed class PostgresWriter : IAsyncDisposable
         }
 
         _index.Apply(pending.Effects);
-        Vectors?.Notice();
+        if (pending.ChangesVectors)
+        {
+            Vectors?.Notice();
+        }
     }
 
     /// <summary>Keeps the connection, or finds the way back to one.</summary>
@@ -487,7 +490,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
     private sealed record State(long Commits, long LastRow, Dictionary<LogId, AppliedSet> Vector);
 
     /// <summary>A commit that is under way.</summary>
-    private sealed record Pending(ChangeSet Changes, long Number, IReadOnlyList<IndexChange> Effects);
+    private sealed record Pending(ChangeSet Changes, long Number, IReadOnlyList<IndexChange> Effects, bool ChangesVectors);
 
     private sealed class Transaction(PostgresWriter writer) : IStoreTransaction
     {
