@@ -76,6 +76,60 @@ public sealed class HybridRankingTests
         Assert.Equal([9], (await table.CosinesAsync([1, 0, 0, 0, 0, 0, 0, 0], [3, 9, 1_000_000], TestContext.Current.CancellationToken)).Keys);
     }
 
+    [Fact]
+    public async Task A_vector_that_comes_while_a_query_runs_does_not_make_its_answer_whole()
+    {
+        var table = new VectorTable(null!, "m/2", 2);
+        var late = new OneMemory(whenFetched: () => table.Apply(new()
+        {
+            Head = default!,
+            Derived = [new(1, EmbeddingStep.StepName, "m/2", MemoryMarshal.AsBytes<float>([1, 0]).ToArray())],
+        }));
+        var ranker = new HybridRanker(late, table, new());
+        Assert.False((await AskAsync()).IsEmbedded);
+        Assert.True((await AskAsync()).IsEmbedded);
+
+        Task<HybridRanking> AskAsync() =>
+            ranker.RankAsync(new() { Context = "word" }, static query => TextQuery.From(query, Now), [1, 0], TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>An index of one memory that holds no word that anybody asks for.</summary>
+    private sealed class OneMemory(Action whenFetched) : ITextIndex, ITextReader
+    {
+        public bool IsComplete => true;
+
+        public long Documents => 1;
+
+        public double AverageLength => 1;
+
+        public Task<ITextReader> ReadAsync(CancellationToken cancellation) => Task.FromResult<ITextReader>(this);
+
+        public Task<IReadOnlyList<long>> CountAsync(IReadOnlyList<string> words, CancellationToken cancellation) => Task.FromResult<IReadOnlyList<long>>([.. words.Select(static _ => 0L)]);
+
+        public Task ScanAsync(TextScan scan, ICandidates candidates, CancellationToken cancellation) => Task.CompletedTask;
+
+        public Task<IReadOnlyList<long>> FindAsync(IReadOnlyList<string> words, string? @namespace, long afterRow, int limit, CancellationToken cancellation) =>
+            Task.FromResult<IReadOnlyList<long>>([]);
+
+        public bool TryGetInputs(long row, out RankInputs inputs)
+        {
+            inputs = default;
+            return false;
+        }
+
+        public string NamespaceName(int number) => "n";
+
+        public Task<IReadOnlyList<Memory?>> FetchAsync(IReadOnlyList<long> rows, CancellationToken cancellation)
+        {
+            whenFetched();
+            return Task.FromResult<IReadOnlyList<Memory?>>([.. rows.Select(static _ => (Memory?)null)]);
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
     private static Memory Sample(string title, string content) =>
         new() { Id = title, Tier = Tier.Mid, Namespace = "n", Title = title, Content = content, Source = "api", CreatedAt = Now, UpdatedAt = Now };
 }

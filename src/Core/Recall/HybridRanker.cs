@@ -15,6 +15,8 @@ internal sealed class HybridRanker(ITextIndex index, IVectorIndex vectors, Scori
     /// <exception cref="MemoryException"><see cref="ErrorKind.StoreFailed"/>: the index cannot be read.</exception>
     public async Task<HybridRanking> RankAsync(RecallQuery query, Func<RecallQuery, TextQuery> parse, float[] unit, CancellationToken cancellation)
     {
+        // Counted before anything is looked for: a vector that comes meanwhile is counted, but may not have been compared.
+        var embedded = await vectors.CountAsync(cancellation);
         using var reader = await index.ReadAsync(cancellation);
         var found = new Dictionary<long, Found>();
         var now = default(Timestamp);
@@ -48,7 +50,7 @@ internal sealed class HybridRanker(ITextIndex index, IVectorIndex vectors, Scori
             joined = LexicalReranker.Rank(query.Context, [.. joined.Take(RerankShare * query.Limit)]);
         }
 
-        return new([.. joined.Take(query.Limit)], isComplete, await vectors.CountAsync(cancellation) >= reader.Documents);
+        return new([.. joined.Take(query.Limit)], isComplete, embedded >= reader.Documents);
 
         int Distance(Memory memory) => query.Namespace is null ? 0 : depth - Depth(memory.Namespace);
     }

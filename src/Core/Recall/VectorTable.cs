@@ -191,9 +191,19 @@ internal sealed class VectorTable(IMemoryStore store, string marker, int dimensi
             _chunks = chunks;
         }
 
+        // Never counted while it is not there.
         ref var held = ref _chunks[number]![row & (ChunkRows - 1)];
-        Volatile.Write(ref _count, _count + (vector is null ? 0 : 1) - (held is null ? 0 : 1));
+        if (held is not null && vector is null)
+        {
+            Volatile.Write(ref _count, _count - 1);
+        }
+
+        var isNew = held is null && vector is not null;
         Volatile.Write(ref held, vector);
+        if (isNew)
+        {
+            Volatile.Write(ref _count, _count + 1);
+        }
     }
 
     private static float[]? Find(float[]?[]?[] chunks, long row) =>
