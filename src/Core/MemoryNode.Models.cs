@@ -3,6 +3,7 @@ using OrleansMemory.Core.Curation;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Models;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Core;
 
@@ -20,7 +21,9 @@ public sealed partial class MemoryNode
         return Task.FromResult(new ModelFeatures(
             _settings.Models.Embedder is null ? null : embedding?.DefaultModelId ?? "unnamed",
             embedding?.DefaultModelDimensions ?? 0,
-            _settings.Models.Chat is null ? null : chat?.DefaultModelId ?? "unnamed"));
+            _settings.Models.Chat is null ? null : chat?.DefaultModelId ?? "unnamed",
+            _vectors is not (null or VectorTable),
+            VectorsProblem));
     }
 
     public async Task<QueryExpansion> ExpandQueryAsync(string query, CancellationToken cancellation = default) =>

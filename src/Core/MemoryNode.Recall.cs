@@ -2,6 +2,7 @@ using Microsoft.Extensions.AI;
 using OrleansMemory.Core.Backfills.Steps;
 using OrleansMemory.Core.Governance;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Models;
 using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
@@ -12,7 +13,7 @@ public sealed partial class MemoryNode
     /// <summary>After a failure of the embedding model recalls go on by words at once for so long, and do not each wait for it.</summary>
     private static readonly TimeSpan EmbedPause = TimeSpan.FromSeconds(5);
 
-    private readonly VectorTable? _vectors;
+    private readonly IVectorIndex? _vectors;
     private volatile EmbedFailure? _embedFailure;
 
     public Task<RecallResult> RecallAsync(RecallQuery query, CancellationToken cancellation = default) => RecallAsync(query, principal: null, cancellation);
@@ -48,8 +49,18 @@ public sealed partial class MemoryNode
         return new(memories, tokens, unit is null ? RecallModes.Keyword : _settings.Scoring.Rerank ? RecallModes.HybridReranked : RecallModes.Hybrid, isComplete) { Degraded = degraded };
     }
 
-    private static VectorTable? VectorsOf(IMemoryStore store, IEmbeddingGenerator<string, Embedding<float>>? embedder) =>
-        embedder is null ? null : new(store, EmbeddingStep.MarkerOf(embedder), EmbeddingStep.DimensionOf(embedder));
+    /// <summary>The vectors of the model, in the store when that is asked for and it can, else in memory; and why not in the store.</summary>
+    private static async Task<(IVectorIndex? Index, string? Why)> VectorsOfAsync(IMemoryStore store, NodeModels models)
+    {
+        if (models.Embedder is not { } embedder)
+        {
+            return (null, null);
+        }
+
+        var (marker, dimension) = (EmbeddingStep.MarkerOf(embedder), EmbeddingStep.DimensionOf(embedder));
+        var (index, why) = models.VectorsInStore ? await store.OpenVectorsAsync(marker, dimension) : (null, null);
+        return (index ?? new VectorTable(store, marker, dimension), why);
+    }
 
     /// <summary>The query's vector at length 1, with a share of that of the words around it; else why there is none.</summary>
     private async Task<(float[]? Unit, string? Degraded)> EmbedAsync(RecallQuery query, CancellationToken cancellation)

@@ -41,9 +41,11 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         PendingWatch pending,
         GrantTable granted,
         CommitSignal commits,
-        VectorTable? vectors)
+        IVectorIndex? vectors,
+        string? vectorsProblem)
     {
         _vectors = vectors;
+        VectorsProblem = vectorsProblem;
         _commits = commits;
         Granted = granted;
         Curator = new(this, time);
@@ -68,6 +70,9 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
 
     /// <summary>Idle until <see cref="StartBackfills"/>; it tells and takes commands before.</summary>
     public BackfillRunner Backfills { get; }
+
+    /// <summary>Why vectors are not kept in the store although that is asked for; null when they are, or it is not.</summary>
+    public string? VectorsProblem { get; }
 
     /// <summary>What answers other nodes.</summary>
     public ReplicaEndpoint Endpoint => _replicas.Endpoint;
@@ -98,7 +103,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
         var replicas = await ReplicaSet.StartAsync(store, writer, links ?? [], settings.ReplicaSet, time, random);
         var opening = time.GetUtcNow().UtcTicks.ToString("x", CultureInfo.InvariantCulture);
         var backfills = new BackfillRunner(store, writer, BackfillSteps.Of(store, settings.Models.Embedder), settings.Backfills, opening, store.Log.Node, time);
-        var vectors = VectorsOf(store, settings.Models.Embedder);
+        var (vectors, vectorsProblem) = await VectorsOfAsync(store, settings.Models);
         if (vectors is not null)
         {
             writer.Committed += (_, changes) =>
@@ -111,7 +116,7 @@ public sealed partial class MemoryNode : INodeService, IAsyncDisposable
             };
         }
 
-        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending, granted, commits, vectors);
+        var node = new MemoryNode(store, writer, replicas, backfills, settings, time, scheduler, directory, pending, granted, commits, vectors, vectorsProblem);
         await node.LoadGrantsAsync();
         pending.Start(node.ResolvePendingAsync, scheduler);
         return node;

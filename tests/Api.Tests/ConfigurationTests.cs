@@ -150,7 +150,12 @@ public sealed class ConfigurationTests : IDisposable
         _variables["OM_EMBED_MODEL"] = "of-my-own";
         Assert.Contains("OM_EMBED_DIM", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources).Options.Validate()).Message, StringComparison.Ordinal);
         _variables["OM_EMBED_DIM"] = "12";
-        Assert.Equal(12, ConfigurationLoader.Load(Sources).Options.Validate().Models.KnownDimension);
+        Assert.Equal((12, false), (ConfigurationLoader.Load(Sources).Options.Validate().Models.KnownDimension, ConfigurationLoader.Load(Sources).Options.ToNodeSettings().Models.VectorsInStore));
+        _variables["OM_VECTORS"] = "database";
+        Assert.True(ConfigurationLoader.Load(Sources).Options.ToNodeSettings().Models.VectorsInStore);
+        _variables["OM_VECTORS"] = "somewhere";
+        Assert.Contains("OM_VECTORS", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message, StringComparison.Ordinal);
+        _variables.Remove("OM_VECTORS");
         _variables["OM_CHAT_API"] = "smoke";
         Assert.Contains("OM_CHAT_API", Assert.Throws<InvalidOptionException>(() => ConfigurationLoader.Load(Sources)).Message, StringComparison.Ordinal);
 

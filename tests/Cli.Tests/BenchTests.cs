@@ -43,6 +43,11 @@ public sealed class BenchTests : IDisposable
         var classes = outcome.Json.GetProperty("by_class").EnumerateObject().ToList();
         Assert.Equal(["1 rare", "1 common", "2 mixed", "3 mixed", "4 mixed"], classes.Select(entry => entry.Name));
         Assert.All(classes, entry => Assert.Equal(10, entry.Value.GetProperty("count").GetInt32()));
+
+        // With vectors: none of the memories is without one before it is measured.
+        var hybrid = (await _om.RunAsync("bench", "recall", "--connections", "1", "--requests", "20", "--warmup-secs", "0", "--rows", "300", "--vectors", "16", "--data", ".", "--json")).Exits(0).Json;
+        Assert.Equal((20, 16, "memory"), (hybrid.GetProperty("ok").GetInt32(), hybrid.GetProperty("vector_dim").GetInt32(), hybrid.GetProperty("vectors").GetString()));
+        (await _om.RunAsync("bench", "recall", "--vectors", "16", "--vectors-in", "database")).Exits(2);
     }
 
     [Fact]

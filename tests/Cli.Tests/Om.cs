@@ -114,6 +114,15 @@ internal sealed class Om : IDisposable
 
     public Process StartAs(string name, (string Name, string Value)[] environment, params string[] arguments) => Start(ProgramAs(name), arguments, environment);
 
+    /// <summary>SIGTERM, and waits for the end.</summary>
+    /// <returns>The exit status.</returns>
+    public static async Task<int> TerminateAsync(Process process)
+    {
+        ServedNode.Terminate(process);
+        await process.WaitForExitAsync().WaitAsync(Deadline);
+        return process.ExitCode;
+    }
+
     /// <summary>Starts <c>om serve</c> on a free port and waits until it listens.</summary>
     public Task<ServedNode> ServeAsync(params string[] arguments) => ServedNode.StartAsync(Start(["serve", "--port", "0", .. arguments]));
 
@@ -223,6 +232,8 @@ internal sealed class ServedNode : IAsyncDisposable
         await _process.WaitForExitAsync().WaitAsync(Deadline);
         return new(_process.ExitCode, Introduction + await _rest, await _error);
     }
+
+    public static void Terminate(Process process) => ProcessSignal.Terminate(process.Id);
 
     /// <summary>SIGSTOP: it runs no more, and its connections stay open.</summary>
     public void Suspend() => ProcessSignal.Suspend(_process.Id);

@@ -198,6 +198,12 @@ public static class ConfigurationLoader
             Embedder = embedUrl is null ? null
                 : Endpoint("embed", embedUrl, ModelOptions.EmbeddingModelOf(embedModel ?? (tier is "smart" or "autonomous" ? "nomic_embed_v15" : "mini_lm_l6_v2"))),
             Dimension = (int?)Clamped(settings.Integer("OM_EMBED_DIM", "models.embed_dim")),
+            VectorsInDatabase = settings.Text("OM_VECTORS", "models.vectors") switch
+            {
+                null or "memory" => false,
+                "database" => true,
+                var other => throw new InvalidOptionException($"{other} is not known: set OM_VECTORS, or models.vectors in the configuration file, to memory or database"),
+            },
             Chat = chatUrl is null || !writes ? null
                 : Endpoint("chat", chatUrl, ownChatModel ?? settings.Text("OM_CHAT_MODEL", "models.chat_model", peerKey: "llm_model") ?? (tier == "autonomous" ? "gemma4:e4b" : "gemma4:e2b")),
             EmbedTimeout = Milliseconds("embed_timeout_ms") ?? standard.EmbedTimeout,

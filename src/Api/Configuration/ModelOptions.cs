@@ -15,6 +15,9 @@ public sealed record ModelOptions
     /// <summary>Numbers of a vector; null: as the embedding model is known to have.</summary>
     public int? Dimension { get; init; }
 
+    /// <summary>Vectors are kept and compared in a PostgreSQL database that has the extension vector (pgvector), else in the node's memory.</summary>
+    public bool VectorsInDatabase { get; init; }
+
     /// <summary>Null: no text model.</summary>
     public ModelEndpoint? Chat { get; init; }
 
@@ -55,6 +58,7 @@ public sealed record ModelOptions
     {
         Embedder = Embedder is null ? null : new RemoteEmbedder(Embedder, KnownDimension ?? throw UnknownDimension, EmbedBatchTimeout),
         Chat = Chat is null ? null : new RemoteChat(Chat, ChatTimeout),
+        VectorsInStore = VectorsInDatabase,
         EmbedTimeout = EmbedTimeout,
         ChatTimeout = ChatTimeout,
     };

@@ -28,4 +28,7 @@ public sealed partial class NodeHost
 
     [LoggerMessage(2008, LogLevel.Information, "A connection did not close cleanly")]
     private partial void LogCloseFailed(Exception exception);
+
+    [LoggerMessage(2009, LogLevel.Warning, "Vectors stay in memory, and not in the database: {Why}")]
+    private partial void LogVectorsInMemory(string why);
 }

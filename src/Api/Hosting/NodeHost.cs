@@ -84,6 +84,11 @@ public sealed partial class NodeHost : IAsyncDisposable
             await host.AnnounceAsync(output);
             if (service is MemoryNode node)
             {
+                if (node.VectorsProblem is { } why)
+                {
+                    host.LogVectorsInMemory(why);
+                }
+
                 node.Backfills.Observer = application.Services.GetRequiredService<BackfillLog>().Write;
                 node.StartBackfills(new Random());
             }

@@ -94,6 +94,15 @@ internal sealed class SessionRoutes(CallerServices callers)
         writer.WriteString("embedding"u8, models.Embedding ?? "none");
         writer.WriteNumber("embedding_dim"u8, models.EmbeddingDimension);
         writer.WriteString("llm"u8, models.Text ?? "none");
+        if (models.Embedding is not null)
+        {
+            writer.WriteString("vectors"u8, models.VectorsInStore ? "database"u8 : "memory"u8);
+            if (models.VectorsProblem is { } problem)
+            {
+                writer.WriteString("vectors_problem"u8, problem);
+            }
+        }
+
         writer.WriteEndObject();
         writer.WriteString("tier"u8, (semantic, text) switch { (true, true) => "smart", (true, false) => "semantic", _ => "keyword" });
         writer.WriteString("version"u8, typeof(SessionRoutes).Assembly.GetName().Version!.ToString(3));

@@ -30,7 +30,14 @@ internal sealed record BenchPlan(
     int? QuorumWrites,
     long CatchUpRows,
     bool OnPostgres,
-    ClusterKind ClusterKind);
+    ClusterKind ClusterKind)
+{
+    /// <summary>Numbers of the vector that each memory and query has; null: recall is by words.</summary>
+    public int? Vectors { get; init; }
+
+    /// <summary>Vectors are compared by the PostgreSQL server.</summary>
+    public bool VectorsInDatabase { get; init; }
+}
 
 /// <summary>What a node used during the measurement.</summary>
 internal sealed record NodeUsage(string Name, ProcessUsage Before, ProcessUsage After)
@@ -84,6 +91,12 @@ internal sealed record BenchReport(
         }
 
         writer.WriteNumber("rows_before", Plan.Rows);
+        if (Plan.Vectors is { } dimension)
+        {
+            writer.WriteNumber("vector_dim", dimension);
+            writer.WriteString("vectors", Plan.VectorsInDatabase ? "database" : "memory");
+        }
+
         MemoryJson.WriteReal(writer, "seconds", Math.Round(Load.Elapsed.TotalSeconds, 3));
         writer.WriteNumber("requests", Load.All.Count + Load.Failures.Values.Sum());
         writer.WriteNumber("ok", Load.All.Count);
@@ -131,7 +144,7 @@ internal sealed record BenchReport(
     {
         var culture = CultureInfo.InvariantCulture;
         var loop = Plan.Rate is { } rate ? string.Create(culture, $"open loop at {rate:0.#}/s") : "closed loop";
-        text.WriteLine(string.Create(culture, $"{Kind}: {Cluster}{Plan.Connections} connections, {loop}, {Load.Elapsed.TotalSeconds:0.0} s, {Plan.Rows} rows before"));
+        text.WriteLine(string.Create(culture, $"{Kind}: {Cluster}{Plan.Connections} connections, {loop}, {Load.Elapsed.TotalSeconds:0.0} s, {Plan.Rows} rows before{(Plan.Vectors is { } dimension ? $", vectors of {dimension} in {(Plan.VectorsInDatabase ? "the database" : "memory")}" : "")}"));
         text.WriteLine(string.Create(culture, $"  {Throughput:0.0}/s, {Load.All.Count} ok"));
         text.WriteLine($"  {Line(Load.All)}");
         if (Load.ByClass.Count > 1)

@@ -13,7 +13,11 @@ namespace OrleansMemory.Cli.Cluster;
 /// <param name="Inherits">The nodes read the caller's variables and configuration, and keep logs beside their data.</param>
 /// <param name="OnPostgres">Each node has a private PostgreSQL server of its own, whose data is in the folder; else a file.</param>
 /// <param name="Kind">Silos share a database for their members beside the nodes' own, in the folder too.</param>
-internal sealed record ClusterPlan(string Folder, int Nodes, int? QuorumWrites = null, IReadOnlyList<int>? Ports = null, bool Inherits = false, bool OnPostgres = false, ClusterKind Kind = ClusterKind.Peers);
+internal sealed record ClusterPlan(string Folder, int Nodes, int? QuorumWrites = null, IReadOnlyList<int>? Ports = null, bool Inherits = false, bool OnPostgres = false, ClusterKind Kind = ClusterKind.Peers)
+{
+    /// <summary>Set for each node, whatever it inherits.</summary>
+    public IReadOnlyDictionary<string, string> Variables { get; init; } = new Dictionary<string, string>();
+}
 
 /// <summary>Nodes of one cluster as children of this process, named n1, n2 and so on. They all end when it does.</summary>
 internal sealed class ClusterProcess : IAsyncDisposable
@@ -224,7 +228,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
             options.AddRange(["--cluster-nodes", string.Join(',', Enumerable.Range(0, Count).Select(NameOf))]);
             options.AddRange(["--silo-port", _siloPorts[node].ToString(CultureInfo.InvariantCulture)]);
             options.AddRange(["--gateway-port", _siloPorts[Count + node].ToString(CultureInfo.InvariantCulture)]);
-            return new([SiloProgram.Require()], NameOf(node), Ports[node], database, options, _plan.Inherits, log) { ClusterDatabase = members };
+            return new([SiloProgram.Require()], NameOf(node), Ports[node], database, options, _plan.Inherits, log) { ClusterDatabase = members, Variables = [.. _plan.Variables.Select(static pair => (pair.Key, pair.Value))] };
         }
 
         if (Count > 1)
@@ -232,7 +236,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
             options.AddRange(["--quorum-peers", string.Join(',', Addresses.Where((_, other) => other != node).Select(static address => address.GetLeftPart(UriPartial.Authority)))]);
         }
 
-        return new([.. OwnProgram(), "serve"], NameOf(node), Ports[node], database, options, _plan.Inherits, log);
+        return new([.. OwnProgram(), "serve"], NameOf(node), Ports[node], database, options, _plan.Inherits, log) { Variables = [.. _plan.Variables.Select(static pair => (pair.Key, pair.Value))] };
     }
 
     private static string[] OwnProgram()

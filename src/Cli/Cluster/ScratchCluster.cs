@@ -25,13 +25,14 @@ internal sealed class ScratchCluster : IAsyncDisposable
     /// <param name="parent">The folder is made in here.</param>
     /// <param name="name">How its name begins.</param>
     /// <param name="onPostgres">Each node has a PostgreSQL server of its own.</param>
+    /// <param name="variables">Set for each node; null: none.</param>
     /// <exception cref="NodeFailedException">A node did not start.</exception>
-    public static async Task<ScratchCluster> StartAsync(string parent, string name, int nodes, int? quorumWrites, bool onPostgres, ClusterKind kind)
+    public static async Task<ScratchCluster> StartAsync(string parent, string name, int nodes, int? quorumWrites, bool onPostgres, ClusterKind kind, IReadOnlyDictionary<string, string>? variables = null)
     {
         var folder = Path.Combine(parent, $"{name}-{Guid.NewGuid():n}"[..(name.Length + 17)]);
         try
         {
-            return new(await ClusterProcess.StartAsync(new(folder, nodes, quorumWrites, OnPostgres: onPostgres, Kind: kind)));
+            return new(await ClusterProcess.StartAsync(new(folder, nodes, quorumWrites, OnPostgres: onPostgres, Kind: kind) { Variables = variables ?? new Dictionary<string, string>() }));
         }
         catch
         {

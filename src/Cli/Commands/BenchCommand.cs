@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using OrleansMemory.Cli.Bench;
 using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Options;
@@ -23,6 +24,7 @@ internal static class BenchCommand
     /// <summary>Convergence is measured at half of the load that the nodes can take.</summary>
     private const double Half = 0.5;
 
+    private static readonly TimeSpan VectorsPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan ConnectDeadline = TimeSpan.FromSeconds(20);
 
     public static CliCommand Create()
@@ -40,9 +42,11 @@ internal static class BenchCommand
         var catchUp = OptionKinds.Number("With convergence: memories that one node misses and then catches up with", 1L, 100_000_000L, "--catch-up");
         var postgres = OptionKinds.Flag("Nodes on PostgreSQL, each with a private server of its own", "--postgres");
         var cluster = OptionKinds.Text("Host of several nodes: silo (Orleans) or peers [default: peers]", "--cluster");
+        var vectors = OptionKinds.Number("With recall: numbers of the vector that a made-up embedding model gives each memory and query [default: by words alone]", 1, MemoryLimits.VectorDimensions, "--vectors");
+        var vectorsIn = OptionKinds.Text("With --vectors: memory, or database (PostgreSQL with pgvector) [default: memory]", "--vectors-in");
         var command = new Command("bench", "Measure stores, recalls, convergence or backfills on fresh nodes, or how good recall is")
         {
-            kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp, postgres, cluster,
+            kind, connections, seconds, requests, warmup, rows, rate, data, nodes, quorum, catchUp, postgres, cluster, vectors, vectorsIn,
         };
         return new(command, async session =>
         {
@@ -87,7 +91,16 @@ internal static class BenchCommand
                 session.Value(quorum) ?? ((count / 2) + 1),
                 session.Value(catchUp) ?? 0,
                 session.Value(postgres),
-                SiloProgram.Choose(session.Value(cluster) ?? "peers"));
+                SiloProgram.Choose(session.Value(cluster) ?? "peers"))
+            {
+                Vectors = session.Value(vectors),
+                VectorsInDatabase = session.Value(vectorsIn) switch
+                {
+                    null or "memory" => false,
+                    "database" => true,
+                    var other => throw new UsageException(command, $"invalid value '{other}' for '--vectors-in': use memory or database"),
+                },
+            };
             Check(command, plan, onOthersNode: session.Address is not null);
             var folder = Path.GetFullPath(session.Value(data) ?? Path.GetTempPath());
             BenchReport report;
@@ -97,7 +110,9 @@ internal static class BenchCommand
             }
             else
             {
-                await using var scratch = await ScratchCluster.StartAsync(folder, "om-bench", plan.Nodes, plan.QuorumWrites, plan.OnPostgres, plan.ClusterKind);
+                await using var model = plan.Vectors is { } dimension ? await BenchModel.StartAsync(dimension) : null;
+                await using var scratch = await ScratchCluster.StartAsync(
+                    folder, "om-bench", plan.Nodes, plan.QuorumWrites, plan.OnPostgres, plan.ClusterKind, model?.Variables(plan.VectorsInDatabase));
                 await ConnectAsync(scratch.Cluster);
                 report = await RunAsync(session, plan, scratch.Cluster.Addresses, scratch.Cluster, null, scratch.Cluster.Folder);
             }
@@ -190,6 +205,11 @@ internal static class BenchCommand
             throw new UsageException(command, "the argument '--cluster silo' needs '--nodes' of 2 or more");
         }
 
+        if ((plan.Vectors is not null && (plan.Kind != BenchKind.Recall || onOthersNode)) || (plan.VectorsInDatabase && (plan.Vectors is null || !plan.OnPostgres)))
+        {
+            throw new UsageException(command, "the argument '--vectors' is for recall on fresh nodes, and '--vectors-in database' needs it and '--postgres'");
+        }
+
         if (onOthersNode && plan.OnPostgres)
         {
             throw new UsageException(command, "the argument '--url' names a node that has its store: it cannot be used with '--postgres'");
@@ -233,6 +253,12 @@ internal static class BenchCommand
             await RowLoader.LoadAsync(endpoints, host, key, text, plan.Rows);
         }
 
+        if (plan.Vectors is not null)
+        {
+            session.Error.WriteLine("waiting for their vectors");
+            await WaitForVectorsAsync(addresses, plan.VectorsInDatabase);
+        }
+
         IRequestSource source = plan.Kind == BenchKind.Recall ? new RecallRequests(host, key, text) : new WriteRequests(host, key, text);
         var load = new Load(endpoints, source, plan.Connections, plan.Kind == BenchKind.Convergence ? null : plan.Rate);
         LoadResult? warm = null;
@@ -252,6 +278,32 @@ internal static class BenchCommand
         var generatorBefore = Environment.CpuUsage.TotalTime;
         var result = load.Run(plan.Duration, plan.Requests);
         return new(plan, result, machine, Since(before, cluster), Environment.CpuUsage.TotalTime - generatorBefore);
+    }
+
+    /// <summary>Until every node says that all of its memories have vectors, where they are meant to be.</summary>
+    private static async Task WaitForVectorsAsync(IReadOnlyList<Uri> addresses, bool inDatabase)
+    {
+        using var client = new HttpClient();
+        foreach (var address in addresses)
+        {
+            using var features = JsonDocument.Parse(await client.GetStringAsync(new Uri(address, "/api/v1/capabilities")));
+            var models = features.RootElement.GetProperty("models"u8);
+            if (models.GetProperty("vectors"u8).GetString() != (inDatabase ? "database" : "memory"))
+            {
+                throw new MemoryException(ErrorKind.StoreFailed, $"vectors are not in the database: {models.GetProperty("vectors_problem"u8).GetString()}");
+            }
+
+            while (true)
+            {
+                using var answer = JsonDocument.Parse(await client.GetStringAsync(new Uri(address, "/api/v1/recall?context=any&limit=1")));
+                if (answer.RootElement.GetProperty("recall_mode"u8).GetString() == "hybrid" && !answer.RootElement.TryGetProperty("degraded"u8, out _))
+                {
+                    break;
+                }
+
+                await Task.Delay(VectorsPause);
+            }
+        }
     }
 
     private static async Task<BenchReport> ConvergeAsync(

@@ -52,20 +52,22 @@ internal static class CompletionScripts
         var (name, outline) = (root.Name, CommandOutline.Of(root));
         var function = Function(name);
         var script = new StringBuilder();
+
+        // Not "path": to zsh that is the search path.
         script.Append($$"""
             #compdef {{name}}
 
             {{function}}() {
-                local path={{name}} i
+                local chosen={{name}} i
                 local -a known
                 for ((i = 2; i < CURRENT; i++)); do
-                    case "$path ${words[i]}" in
+                    case "$chosen ${words[i]}" in
 
             """.ReplaceLineEndings("\n"));
-        script.Append($"            {string.Join('|', outline.Skip(1).Select(static command => $"\"{command.Name}\""))}) path=\"$path ${{words[i]}}\" ;;\n");
+        script.Append($"            {string.Join('|', outline.Skip(1).Select(static command => $"\"{command.Name}\""))}) chosen=\"$chosen ${{words[i]}}\" ;;\n");
         script.Append("        esac\n    done\n    case \"${words[CURRENT-1]}\" in\n");
         script.Append($"        {string.Join('|', ValueNames(root, outline))}) _files; return ;;\n");
-        script.Append("    esac\n    case \"$path\" in\n");
+        script.Append("    esac\n    case \"$chosen\" in\n");
         foreach (var command in outline)
         {
             script.Append($"        \"{command.Name}\") known=(");
@@ -83,7 +85,21 @@ internal static class CompletionScripts
     private static string Fish(Command root)
     {
         var (name, outline) = (root.Name, CommandOutline.Of(root));
+        var function = $"_{Function(name)}_path";
         var script = new StringBuilder();
+        script.Append($$"""
+            function {{function}}
+                set -l chosen {{name}}
+                for word in (commandline -opc)[2..-1]
+                    if contains -- "$chosen $word" {{string.Join(' ', outline.Skip(1).Select(static command => $"'{command.Name}'"))}}
+                        set chosen "$chosen $word"
+                    end
+                end
+                echo $chosen
+            end
+
+
+            """.ReplaceLineEndings("\n"));
         foreach (var option in CommandOutline.Globals(root))
         {
             script.Append($"complete -c {name}{FishOption(option)}\n");
@@ -91,14 +107,10 @@ internal static class CompletionScripts
 
         foreach (var command in outline)
         {
-            var condition = command.Path.Count == 1 ? "__fish_use_subcommand"
-                : string.Join("; and ", command.Path.Skip(1).Select(static word => $"__fish_seen_subcommand_from {word}"));
-            var unchosen = command.Path.Count > 1 && command.Subcommands.Count > 0
-                ? $"{condition}; and not __fish_seen_subcommand_from {string.Join(' ', command.Subcommands.Select(static below => below.Name))}"
-                : condition;
+            var condition = $"test ({function}) = \"{command.Name}\"";
             foreach (var below in command.Subcommands)
             {
-                script.Append($"complete -c {name} -n '{unchosen}' -f -a {below.Name} -d '{FishText(below.Description)}'\n");
+                script.Append($"complete -c {name} -n '{condition}' -f -a {below.Name} -d '{FishText(below.Description)}'\n");
             }
 
             foreach (var option in command.Options)

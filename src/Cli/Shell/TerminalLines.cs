@@ -9,6 +9,9 @@ internal sealed class TerminalLines
 {
     private const int KeptLines = 1_000;
 
+    /// <summary>A person's Enter is a carriage return. What a program types ends in a line feed (<c>script</c>, expect, a paste in some terminals), which is told as Ctrl+J.</summary>
+    private static readonly (ConsoleKey Key, ConsoleModifiers Modifiers)[] LineFeeds = [(ConsoleKey.J, ConsoleModifiers.Control), (ConsoleKey.Enter, ConsoleModifiers.Control)];
+
     private readonly LineEditor _editor;
     private readonly string? _file;
 
@@ -18,6 +21,11 @@ internal sealed class TerminalLines
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         _editor = new(console) { Prompt = new LineEditorPrompt(prompt.TrimEnd().EscapeMarkup()), Completion = new Words() };
         _editor.KeyBindings.Add(ConsoleKey.D, ConsoleModifiers.Control, static () => new EndCommand());
+        foreach (var lineFeed in LineFeeds)
+        {
+            _editor.KeyBindings.Add(lineFeed.Key, lineFeed.Modifiers, static () => new SubmitCommand());
+        }
+
         _editor.KeyBindings.Add<PreviousHistoryCommand>(ConsoleKey.UpArrow);
         _editor.KeyBindings.Add<NextHistoryCommand>(ConsoleKey.DownArrow);
         _file = HistoryFile();

@@ -75,10 +75,16 @@ public sealed class Visibility
     /// The predicate as parts of which one must hold, for a store that asks them of its rows; null: there are other parts. A row's author is its
     /// <c>metadata.agent_id</c>, its scope <c>metadata.scope</c>.
     /// </summary>
-    public VisibleRows? Rows => !_isOfCredential || _within is not null ? null : new(
+    public VisibleRows? Rows => !_isOfCredential || _within is not null ? null : Own;
+
+    /// <summary>The predicate as conditions that must all hold, for a store that asks them of its rows; none: everything is seen.</summary>
+    public IReadOnlyList<VisibleRows> Conditions => IsEverything ? [] : _within is null ? [Own] : [Own, .. _within.Conditions];
+
+    private VisibleRows Own => new(
         Author,
         Granted,
-        [.. _roots.Select(static (root, level) => ((string Scope, string? Root))(ScopeNames[level], root)).Where(static each => each.Root is not null).Select(static each => (each.Scope, each.Root!))]);
+        [.. _roots.Select(static (root, level) => ((string Scope, string? Root))(ScopeNames[level], root)).Where(static each => each.Root is not null).Select(static each => (each.Scope, each.Root!))],
+        _isOfCredential ? null : _place);
 
     /// <summary>The scope that a stored text names. Any text but the five counts as private.</summary>
     public static MemoryScope ScopeOf(string? text) => text switch
@@ -127,4 +133,5 @@ public sealed class Visibility
 /// <param name="Author">Everything of this author; null: of none.</param>
 /// <param name="Granted">These ids.</param>
 /// <param name="Subtrees">What has the scope and stands in the namespace or below it.</param>
-public sealed record VisibleRows(string? Author, IReadOnlySet<string> Granted, IReadOnlyList<(string Scope, string Root)> Subtrees);
+/// <param name="Place">What has no scope beyond its namespace, and stands in exactly this one; null: none of it.</param>
+public sealed record VisibleRows(string? Author, IReadOnlySet<string> Granted, IReadOnlyList<(string Scope, string Root)> Subtrees, string? Place = null);

@@ -13,6 +13,9 @@ public sealed record NodeModels
     /// <summary>Writes tags, summaries and the like. Null: what needs it says so.</summary>
     public IChatClient? Chat { get; init; }
 
+    /// <summary>Vectors are kept and compared in the store where it can, and not in this process's memory.</summary>
+    public bool VectorsInStore { get; init; }
+
     /// <summary>How long a recall waits for the vector of its query before it goes on by words.</summary>
     public TimeSpan EmbedTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -24,7 +27,9 @@ public sealed record NodeModels
 /// <param name="Embedding">The embedding model's name; null: none.</param>
 /// <param name="EmbeddingDimension">Numbers of a vector; 0 without a model.</param>
 /// <param name="Text">The text model's name; null: none.</param>
-public sealed record ModelFeatures(string? Embedding, int EmbeddingDimension, string? Text);
+/// <param name="VectorsInStore">Vectors are compared in the store, and not in the node's memory.</param>
+/// <param name="VectorsProblem">Why they are not although that is asked for; else null.</param>
+public sealed record ModelFeatures(string? Embedding, int EmbeddingDimension, string? Text, bool VectorsInStore = false, string? VectorsProblem = null);
 
 /// <param name="Terms">Words and phrases near the query, without those that it holds.</param>
 public sealed record QueryExpansion(string Query, IReadOnlyList<string> Terms);

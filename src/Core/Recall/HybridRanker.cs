@@ -6,7 +6,7 @@ namespace OrleansMemory.Core.Recall;
 /// Finds the memories near a query by words and by vectors, as <see cref="HybridWeights"/> joins them. A namespace below others is asked with those
 /// above it, whose memories fall behind by their distance.
 /// </summary>
-internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, ScoringWeights weights)
+internal sealed class HybridRanker(ITextIndex index, IVectorIndex vectors, ScoringWeights weights)
 {
     /// <summary>So many times as many as are wanted are ranked once more.</summary>
     private const int RerankShare = 3;
@@ -16,7 +16,7 @@ internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, Scorin
     public async Task<HybridRanking> RankAsync(RecallQuery query, Func<RecallQuery, TextQuery> parse, float[] unit, CancellationToken cancellation)
     {
         // Counted before anything is looked for: a vector that comes meanwhile is counted, but may not have been compared.
-        var embedded = vectors.Count;
+        var embedded = await vectors.CountAsync(cancellation);
         using var reader = await index.ReadAsync(cancellation);
         var found = new Dictionary<long, Found>();
         var now = default(Timestamp);
@@ -27,22 +27,15 @@ internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, Scorin
             now = words.Now;
             var ranked = await Ranker.RankAsync(reader, words, weights, cancellation);
             isComplete &= ranked.IsComplete;
+            var cosines = await vectors.CosinesAsync(unit, [.. ranked.Memories.Select(static each => each.Row)], cancellation);
             foreach (var (memory, score, row) in ranked.Memories)
             {
-                found[row] = new(memory, score, vectors.Cosine(row, unit) ?? 0);
+                found[row] = new(memory, score, cosines.GetValueOrDefault(row));
             }
 
-            var filter = new RowFilter(words, reader);
-            var nearest = vectors.Nearest(
-                unit, Math.Max(5 * query.Limit, 50), weights.Hybrid.LeastCosine, row => reader.TryGetInputs(row, out var inputs) && filter.Holds(row, inputs), cancellation);
-            var missing = nearest.Where(near => !found.ContainsKey(near.Row)).ToList();
-            var memories = await reader.FetchAsync([.. missing.Select(static near => near.Row)], cancellation);
-            for (var place = 0; place < missing.Count; place++)
+            foreach (var (near, memory) in await NearestAsync(new(unit, Math.Max(5 * query.Limit, 50), weights.Hybrid.LeastCosine, words, reader), cancellation))
             {
-                if (memories[place] is { } memory && filter.Holds(memory))
-                {
-                    found[missing[place].Row] = new(memory, 0, missing[place].Cosine);
-                }
+                found.TryAdd(near.Row, new(memory, 0, near.Cosine));
             }
         }
 
@@ -60,6 +53,22 @@ internal sealed class HybridRanker(ITextIndex index, VectorTable vectors, Scorin
         return new([.. joined.Take(query.Limit)], isComplete, embedded >= reader.Documents);
 
         int Distance(Memory memory) => query.Namespace is null ? 0 : depth - Depth(memory.Namespace);
+    }
+
+    /// <summary>The nearest that pass every filter exactly. One that only seemed to, as tags and authors are known by hashes, takes nobody's place.</summary>
+    private async Task<List<(NearRow Near, Memory Memory)>> NearestAsync(VectorScan scan, CancellationToken cancellation)
+    {
+        var filter = new RowFilter(scan.Query, scan.Reader);
+        for (var wanted = scan.Count; ; scan = scan with { Count = checked(2 * scan.Count) })
+        {
+            var nearest = await vectors.NearestAsync(scan, cancellation);
+            var memories = await scan.Reader.FetchAsync([.. nearest.Select(static near => near.Row)], cancellation);
+            var held = nearest.Zip(memories).Where(pair => pair.Second is { } memory && filter.Holds(memory)).Select(static pair => (pair.First, pair.Second!)).Take(wanted).ToList();
+            if (held.Count == wanted || nearest.Count < scan.Count)
+            {
+                return held;
+            }
+        }
     }
 
     private double Join(Found found, double best, Timestamp now)

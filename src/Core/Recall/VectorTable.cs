@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Backfills.Steps;
 using OrleansMemory.Core.Replication;
@@ -10,7 +9,7 @@ namespace OrleansMemory.Core.Recall;
 /// The vectors of a store's memories, in memory by row, of one model: 4 bytes a number. Filled from the store, then kept up by every commit: a
 /// memory whose text changes has no vector until it is embedded again. Written by one thread at a time, read by any without a lock.
 /// </summary>
-internal sealed class VectorTable(IMemoryStore store, string marker, int dimension)
+internal sealed class VectorTable(IMemoryStore store, string marker, int dimension) : IVectorIndex
 {
     private const int ChunkBits = 10;
     private const int ChunkRows = 1 << ChunkBits;
@@ -26,10 +25,8 @@ internal sealed class VectorTable(IMemoryStore store, string marker, int dimensi
 
     public int Dimension => dimension;
 
-    /// <summary>Rows that have a vector.</summary>
-    public long Count => Volatile.Read(ref _count);
+    public ValueTask<long> CountAsync(CancellationToken cancellation) => new(Volatile.Read(ref _count));
 
-    /// <summary>Reads the vectors once; whoever asks again waits for the same. After a failure the next one tries again.</summary>
     public Task LoadAsync()
     {
         lock (_gate)
@@ -38,7 +35,6 @@ internal sealed class VectorTable(IMemoryStore store, string marker, int dimensi
         }
     }
 
-    /// <summary>Follows a commit.</summary>
     public void Apply(ChangeSet changes)
     {
         if (changes.Derived.Count == 0 && changes.Memories.Count == 0)
@@ -68,17 +64,31 @@ internal sealed class VectorTable(IMemoryStore store, string marker, int dimensi
     public static bool NeedsVectors(ChangeSet changes) => changes.Memories.Any(static change => change.After is { Visibility: RowVisibility.Shown } after
         && !(change.Before is { Visibility: RowVisibility.Shown } before && DerivedColumns.HasSameText(before.View, after.View)));
 
-    /// <summary>The cosine of a row's vector and one of length 1; null without a vector.</summary>
-    public double? Cosine(long row, ReadOnlySpan<float> unit) => Find(_chunks, row) is { } vector ? TensorPrimitives.Dot(vector, unit) : null;
-
-    /// <summary>
-    /// The rows nearest to a vector of length 1, nearest first, equal ones by row: every row that <paramref name="holds"/> is compared, so that no
-    /// filter comes after the cut.
-    /// </summary>
-    /// <param name="least">Rows below it are left out.</param>
-    public List<(long Row, double Cosine)> Nearest(float[] unit, int count, double least, Func<long, bool> holds, CancellationToken cancellation)
+    public ValueTask<IReadOnlyDictionary<long, double>> CosinesAsync(float[] unit, IReadOnlyList<long> rows, CancellationToken cancellation)
     {
-        var best = new PriorityQueue<(long Row, double Cosine), (double Cosine, long Row)>(
+        var chunks = _chunks;
+        var cosines = new Dictionary<long, double>(rows.Count);
+        foreach (var row in rows)
+        {
+            if (Find(chunks, row) is { } vector)
+            {
+                cosines[row] = TensorPrimitives.Dot(vector, unit);
+            }
+        }
+
+        return new(cosines);
+    }
+
+    public ValueTask<IReadOnlyList<NearRow>> NearestAsync(VectorScan scan, CancellationToken cancellation)
+    {
+        var filter = new RowFilter(scan.Query, scan.Reader);
+        return new(Nearest(scan.Unit, scan.Count, scan.Least, row => scan.Reader.TryGetInputs(row, out var inputs) && filter.Holds(row, inputs), cancellation));
+    }
+
+    /// <summary>Compares every row that <paramref name="holds"/>.</summary>
+    internal List<NearRow> Nearest(float[] unit, int count, double least, Func<long, bool> holds, CancellationToken cancellation)
+    {
+        var best = new PriorityQueue<NearRow, (double Cosine, long Row)>(
             Comparer<(double Cosine, long Row)>.Create(static (left, right) => left.Cosine == right.Cosine ? right.Row.CompareTo(left.Row) : left.Cosine.CompareTo(right.Cosine)));
         var chunks = _chunks;
         for (var number = 0; number < chunks.Length; number++)
@@ -105,11 +115,11 @@ internal sealed class VectorTable(IMemoryStore store, string marker, int dimensi
 
                 if (best.Count < count)
                 {
-                    best.Enqueue((row, cosine), (cosine, row));
+                    best.Enqueue(new(row, cosine), (cosine, row));
                 }
                 else
                 {
-                    best.EnqueueDequeue((row, cosine), (cosine, row));
+                    best.EnqueueDequeue(new(row, cosine), (cosine, row));
                 }
             }
         }
@@ -144,7 +154,7 @@ internal sealed class VectorTable(IMemoryStore store, string marker, int dimensi
                 {
                     if (!_changed!.Contains(value.Row))
                     {
-                        Set(value.Row, Decode(value.Value));
+                        Set(value.Row, EmbeddingStep.UnitOf(value.Value, dimension));
                     }
                 }
 
@@ -162,10 +172,8 @@ internal sealed class VectorTable(IMemoryStore store, string marker, int dimensi
     private void Put(long row, byte[]? value)
     {
         _changed?.Add(row);
-        Set(row, value is null ? null : Decode(value));
+        Set(row, value is null ? null : EmbeddingStep.UnitOf(value, dimension));
     }
-
-    private float[]? Decode(byte[] value) => value.Length == dimension * sizeof(float) ? Unit(MemoryMarshal.Cast<byte, float>(value)) : null;
 
     private void Set(long row, float[]? vector)
     {

@@ -21,6 +21,10 @@ public interface IMemoryStore : IBackfillStore, IAsyncDisposable
     /// <summary>The full-text index over the shown memories.</summary>
     ITextIndex Index { get; }
 
+    /// <summary>The vectors of a model in the store itself, which every commit keeps up from now on; null and why, when it keeps none.</summary>
+    /// <param name="marker">Of the derived values that hold them.</param>
+    ValueTask<(IVectorIndex? Index, string? Why)> OpenVectorsAsync(string marker, int dimension) => new((null, "this store has no type for vectors"));
+
     /// <summary>What the next decision continues from.</summary>
     ValueTask<StoreHead> ReadHeadAsync();
 

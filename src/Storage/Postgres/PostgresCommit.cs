@@ -66,6 +66,7 @@ internal sealed class PostgresCommit
     /// <param name="rows">The row of each changed memory.</param>
     /// <param name="texts">Of memories whose text changed; null for one that leaves the index.</param>
     /// <param name="derived">Which values become old, go, and come with their rows.</param>
+    /// <param name="vectors">Kept up with the derived values; null: there are none.</param>
     public static void Fill(
         NpgsqlBatch batch,
         long number,
@@ -73,13 +74,15 @@ internal sealed class PostgresCommit
         ChangeSet changes,
         IReadOnlyList<long> rows,
         IReadOnlyList<(long Row, TextTokens? Tokens)> texts,
-        DerivedPlan derived)
+        DerivedPlan derived,
+        PostgresVectors? vectors)
     {
         var commit = new PostgresCommit(batch);
         commit.Add(
-            $"update {Schema}.head set clock = $1, commits = case commits when $2 - 1 then $2 end, derived_commits = $2 where set_id = 0", Value(changes.Head.Clock), Value(number));
+            $"update {Schema}.head set clock = $1, commits = case commits when $2 - 1 then $2 end, derived_commits = $2{(vectors is { IsFilled: true } ? ", vector_commits = $2" : "")} where set_id = 0", Value(changes.Head.Clock), Value(number));
         commit.AddBackfills(changes);
         commit.AddDerived(derived);
+        vectors?.AddTo(batch, changes.Derived, derived);
         commit.AddMemories(changes.Memories, rows);
         commit.AddTexts(texts);
         commit.AddEntries(changes);

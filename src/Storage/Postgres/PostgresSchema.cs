@@ -174,6 +174,9 @@ internal static class PostgresSchema
         update {Name}.meta set value = '2' where key = 'schema_version';
         """;
 
+    /// <summary>Where the extension's type is, quoted.</summary>
+    private const string VectorSchema = "select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'vector'";
+
     /// <summary>Name, and what follows it. One that is missing in an older store is created without holding writers up.</summary>
     private static readonly (string Name, string On, bool IsUnique)[] Indexes =
     [
@@ -235,6 +238,57 @@ internal static class PostgresSchema
         await CheckDerivedAsync(connection);
     }
 
+    /// <summary>
+    /// Makes the table of a model's vectors ready, with the extension's type <c>vector</c>. What it holds comes from the derived values, so one that is not
+    /// of this model, or was not kept up to the last commit, begins anew. The connection holds the store's lock.
+    /// </summary>
+    /// <returns>The schema of the type, quoted, and whether the table holds all; else why there can be none.</returns>
+    public static async Task<(string? Schema, bool IsFilled, string? Why)> PrepareVectorsAsync(NpgsqlConnection connection, string marker, int dimension)
+    {
+        if (await QueryAsync<string>(connection, VectorSchema) is not { } schema)
+        {
+            if (!await QueryAsync<bool>(connection, "select exists(select 1 from pg_available_extensions where name = 'vector')"))
+            {
+                return (null, false, "the server does not have the extension vector (pgvector)");
+            }
+
+            try
+            {
+                await RetryAsync(connection, "create extension if not exists vector");
+            }
+            catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.InsufficientPrivilege)
+            {
+                return (null, false, "this role may not create the extension: let one that may run CREATE EXTENSION vector in the database");
+            }
+
+            schema = await QueryAsync<string>(connection, VectorSchema);
+        }
+
+        var escaped = PostgresRows.Escaped(marker).Replace("'", "''", StringComparison.Ordinal);
+        await RetryAsync(connection, $"""
+            alter table {Name}.head add column if not exists vector_commits bigint not null default -1;
+            alter table {Name}.head add column if not exists vector_marker text collate "C" not null default '';
+            """);
+        var isFilled = await QueryAsync<bool>(connection, $"""
+            select exists(select 1 from {Name}.head where set_id = 0 and vector_commits = commits and vector_marker = '{escaped}')
+                and exists(select 1 from pg_attribute where attrelid = to_regclass('{Name}.memory_vector') and attname = 'value' and atttypmod = {Number(dimension)} and not attisdropped)
+            """);
+        if (!isFilled)
+        {
+            // Rows of up to a page stay in it, where a scan finds them.
+            await RetryAsync(connection, $"""
+                begin;
+                drop table if exists {Name}.memory_vector;
+                create table {Name}.memory_vector(row bigint primary key, value {schema}.vector({Number(dimension)}) not null) with (toast_tuple_target = 8160);
+                alter table {Name}.memory_vector alter column value set statistics 0;
+                update {Name}.head set vector_commits = -1, vector_marker = '{escaped}' where set_id = 0;
+                commit;
+                """);
+        }
+
+        return (schema, isFilled, null);
+    }
+
     /// <summary>When a program that keeps no derived values wrote here, or one with others, every row is looked at again.</summary>
     private static async Task CheckDerivedAsync(NpgsqlConnection connection)
     {
@@ -286,6 +340,8 @@ internal static class PostgresSchema
 
     private static string Create((string Name, string On, bool IsUnique) index, string how) =>
         $"create {(index.IsUnique ? "unique index" : "index")} {how} {index.Name} on {index.On}";
+
+    private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
 
     private static async Task RetryAsync(NpgsqlConnection connection, params string[] steps)
     {

@@ -13,7 +13,7 @@ public sealed partial class PostgresStore
     /// <exception cref="MemoryException">It cannot be reached, or the database holds no store.</exception>
     public static async Task<Instant> ReadInstantAsync(PostgresUrl url)
     {
-        var source = SourceOf(url, writing: false);
+        var source = SourceOf(url, $"{Planning} {Reading}");
         try
         {
             var connection = await source.OpenConnectionAsync();
@@ -43,7 +43,7 @@ public sealed partial class PostgresStore
     /// <exception cref="MemoryException"><see cref="ErrorKind.StoreInUse"/>: a node runs on it.</exception>
     public static async Task<string?> SetAsideAsync(PostgresUrl url, string suffix, TimeProvider time)
     {
-        await using var source = SourceOf(url, writing: true);
+        await using var source = SourceOf(url, $"{Planning} {Writing}", isPooled: false);
         try
         {
             var (connection, _) = await PostgresWriter.LockAsync(source, url.ToString(), TimeSpan.FromSeconds(1), time);

@@ -12,7 +12,7 @@ namespace OrleansMemory.Storage.Postgres;
 
 public sealed partial class PostgresStore
 {
-    private const string Live = "m.state = 0 and (m.expires_at is null or m.expires_at > $1)";
+    internal const string Live = "m.state = 0 and (m.expires_at is null or m.expires_at > $1)";
 
     /// <summary>Greater than every id that starts with what stands before it.</summary>
     private const string PrefixEnd = "\U0010FFFF";
@@ -382,13 +382,13 @@ public sealed partial class PostgresStore
         return [.. (await AllAsync(command, static row => Present(row, new((MutationKind)row.GetInt32(0), PostgresRows.Text(row, 1)), 2), cancellation)).OfType<ReplicatedRow>()];
     }
 
-    private static string Place(List<object> values, object value)
+    internal static string Place(List<object> values, object value)
     {
         values.Add(value);
         return string.Create(CultureInfo.InvariantCulture, $"${values.Count}");
     }
 
-    private static void AppendSeen(StringBuilder sql, List<object> values, VisibleRows? seen)
+    internal static void AppendSeen(StringBuilder sql, List<object> values, VisibleRows? seen)
     {
         if (seen is null)
         {
@@ -406,6 +406,11 @@ public sealed partial class PostgresStore
             sql.Append(CultureInfo.InvariantCulture, $" or m.id = any({Place(values, seen.Granted.Select(PostgresRows.Escaped).ToArray())})");
         }
 
+        if (seen.Place is { } exact)
+        {
+            sql.Append(CultureInfo.InvariantCulture, $" or (m.namespace = {Place(values, PostgresRows.Escaped(exact))} and coalesce(m.scope, '') not in ('team', 'unit', 'org'))");
+        }
+
         foreach (var (scope, root) in seen.Subtrees)
         {
             var place = Place(values, PostgresRows.Escaped(root));
@@ -415,7 +420,7 @@ public sealed partial class PostgresStore
         sql.Append(')');
     }
 
-    private static void AppendFilter(StringBuilder sql, List<object> values, MemoryFilter filter)
+    internal static void AppendFilter(StringBuilder sql, List<object> values, MemoryFilter filter)
     {
         Append(filter.Namespace, "m.namespace =");
         Append((short?)filter.Tier, "m.tier =");

@@ -61,6 +61,11 @@ public sealed partial class PostgresStore
             wrong.Add(string.Create(CultureInfo.InvariantCulture, $"the index holds {held} rows, the store shows {shown}"));
         }
 
+        if (_writer.Vectors is { IsFilled: true } vectors)
+        {
+            wrong.AddRange(await vectors.VerifyAsync(connection, cancellation));
+        }
+
         var kept = verifier.Finish(await ReadDigestsAsync(connection, cancellation));
         return kept with { Differences = [.. kept.Differences, .. wrong, .. await _index.VerifyAsync(connection, cancellation)] };
     }

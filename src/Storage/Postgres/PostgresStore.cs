@@ -27,6 +27,8 @@ public sealed partial class PostgresStore : IMemoryStore
     /// </summary>
     private const string Planning = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
 
+    private const string Reading = "-c jit=off -c default_transaction_read_only=on -c work_mem=16MB";
+
     private const string Writing =
         "-c synchronous_commit=on -c statement_timeout=0 -c idle_session_timeout=0 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3";
 
@@ -34,6 +36,7 @@ public sealed partial class PostgresStore : IMemoryStore
 
     private readonly NpgsqlDataSource _readers;
     private readonly NpgsqlDataSource _writers;
+    private readonly NpgsqlDataSource _scanners;
     private readonly PostgresWriter _writer;
     private readonly PostgresTextIndex _index;
     private readonly PostgresUpkeep _upkeep;
@@ -41,11 +44,12 @@ public sealed partial class PostgresStore : IMemoryStore
     private readonly PostgresUrl _url;
     private int _disposed;
 
-    private PostgresStore(PostgresUrl url, NpgsqlDataSource readers, NpgsqlDataSource writers, PostgresWriter writer, PostgresTextIndex index, string version, TimeProvider time)
+    private PostgresStore(PostgresUrl url, NpgsqlDataSource readers, NpgsqlDataSource writers, NpgsqlDataSource scanners, PostgresWriter writer, PostgresTextIndex index, string version, TimeProvider time)
     {
         _url = url;
         _readers = readers;
         _writers = writers;
+        _scanners = scanners;
         _writer = writer;
         _index = index;
         _version = version;
@@ -71,8 +75,9 @@ public sealed partial class PostgresStore : IMemoryStore
     public static async Task<PostgresStore> OpenAsync(PostgresUrl url, string? nodeId = null, TimeProvider? time = null)
     {
         time ??= TimeProvider.System;
-        var writers = SourceOf(url, writing: true);
-        var readers = SourceOf(url, writing: false);
+        var writers = SourceOf(url, $"{Planning} {Writing}", isPooled: false);
+        var readers = SourceOf(url, $"{Planning} {Reading}");
+        var scanners = SourceOf(url, Reading);
         NpgsqlConnection? connection = null;
         try
         {
@@ -83,7 +88,7 @@ public sealed partial class PostgresStore : IMemoryStore
             var index = new PostgresTextIndex(readers);
             await index.LoadAsync(connection);
             var writer = await PostgresWriter.StartAsync(writers, shown, connection, session, index, time, log);
-            return new(url, readers, writers, writer, index, connection.PostgreSqlVersion.ToString(), time);
+            return new(url, readers, writers, scanners, writer, index, connection.PostgreSqlVersion.ToString(), time);
         }
         catch (Exception exception)
         {
@@ -93,10 +98,13 @@ public sealed partial class PostgresStore : IMemoryStore
             }
 
             await readers.DisposeAsync();
+            await scanners.DisposeAsync();
             await writers.DisposeAsync();
             throw exception is NpgsqlException or SocketException or TimeoutException ? Failure(exception, $"failed to open database {url}") : exception;
         }
     }
+
+    public async ValueTask<(IVectorIndex? Index, string? Why)> OpenVectorsAsync(string marker, int dimension) => await _writer.OpenVectorsAsync(_scanners, marker, dimension);
 
     public ValueTask<IStoreTransaction> BeginAsync() => new(_writer.Begin());
 
@@ -111,6 +119,7 @@ public sealed partial class PostgresStore : IMemoryStore
             await _upkeep.DisposeAsync();
             await _writer.DisposeAsync();
             await _readers.DisposeAsync();
+            await _scanners.DisposeAsync();
             await _writers.DisposeAsync();
         }
     }
@@ -136,14 +145,14 @@ public sealed partial class PostgresStore : IMemoryStore
         return StoredLog.Parse(meta["node_id"], meta["incarnation"]);
     }
 
-    private static NpgsqlDataSource SourceOf(PostgresUrl url, bool writing)
+    private static NpgsqlDataSource SourceOf(PostgresUrl url, string options, bool isPooled = true)
     {
         var connection = url.ToConnection();
         connection.ApplicationName = "orleans-memory";
         connection.Timeout = connection.Timeout == new NpgsqlConnectionStringBuilder().Timeout ? ConnectSeconds : connection.Timeout;
-        connection.Pooling = !writing;
+        connection.Pooling = isPooled;
         connection.MaxPoolSize = ReadConnections;
-        connection.CommandTimeout = writing ? CommandSeconds : ReadSeconds;
+        connection.CommandTimeout = isPooled ? ReadSeconds : CommandSeconds;
         connection.MaxAutoPrepare = 64;
         connection.AutoPrepareMinUsages = 2;
         connection.TcpKeepAlive = true;
@@ -151,7 +160,7 @@ public sealed partial class PostgresStore : IMemoryStore
         connection.Enlist = false;
         connection.NoResetOnClose = true;
         connection.IncludeErrorDetail = false;
-        connection.Options = $"{Planning} {(writing ? Writing : "-c default_transaction_read_only=on -c work_mem=16MB")}";
+        connection.Options = options;
         return NpgsqlDataSource.Create(connection);
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Npgsql;
 using OrleansMemory.Core.Backfills;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Storage.Postgres;
@@ -63,6 +64,9 @@ internal sealed class PostgresWriter : IAsyncDisposable
     /// <summary>Null while the store can be written.</summary>
     public string? Problem => _problem;
 
+    /// <summary>Null: they are not kept here.</summary>
+    public PostgresVectors? Vectors { get; private set; }
+
     /// <summary>Opens a connection, takes the store's lock with it, and migrates.</summary>
     /// <exception cref="MemoryException"><see cref="ErrorKind.StoreInUse"/>, or what the schema says.</exception>
     public static async Task<(NpgsqlConnection Connection, Session Session)> LockAsync(NpgsqlDataSource source, string shown, TimeSpan patience, TimeProvider time)
@@ -102,6 +106,15 @@ internal sealed class PostgresWriter : IAsyncDisposable
             ? throw new MemoryException(ErrorKind.StoreFailed, $"the store failed; nothing was stored: {_problem}")
             : new Transaction(this);
     }
+
+    /// <summary>The vectors of a model, which every commit keeps up from now on; null and why, when the server cannot hold them.</summary>
+    /// <param name="scanners">Connections whose plans may read whole tables.</param>
+    public Task<(IVectorIndex? Index, string? Why)> OpenVectorsAsync(NpgsqlDataSource scanners, string marker, int dimension) => UseAsync(async connection =>
+    {
+        var (schema, isFilled, why) = await PostgresSchema.PrepareVectorsAsync(connection, marker, dimension);
+        Vectors = schema is null ? null : new(this, scanners, schema, marker, dimension, isFilled);
+        return ((IVectorIndex?)Vectors, why);
+    });
 
     public bool Settle()
     {
@@ -168,7 +181,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
         }
     }
 
-    private async Task<T> UseAsync<T>(Func<NpgsqlConnection, Task<T>> use)
+    internal async Task<T> UseAsync<T>(Func<NpgsqlConnection, Task<T>> use)
     {
         RequireSound();
         await _use.WaitAsync();
@@ -209,7 +222,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
     private async Task CommitAsync(ChangeSet changes)
     {
         var (rows, texts, effects, derived) = Plan(changes);
-        var pending = new Pending(changes, _commits + 1, effects);
+        var pending = new Pending(changes, _commits + 1, effects, PostgresVectors.IsChangedBy(changes.Derived, derived));
         Task connected;
         Exception? lost = null;
         RequireSound();
@@ -218,7 +231,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
         {
             var connection = _connection ?? throw new MemoryException(ErrorKind.StoreFailed, $"the store failed; nothing was stored: {_problem}");
             await using var batch = new NpgsqlBatch(connection);
-            PostgresCommit.Fill(batch, pending.Number, Log, changes, rows, texts, derived);
+            PostgresCommit.Fill(batch, pending.Number, Log, changes, rows, texts, derived, Vectors);
             try
             {
                 await batch.ExecuteNonQueryAsync();
@@ -331,6 +344,10 @@ internal sealed class PostgresWriter : IAsyncDisposable
         }
 
         _index.Apply(pending.Effects);
+        if (pending.ChangesVectors)
+        {
+            Vectors?.Notice();
+        }
     }
 
     /// <summary>Keeps the connection, or finds the way back to one.</summary>
@@ -473,7 +490,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
     private sealed record State(long Commits, long LastRow, Dictionary<LogId, AppliedSet> Vector);
 
     /// <summary>A commit that is under way.</summary>
-    private sealed record Pending(ChangeSet Changes, long Number, IReadOnlyList<IndexChange> Effects);
+    private sealed record Pending(ChangeSet Changes, long Number, IReadOnlyList<IndexChange> Effects, bool ChangesVectors);
 
     private sealed class Transaction(PostgresWriter writer) : IStoreTransaction
     {

@@ -1,9 +1,11 @@
+using System.Diagnostics;
 using System.Text.RegularExpressions;
 
 namespace OrleansMemory.Cli.Tests.Compatibility;
 
 /// <summary>The real program under one of its names, in a folder of its own.</summary>
-internal sealed partial class Probe(string name) : IDisposable
+/// <param name="url">The node that its commands work on; null: a local database.</param>
+internal sealed partial class Probe(string name, string? url = null) : IDisposable
 {
     private const string Prompt = "memory> ";
     private const string Mark = "@@next@@";
@@ -17,9 +19,14 @@ internal sealed partial class Probe(string name) : IDisposable
 
     public Task<Outcome> RunAsync(params string[] arguments) => RunWithAsync([], arguments);
 
-    public Task<Outcome> RunWithAsync((string Name, string Value)[] environment, params string[] arguments) => Om.RunAsync(Om.ProgramAs(Name), arguments, null, environment);
+    private (string Name, string Value)[] Node => url is null ? [] : [("OM_URL", url)];
 
-    public Task<Outcome> FeedAsync(string input, params string[] arguments) => Om.RunAsync(Om.ProgramAs(Name), arguments, System.Text.Encoding.UTF8.GetBytes(input));
+    public Task<Outcome> RunWithAsync((string Name, string Value)[] environment, params string[] arguments) => Om.RunAsync(Om.ProgramAs(Name), arguments, null, [.. Node, .. environment]);
+
+    public Task<Outcome> FeedAsync(string input, params string[] arguments) => Om.RunAsync(Om.ProgramAs(Name), arguments, System.Text.Encoding.UTF8.GetBytes(input), Node);
+
+    /// <summary>Starts a command and leaves it running.</summary>
+    public Process Start(params string[] arguments) => Om.StartAs(Name, Node, arguments);
 
     /// <summary>Many command lines in one process: each as it would be typed behind the program's name.</summary>
     /// <returns>Of each, what a process of its own would have left.</returns>

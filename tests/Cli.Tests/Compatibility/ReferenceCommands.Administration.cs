@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using OrleansMemory.Compliance;
 
@@ -7,6 +8,8 @@ namespace OrleansMemory.Cli.Tests.Compatibility;
 
 internal static partial class ReferenceCommands
 {
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+
     private static async Task BackupAsync(Probe probe)
     {
         await IdAsync(probe, "store -T kept -c x -n compat");
@@ -187,6 +190,24 @@ internal static partial class ReferenceCommands
         var undone = await probe.BatchAsync($"curator --rollback {made}", $"curator --rollback {made}");
         Assert.Equal($"rollback {made}: applied\n", undone[0].Exits(0).Output);
         Assert.Equal($"rollback {made}: no-op\n", undone[1].Exits(0).Output);
+        await CuratorDaemonAsync(probe);
+    }
+
+    /// <summary>The database is free between two runs, and SIGTERM ends it in order.</summary>
+    private static async Task CuratorDaemonAsync(Probe probe)
+    {
+        using var daemon = probe.Start("curator", "--daemon", "--interval-secs", "1", "--include-namespace", "compat", "--json");
+        var report = new StringBuilder();
+        while (await daemon.StandardOutput.ReadLineAsync().WaitAsync(Deadline) is { } line && report.Append(line).ToString() is var text && line != "}")
+        {
+            Assert.StartsWith("{", text, StringComparison.Ordinal);
+        }
+
+        Assert.False(JsonDocument.Parse(report.ToString()).RootElement.GetProperty("dry_run").GetBoolean());
+        (await probe.RunAsync("stats")).Exits(0);
+        Assert.Equal(0, await Om.TerminateAsync(daemon));
+        Assert.Empty(await daemon.StandardError.ReadToEndAsync());
+        Assert.Empty(await daemon.StandardOutput.ReadToEndAsync());
     }
 
     private static async Task CompletionsAsync(Probe probe)

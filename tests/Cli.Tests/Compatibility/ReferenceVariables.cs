@@ -1,5 +1,7 @@
 using System.Globalization;
 using OrleansMemory.Compliance;
+using OrleansMemory.Core;
+using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Cli.Tests.Compatibility;
 
@@ -62,6 +64,26 @@ internal static class ReferenceVariables
             var memory = (await probe.BatchAsync("store -T a -c x -n compat --json"))[0].Exits(0).Json;
             var created = DateTimeOffset.Parse(memory.GetProperty("created_at").GetString()!, CultureInfo.InvariantCulture);
             Assert.Equal(60, (DateTimeOffset.Parse(memory.GetProperty("expires_at").GetString()!, CultureInfo.InvariantCulture) - created).TotalSeconds, 1);
+        }),
+        new("archive_max_days", Verdict.Same, "", async probe =>
+        {
+            // One was forgotten three days ago, one today.
+            var time = new ManualTime();
+            time.Advance(DateTimeOffset.UtcNow.AddDays(-3) - time.GetUtcNow());
+            Directory.CreateDirectory(Path.GetDirectoryName(probe.Database)!);
+            await using (var store = SqliteStore.Open(probe.Database, time: time))
+            {
+                await using var old = await MemoryNode.StartAsync(store, new NodeSettings(), time, new Random(1));
+                await old.StoreAsync(new() { Title = "old", Content = "x", Namespace = "compat" }, new());
+                await old.ForgetAsync(new("compat", null, null), new());
+            }
+
+            await probe.BatchAsync("store -T new -c x -n compat", "forget -n compat");
+            await ConfigureAsync(probe, "archive_max_days = 2");
+            await using var node = await ServedNode.StartAsync(probe.Om.StartAs(probe.Name, [("OM_GC_INTERVAL_SECS", "1")], "serve", "--port", "0"));
+            using var http = new HttpClient();
+            await Eventually.HoldsAsync("the older one is gone", async () => (await http.GetStringAsync(node.Url + "/api/v1/archive")) is var archive
+                && archive.Contains("\"new\"", StringComparison.Ordinal) && !archive.Contains("\"old\"", StringComparison.Ordinal));
         }),
         new("a configuration file that cannot be parsed", Verdict.Same, "", async probe =>
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.AI;
+using OrleansMemory.Core.Recall;
 using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core.Backfills.Steps;
@@ -32,6 +33,10 @@ public sealed class EmbeddingStep : MemoryStep
 
     /// <summary>Numbers of a vector, as the model says; 0 when it does not.</summary>
     public static int DimensionOf(IEmbeddingGenerator<string, Embedding<float>> embedder) => MetadataOf(embedder)?.DefaultModelDimensions ?? 0;
+
+    /// <summary>A value's vector at length 1; null when it has another dimension or no direction.</summary>
+    public static float[]? UnitOf(ReadOnlySpan<byte> value, int dimension) =>
+        value.Length == dimension * sizeof(float) ? VectorTable.Unit(MemoryMarshal.Cast<byte, float>(value)) : null;
 
     public override string Marker { get; }
 
