@@ -20,6 +20,7 @@ public sealed class AssertionTests
     [InlineData(10, 5, Verdict.Pass)]
     [InlineData(11, 5, Verdict.Pass)]
     [InlineData(9, 5, Verdict.Fail)]
+    [InlineData(9, 1, Verdict.Fail)]
     [InlineData(10, 4, Verdict.HarnessError)]
     [InlineData(0, 0, Verdict.HarnessError)]
     public void A_number_needs_its_bound_and_its_sample(long actual, long sample, Verdict verdict) =>

@@ -95,7 +95,7 @@ public sealed class EvaluatorTests : IDisposable
 
     [Fact]
     public async Task Fewer_cycles_than_declared_are_red() =>
-        AssertRed(await WriteAsync(_run with { Altered = static (name, lines) => name == "kill" ? lines.Where(static line => line.Cycle != 3) : lines }), "phase4.kill.cycles", Verdict.HarnessError);
+        AssertRed(await WriteAsync(_run with { Altered = static (name, lines) => name == "kill" ? lines.Where(static line => line.Cycle != 3) : lines }), "phase4.kill.cycles", Verdict.Fail);
 
     [Fact]
     public async Task A_fault_that_met_no_write_is_red()

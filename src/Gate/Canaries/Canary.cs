@@ -58,9 +58,9 @@ internal sealed record Canary(CanaryPlan Plan, bool IsQuick, CampaignScope Scope
 
                 return Task.CompletedTask;
             })),
-        Faulty(new("fan_out_ends_at_quorum", "a row that a quorum holds is sent to nobody any more", "phase4.latency.lost", Verdict.Fail), "FanOutEndsAtQuorum", "latency", 2, isQuick: true),
+        Faulty(new("fan_out_ends_at_quorum", "a row that a quorum holds is sent to nobody any more", "phase4.partition_minority.lost", Verdict.Fail), "FanOutEndsAtQuorum", "partition_minority", 2, isQuick: true),
         Faulty(new("ack_before_commit", "callers are answered before their transaction is committed", "phase4.disk_full.lost", Verdict.Fail), "AckBeforeCommit", "disk_full", 2, quorumWrites: 1),
-        Faulty(new("sequence_reused", "a node that was set back goes on with numbers that were used", "phase4.restored_copy.lost", Verdict.Fail), "SequenceReused", "restored_copy", 4),
+        Faulty(new("sequence_reused", "a node that was set back goes on with numbers that were used", "phase4.restored_copy.lost", Verdict.Fail), "SequenceReused", "restored_copy", 6),
         Faulty(new("tombstone_dropped_early", "a delete is forgotten before every node has it", "phase4.away.resurrected", Verdict.Fail), "TombstoneCollectedEarly", "away", 8, shortMemory: true),
         new(new("vector_past_refused_row", "a node says that it holds a row which it refused", $"phase4.{None}.stale", Verdict.Fail), false, ScopeOf(4), RefusedRowAsync) { NeedsFaults = true, Needs = "clock_jump" },
     ];

@@ -47,8 +47,12 @@ public sealed record Assertion(
         null => (Verdict.HarnessError, why ?? "nothing was observed"),
         { Actual: null } => (Verdict.HarnessError, why ?? "the observation is empty"),
         { Actual: var actual } when actual.Number is null != spec.Expected.Number is null => (Verdict.HarnessError, $"{actual} is no {(spec.Expected.Number is null ? "word" : "number")}"),
+        { SampleSize: 0 } when spec.MinSample > 0 => (Verdict.HarnessError, $"nothing was looked at, at least {spec.MinSample} cases are wanted"),
+
+        // One case against it is enough, however few were looked at.
+        { Actual: var actual } when Holds(spec, actual) == false => (Verdict.Fail, $"{actual}, {spec.Op} {spec.Expected} is wanted"),
         { SampleSize: var size } when size < spec.MinSample => (Verdict.HarnessError, $"a sample of {size}, at least {spec.MinSample} is wanted"),
-        { Actual: var actual } when Holds(spec, actual) is { } holds => holds ? (Verdict.Pass, null) : (Verdict.Fail, $"{actual}, {spec.Op} {spec.Expected} is wanted"),
+        { Actual: var actual } when Holds(spec, actual) == true => (Verdict.Pass, null),
         _ => (Verdict.HarnessError, $"{spec.Op} cannot compare with {spec.Expected}"),
     };
 
