@@ -5,8 +5,11 @@ namespace OrleansMemory.Gate.Nodes;
 /// <summary>A small file system in memory, which can be filled to the last byte. Linux, and the right to mount (root) only.</summary>
 public sealed class SmallDisk : IDisposable
 {
-    private const int Megabytes = 64;
-    private const int PageBytes = 4096;
+    /// <summary>A node's write-ahead log alone may grow to 64.</summary>
+    private const int Megabytes = 512;
+
+    private const int PageBytes = 4 << 10;
+    private const int ChunkBytes = 1 << 20;
 
     private static readonly Lazy<string?> Trial = new(Try);
 
@@ -32,18 +35,21 @@ public sealed class SmallDisk : IDisposable
     /// <summary>Takes all space that is left.</summary>
     public void Fill()
     {
-        var page = new byte[PageBytes];
-        try
+        using var file = new FileStream(Ballast, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0);
+        foreach (var size in (ReadOnlySpan<int>)[ChunkBytes, PageBytes])
         {
-            using var file = new FileStream(Ballast, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0);
-            for (var written = 0L; written < Megabytes << 20; written += page.Length)
+            try
             {
-                file.Write(page);
+                var bytes = new byte[size];
+                for (var written = 0L; written < (long)Megabytes << 20; written += size)
+                {
+                    file.Write(bytes);
+                }
             }
-        }
-        catch (IOException)
-        {
-            // It is full.
+            catch (IOException)
+            {
+                // Nothing of that size goes in any more.
+            }
         }
     }
 
