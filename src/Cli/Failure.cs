@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Gate;
 
 namespace OrleansMemory.Cli;
 
@@ -33,7 +34,7 @@ internal static class Failure
 
     /// <summary>A message alone is enough for failures that are about the request or the machine; others name their type.</summary>
     private static string Describe(Exception exception) =>
-        exception is MemoryException or InvalidOptionException or IOException or UnauthorizedAccessException or HttpRequestException or SocketException or OperationCanceledException or JsonException
+        exception is MemoryException or InvalidOptionException or GateException or IOException or UnauthorizedAccessException or HttpRequestException or SocketException or OperationCanceledException or JsonException
             ? exception.Message
             : $"{exception.GetType().Name}: {exception.Message}";
 }

@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Cli.Tests;
 
@@ -118,7 +118,7 @@ internal sealed class Om : IDisposable
     /// <returns>The exit status.</returns>
     public static async Task<int> TerminateAsync(Process process)
     {
-        ServedNode.Terminate(process);
+        ProcessSignal.Terminate(process.Id);
         await process.WaitForExitAsync().WaitAsync(Deadline);
         return process.ExitCode;
     }
@@ -164,13 +164,8 @@ internal sealed class Om : IDisposable
 }
 
 /// <summary>A node that runs as its own process.</summary>
-internal sealed partial class ServedNode : IAsyncDisposable
+internal sealed class ServedNode : IAsyncDisposable
 {
-    private const int Termination = 15;
-    private const int Interrupt = 2;
-    private const int Continue = 18;
-    private const int Pause = 19;
-
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private readonly Process _process;
@@ -224,20 +219,25 @@ internal sealed partial class ServedNode : IAsyncDisposable
     {
         if (!_process.HasExited)
         {
-            Assert.Equal(0, Kill(_process.Id, interrupt ? Interrupt : Termination));
+            if (interrupt)
+            {
+                ProcessSignal.Interrupt(_process.Id);
+            }
+            else
+            {
+                ProcessSignal.Terminate(_process.Id);
+            }
         }
 
         await _process.WaitForExitAsync().WaitAsync(Deadline);
         return new(_process.ExitCode, Introduction + await _rest, await _error);
     }
 
-    public static void Terminate(Process process) => Assert.Equal(0, Kill(process.Id, Termination));
-
     /// <summary>SIGSTOP: it runs no more, and its connections stay open.</summary>
-    public void Suspend() => Assert.Equal(0, Kill(_process.Id, Pause));
+    public void Suspend() => ProcessSignal.Suspend(_process.Id);
 
     /// <summary>SIGCONT.</summary>
-    public void Resume() => Assert.Equal(0, Kill(_process.Id, Continue));
+    public void Resume() => ProcessSignal.Resume(_process.Id);
 
     /// <summary>SIGKILL: the process has no say in it.</summary>
     public async Task KillAsync()
@@ -255,8 +255,4 @@ internal sealed partial class ServedNode : IAsyncDisposable
 
         _process.Dispose();
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Kill(int process, int signal);
 }

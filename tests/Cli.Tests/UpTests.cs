@@ -2,17 +2,14 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using OrleansMemory.Compliance;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Cli.Tests;
 
 /// <summary>Clusters of node processes that <c>om up</c> starts.</summary>
-public sealed partial class UpTests : IDisposable
+public sealed class UpTests : IDisposable
 {
-    private const int Interrupt = 2;
-    private const int Terminate = 15;
-
     private readonly Om _om = new();
 
     [Fact]
@@ -50,7 +47,7 @@ public sealed partial class UpTests : IDisposable
             (await _om.RunAsync("store", "--url", urls[0], "-n", "demo", "-T", "Release day", "-c", "We release on Tuesdays at 10:00 UTC.")).Exits(0);
             await Eventually.HoldsAsync("another node recalls what was stored", async () =>
                 (await _om.RunAsync("recall", "--url", urls[2], "when do we release")).Exits(0).Output.Contains("Release day", StringComparison.Ordinal));
-            Assert.Equal(0, await up.StopAsync(Interrupt));
+            Assert.Equal(0, await up.StopAsync(ProcessSignal.Interrupt));
         }
 
         Assert.Empty(NodeProcesses());
@@ -61,7 +58,7 @@ public sealed partial class UpTests : IDisposable
             urls = await again.UrlsAsync(3);
             Assert.DoesNotContain("sample memories loaded", again.Output, StringComparison.Ordinal);
             Assert.Contains("Release day", (await _om.RunAsync("recall", "--url", urls[1], "when do we release")).Exits(0).Output, StringComparison.Ordinal);
-            Assert.Equal(0, await again.StopAsync(Terminate));
+            Assert.Equal(0, await again.StopAsync(ProcessSignal.Terminate));
         }
 
         Assert.Empty(NodeProcesses());
@@ -80,7 +77,7 @@ public sealed partial class UpTests : IDisposable
         await up.SaysAsync("n2 is down: ended by signal 9");
         await up.SaysAsync($"n2 is back at {urls[1]}");
         (await _om.RunAsync("store", "--url", urls[1], "-T", "After", "-c", "c")).Exits(0);
-        Assert.Equal(0, await up.StopAsync(Terminate));
+        Assert.Equal(0, await up.StopAsync(ProcessSignal.Terminate));
         Assert.Empty(NodeProcesses());
     }
 
@@ -145,7 +142,7 @@ public sealed partial class UpTests : IDisposable
     }
 
     /// <summary>A running <c>om up</c>, its output read as it comes.</summary>
-    private sealed partial class RunningUp : IDisposable
+    private sealed class RunningUp : IDisposable
     {
         private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
@@ -195,9 +192,9 @@ public sealed partial class UpTests : IDisposable
             return false;
         });
 
-        public async Task<int> StopAsync(int signal)
+        public async Task<int> StopAsync(Action<int> signal)
         {
-            Assert.Equal(0, Kill(_process.Id, signal));
+            signal(_process.Id);
             await _process.WaitForExitAsync().WaitAsync(Deadline);
             await _reading;
             Assert.Equal("", await _error);
@@ -227,9 +224,5 @@ public sealed partial class UpTests : IDisposable
                 }
             }
         }
-
-        [LibraryImport("libc", EntryPoint = "kill")]
-        [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-        private static partial int Kill(int process, int signal);
     }
 }

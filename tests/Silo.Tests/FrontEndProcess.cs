@@ -24,9 +24,18 @@ internal sealed class FrontEndProcess : IAsyncDisposable
         start.Environment["OM_NO_CONFIG"] = "1";
         start.Environment["OM_CLUSTER_DB"] = clusterDatabase;
         var process = Process.Start(start)!;
-        var line = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60));
-        Assert.NotNull(line);
-        return new(process, new(line[(line.LastIndexOf(' ') + 1)..]));
+        try
+        {
+            var line = await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60));
+            Assert.NotNull(line);
+            return new(process, new(line[(line.LastIndexOf(' ') + 1)..]));
+        }
+        catch
+        {
+            process.Kill();
+            process.Dispose();
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()

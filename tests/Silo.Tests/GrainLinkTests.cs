@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
-using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Compliance;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Replication;
+using OrleansMemory.Gate.Nodes;
 using OrleansMemory.Grains;
 using OrleansMemory.Storage.Clustering;
 using OrleansMemory.Storage.Sqlite;

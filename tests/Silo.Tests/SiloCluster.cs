@@ -3,31 +3,39 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
-using System.Runtime.InteropServices;
 using System.Text.Json;
+using Microsoft.Data.Sqlite;
 using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Compliance;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Silo.Tests;
 
 /// <summary>Three silos as processes of their own, and clients that go to any of them.</summary>
-internal sealed partial class SiloCluster : IAsyncDisposable
+internal sealed class SiloCluster : IAsyncDisposable
 {
     public const int Count = 3;
     public const string Namespace = "silos";
 
-    private const int Stop = 19;
-    private const int Continue = 18;
     private const int PageRows = 200;
+
+    /// <summary>Longer than a silo takes over any answer, a write that finds nobody to decide it among them: 8 s.</summary>
+    private static readonly TimeSpan ClientPatience = TimeSpan.FromSeconds(12);
+
+    private static readonly TimeSpan SuperviseInterval = TimeSpan.FromMilliseconds(50);
 
     private readonly string _folder;
     private readonly HttpClient[] _http;
+    private readonly SemaphoreSlim[] _starting = [.. Enumerable.Range(0, Count).Select(static _ => new SemaphoreSlim(1))];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _supervising;
 
     private SiloCluster(string folder, ClusterProcess processes)
     {
         _folder = folder;
         Processes = processes;
-        _http = [.. processes.Addresses.Select(static address => new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = TimeSpan.FromSeconds(30) })];
+        _http = [.. processes.Addresses.Select(static address => new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = ClientPatience })];
+        _supervising = Task.Run(SuperviseAsync);
     }
 
     public ClusterProcess Processes { get; }
@@ -75,15 +83,29 @@ internal sealed partial class SiloCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// A silo that was declared dead ends by itself, and whoever started it starts it again: on a machine that is busy it may befall
+    /// one that no test had in mind.
+    /// </summary>
+    private async Task SuperviseAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            for (var node = 0; node < Count; node++)
+            {
+                if (Processes[node].Ended is { IsCompletedSuccessfully: true, Result: ProcessEnd.ExitCode })
+                {
+                    await StartAsync(node);
+                }
+            }
+
+            await Task.WhenAny(Task.Delay(SuperviseInterval, _stop.Token));
+        }
+    }
+
     /// <summary>Why a node is not ready; empty when it is.</summary>
     private async Task<string> LackingAsync(int node)
     {
-        if (Processes[node].Ended.IsCompleted)
-        {
-            // Declared dead, it ends by itself; a supervisor starts it again.
-            await StartAsync(node);
-        }
-
         var name = ClusterProcess.NameOf(node);
         var (ready, why) = await SendAsync(node, HttpMethod.Get, "/readyz");
         var (status, body) = await SendAsync(node, HttpMethod.Get, "/api/v1/cluster");
@@ -110,24 +132,55 @@ internal sealed partial class SiloCluster : IAsyncDisposable
         await Processes[node].Ended;
     }
 
-    /// <summary>Starts a silo again as a supervisor does: until it runs.</summary>
-    public Task StartAsync(int node) => Eventually.HoldsAsync($"{ClusterProcess.NameOf(node)} starts", async () =>
+    /// <summary>Starts a silo that has ended as a supervisor does: until it runs.</summary>
+    public async Task StartAsync(int node)
     {
+        await _starting[node].WaitAsync();
         try
         {
-            await Processes.StartAsync(node);
+            await Eventually.HoldsAsync($"{ClusterProcess.NameOf(node)} starts", async () =>
+            {
+                try
+                {
+                    await (Processes[node].Ended.IsCompleted ? Processes.StartAsync(node) : Task.CompletedTask);
+                    return true;
+                }
+                catch (NodeFailedException)
+                {
+                    // Its database did not answer in time, for one.
+                    return false;
+                }
+            });
+        }
+        finally
+        {
+            _starting[node].Release();
+        }
+    }
+
+    /// <summary>
+    /// Stops a silo that is not in the middle of a write to the members' file: it would keep the file locked, and while it is paused no
+    /// other could declare it dead. A server of a database keeps nothing locked for it.
+    /// </summary>
+    public Task SuspendAsync(int node) => Eventually.HoldsAsync($"{ClusterProcess.NameOf(node)} is paused and the members' file is free", async () =>
+    {
+        ProcessSignal.Suspend(Processes[node].ProcessId);
+        await using var members = new SqliteConnection($"Data Source={Processes.ClusterDatabaseLocation};Mode=ReadWrite;Pooling=False;Default Timeout=1");
+        try
+        {
+            // Another silo that writes is done within a second.
+            await members.OpenAsync();
+            await using var writing = members.BeginTransaction(deferred: false);
             return true;
         }
-        catch (NodeFailedException)
+        catch (SqliteException)
         {
-            // Its database did not answer in time, for one.
+            Resume(node);
             return false;
         }
     });
 
-    public void Suspend(int node) => Signal(Processes[node].ProcessId, Stop);
-
-    public void Resume(int node) => Signal(Processes[node].ProcessId, Continue);
+    public void Resume(int node) => ProcessSignal.Resume(Processes[node].ProcessId);
 
     /// <summary>An answer, or no status where there was none.</summary>
     public Task<(HttpStatusCode? Status, JsonElement Body)> SendAsync(int node, HttpMethod method, string path, object? body = null, params (string Name, string Value)[] headers) =>
@@ -210,9 +263,11 @@ internal sealed partial class SiloCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var http in _http)
+        await _stop.CancelAsync();
+        await _supervising.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var disposable in _starting.Concat<IDisposable>(_http).Append(_stop))
         {
-            http.Dispose();
+            disposable.Dispose();
         }
 
         await Processes.DisposeAsync();
@@ -221,12 +276,6 @@ internal sealed partial class SiloCluster : IAsyncDisposable
 
     /// <summary>What the silos logged last, for a test that failed.</summary>
     private string LastWords() => string.Join('\n', Directory.GetFiles(_folder, "n?.log").SelectMany(static path => File.ReadLines(path).TakeLast(40).Prepend(path)));
-
-    private static void Signal(int process, int signal) => Assert.Equal(0, Kill(process, signal));
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Kill(int process, int signal);
 }
 
 /// <summary>Clients that write without a pause through every silo, and what was acknowledged to them.</summary>
@@ -268,7 +317,15 @@ internal sealed class Agents : IAsyncDisposable
         // Each agent has one write under way: of twice as many acknowledged ones, one from each was sent since.
         var started = Stopwatch.StartNew();
         var before = Acknowledged;
-        await Eventually.HoldsAsync("writes are acknowledged again", () => Task.FromResult(Acknowledged >= before + (2 * Number)));
+        await Eventually.HoldsAsync("writes are acknowledged again", async () =>
+        {
+            foreach (var ended in _running.Where(static agent => agent.IsFaulted))
+            {
+                await ended;
+            }
+
+            return Acknowledged >= before + (2 * Number);
+        });
         return started.Elapsed;
     }
 
@@ -279,17 +336,12 @@ internal sealed class Agents : IAsyncDisposable
         await Task.WhenAll(_running);
     }
 
+    /// <summary>What agents failed of, <see cref="StopAsync"/> throws: a test that ends before that has failed of something else.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        try
-        {
-            await Task.WhenAll(_running);
-        }
-        finally
-        {
-            _stop.Dispose();
-        }
+        await Task.WhenAll(_running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
     }
 
     private async Task WriteAsync(int agent)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using OrleansMemory.Compliance;
@@ -97,7 +98,8 @@ public sealed class SiloCrashTests
         await agents.ResumedAsync();
         var victim = await cluster.DeciderAsync(heads);
         var paused = cluster.Processes[victim];
-        cluster.Suspend(victim);
+        await cluster.SuspendAsync(victim);
+        var without = Stopwatch.StartNew();
         await Eventually.HoldsAsync("the others go on without it", async () =>
         {
             var others = Enumerable.Range(0, SiloCluster.Count).Where(node => node != victim);
@@ -111,6 +113,7 @@ public sealed class SiloCrashTests
 
             return true;
         });
+        TestContext.Current.TestOutputHelper?.WriteLine($"the others went on after {without.Elapsed.TotalSeconds:F1} s");
         cluster.Resume(victim);
 
         // It hears that it was declared dead, and ends; whoever started it starts it again.
@@ -191,7 +194,7 @@ public sealed class SiloCrashTests
             }
             else
             {
-                cluster.Suspend(victim);
+                await cluster.SuspendAsync(victim);
                 await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(5), stop));
                 cluster.Resume(victim);
             }

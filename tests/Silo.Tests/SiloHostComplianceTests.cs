@@ -39,7 +39,7 @@ public sealed class ServedSilos : IAsyncLifetime
     {
         public async ValueTask DisposeAsync()
         {
-            await cluster.Processes.StartAsync(Last);
+            await cluster.StartAsync(Last);
             await cluster.ReadyAsync();
         }
     }

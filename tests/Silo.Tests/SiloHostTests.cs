@@ -4,8 +4,8 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Api.Configuration;
-using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Compliance;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Silo.Tests;
 

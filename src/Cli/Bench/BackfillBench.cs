@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Output;
+using OrleansMemory.Gate.Nodes;
 using OrleansMemory.Storage.Sqlite;
 
 namespace OrleansMemory.Cli.Bench;

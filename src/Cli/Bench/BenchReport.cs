@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Output;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Cli.Bench;
 

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using OrleansMemory.Api.Configuration;
 using OrleansMemory.Cli.Remote;
 using OrleansMemory.Cli.Transfer;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Cli.Cluster;
 
@@ -46,7 +47,12 @@ internal sealed class LocalCluster
             throw new InvalidOptionException("om up speaks plain http on the loopback address: unset OM_TLS_CERT and OM_TLS_KEY, or start nodes with om serve");
         }
 
-        FreePorts.Require(plan.Ports ?? []);
+        if (FreePorts.FirstTaken(plan.Ports ?? []) is { } taken)
+        {
+            throw new InvalidOptionException(string.Create(
+                CultureInfo.InvariantCulture, $"port {taken} on 127.0.0.1 is in use: stop what listens there, or name another first port with --port"));
+        }
+
         using var stop = new CancellationTokenSource();
         ClusterProcess? cluster = null;
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);

@@ -7,6 +7,7 @@ using OrleansMemory.Cli.Remote;
 using OrleansMemory.Cli.Transfer;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Cli.Cluster;
 

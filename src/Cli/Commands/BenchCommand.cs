@@ -7,6 +7,7 @@ using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Options;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Gate.Nodes;
 using OrleansMemory.Storage;
 using OrleansMemory.Storage.Postgres;
 

@@ -69,6 +69,7 @@ internal static class CommandTree
         ("completions", GeneratedCommands.Completions),
         ("man", GeneratedCommands.Man),
         ("bench", BenchCommand.Create),
+        ("gate", GateCommands.Create),
         ("postgres", PostgresCommand.Create),
     ];
 

@@ -51,7 +51,7 @@ internal static class Evaluator
         catch (Exception exception) when (exception is InvalidDataException or JsonException)
         {
             // What was observed of half a phase is worth nothing.
-            why = exception.Message;
+            why ??= exception.Message;
             seen = new();
         }
 
@@ -64,9 +64,12 @@ internal static class Evaluator
     private static List<Assertion> Judge(PhasePlan plan, Seen seen, string? why)
     {
         // A phase that did not end proves nothing by what it saw, but what it saw to fail has failed.
-        var judged = plan.Assertions.Select(spec => Assertion.Judge(spec, seen.Take(spec.Id), why))
-            .Select(assertion => why is not null && assertion.Verdict == Verdict.Pass ? assertion with { Verdict = Verdict.HarnessError, Reason = why } : assertion)
-            .ToList();
+        var judged = plan.Assertions.Select(spec =>
+        {
+            var reason = why ?? seen.WhyOf(spec.Id);
+            var assertion = Assertion.Judge(spec, seen.Take(spec.Id), reason);
+            return reason is not null && assertion.Verdict == Verdict.Pass ? assertion with { Verdict = Verdict.HarnessError, Reason = reason } : assertion;
+        }).ToList();
         judged.AddRange(seen.Rest.Select(static pair => Assertion.Extra(pair.Key, pair.Value)));
         return judged;
     }
@@ -210,7 +213,8 @@ internal static class Evaluator
 
     private static void Migration(RawMigration raw, Seen seen, JsonObject document)
     {
-        seen.Add("phase3.seeded", raw.Source.Keys.Count(static key => key.StartsWith("memory ", StringComparison.Ordinal)), raw.Source.Keys.Count(static key => key.StartsWith("memory ", StringComparison.Ordinal)));
+        var memories = raw.Source.Keys.Count(static key => !key.StartsWith("link ", StringComparison.Ordinal));
+        seen.Add("phase3.seeded", memories, memories);
         seen.Add("phase3.forward_read", Number(raw.Forward, "memories_read"));
         seen.Add("phase3.forward_written", Number(raw.Forward, "memories_written"));
         var there = Differences(raw.Source, raw.There);
@@ -232,11 +236,14 @@ internal static class Evaluator
     {
         document["cycles_per_fault"] = scope.Cycles;
         document["writes_per_cycle"] = scope.Writes;
+        var observed = raw.Observed is null ? null : EvidenceFolder.Parse<RawChaos>(raw.Observed, 4);
         var bounds = new JsonObject();
         var faults = new JsonArray();
         foreach (var fault in scope.Faults)
         {
             var name = $"phase4-{fault}";
+            var error = observed?.Errors.GetValueOrDefault(fault);
+            seen.AddWhy($"phase4.{fault}.", error);
             if (!evidence.HasLedger(name))
             {
                 // It was not reached; its assertions say so.
@@ -262,7 +269,8 @@ internal static class Evaluator
                 ["token_reads"] = cycles.Sum(static cycle => cycle.TokenReads),
                 ["outcomes"] = JsonSerializer.SerializeToNode(ledger.OfType<Operation>().Where(static operation => operation.Op != Operations.Read).CountBy(static operation => operation.Outcome)
                     .OrderBy(static pair => pair.Key).ToDictionary(static pair => JsonNamingPolicy.SnakeCaseLower.ConvertName(pair.Key.ToString()), static pair => pair.Value)),
-                ["repeated_cycles"] = raw.Observed is null ? null : EvidenceFolder.Parse<RawChaos>(raw.Observed, 4).Repeated.GetValueOrDefault(fault),
+                ["repeated_cycles"] = observed?.Repeated.GetValueOrDefault(fault),
+                ["error"] = error,
                 ["acked_per_second"] = PerSecond(ledger),
             };
             Ledger(id, cycles, seen, told);
@@ -344,8 +352,20 @@ internal static class Evaluator
     private sealed class Seen
     {
         private readonly Dictionary<string, Observation> _observations = new(StringComparer.Ordinal);
+        private readonly List<(string Prefix, string Why)> _whys = [];
 
         public IEnumerable<KeyValuePair<string, Observation>> Rest => _observations;
+
+        /// <summary>The harness failed at the assertions of a prefix.</summary>
+        public void AddWhy(string prefix, string? why)
+        {
+            if (why is not null)
+            {
+                _whys.Add((prefix, why));
+            }
+        }
+
+        public string? WhyOf(string id) => _whys.Find(each => id.StartsWith(each.Prefix, StringComparison.Ordinal)).Why;
 
         public void Add(string id, Observation? observation)
         {

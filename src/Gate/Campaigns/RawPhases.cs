@@ -58,4 +58,5 @@ public sealed record RawMigration(
     IReadOnlyDictionary<string, string> Returned);
 
 /// <param name="Repeated">For each fault class, cycles that were run again because the fault met no write.</param>
-public sealed record RawChaos(IReadOnlyDictionary<string, int> Repeated);
+/// <param name="Errors">For each fault class that the harness could not run to its end, the reason.</param>
+public sealed record RawChaos(IReadOnlyDictionary<string, int> Repeated, IReadOnlyDictionary<string, string> Errors);

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OrleansMemory.Gate.Campaigns;
@@ -92,6 +93,15 @@ internal sealed class EvidenceFolder(string path)
     }
 
     public Task WriteLedgerAsync(string name, IEnumerable<LedgerLine> lines) => LedgerFile.WriteAsync(Combine(LedgerPath(name)), lines);
+
+    /// <summary>Keeps a node's log, compressed.</summary>
+    public void KeepLog(string path, string name)
+    {
+        using var plain = File.OpenRead(path);
+        using var kept = File.Create(Combine($"{LogsFolder}/{name}.br"));
+        using var compressed = new BrotliStream(kept, CompressionLevel.Optimal);
+        plain.CopyTo(compressed);
+    }
 
     public void Write<T>(string name, T document) => WriteText(name, JsonSerializer.Serialize(document, GateJson.Documents) + "\n");
 

@@ -4,9 +4,10 @@ using System.Text.Json.Serialization;
 
 namespace OrleansMemory.Gate.Evidence;
 
-/// <summary>How evidence is written: names in snake case, what is null left out, an unknown name refused.</summary>
+/// <summary>How evidence is written: names in snake case; one that is unknown or missing is refused when it is read.</summary>
 internal static class GateJson
 {
+    /// <summary>Of ledgers: what is null is left out.</summary>
     public static readonly JsonSerializerOptions Lines = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -18,5 +19,5 @@ internal static class GateJson
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    public static readonly JsonSerializerOptions Documents = new(Lines) { WriteIndented = true };
+    public static readonly JsonSerializerOptions Documents = new(Lines) { DefaultIgnoreCondition = JsonIgnoreCondition.Never, WriteIndented = true };
 }

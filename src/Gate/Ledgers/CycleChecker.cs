@@ -196,7 +196,6 @@ public sealed class CycleChecker
         }
     }
 
-    /// <summary>It is everywhere in the end: acknowledged, or on the disk of a node that did not lose it.</summary>
-    private bool IsCertain(Operation write) =>
-        write.Outcome == Outcome.Acked || (write.Outcome == Outcome.StoredLocally && !(_injection is { DestroysDisk: true } lost && lost.Victim == write.Node));
+    /// <summary>It is everywhere in the end: acknowledged, or on the disk of a node while no disk was lost. In a cluster of silos another node than the one that was asked may have stored it.</summary>
+    private bool IsCertain(Operation write) => write.Outcome == Outcome.Acked || (write.Outcome == Outcome.StoredLocally && _injection is not { DestroysDisk: true });
 }

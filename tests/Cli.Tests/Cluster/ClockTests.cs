@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using OrleansMemory.Compliance;
+using OrleansMemory.Gate.Faults;
 
 namespace OrleansMemory.Cli.Tests.Cluster;
 

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Npgsql;
+using OrleansMemory.Gate.Faults;
 using OrleansMemory.Storage.Postgres;
 using OrleansMemory.Storage.Sqlite;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using OrleansMemory.Compliance;
+using OrleansMemory.Gate.Faults;
 using OrleansMemory.Storage;
 
 namespace OrleansMemory.Cli.Tests.Cluster;

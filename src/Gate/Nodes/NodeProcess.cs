@@ -1,40 +1,37 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
-using OrleansMemory.Storage.Postgres;
 
-namespace OrleansMemory.Cli.Cluster;
+namespace OrleansMemory.Gate.Nodes;
 
 /// <summary>CPU time and peak memory of a process at one instant.</summary>
-internal readonly record struct ProcessUsage(TimeSpan Cpu, long PeakBytes);
+public readonly record struct ProcessUsage(TimeSpan Cpu, long PeakBytes);
 
 /// <summary>A node that cannot run. The text is its own last word.</summary>
-internal sealed class NodeFailedException(string message) : IOException(message);
+public sealed class NodeFailedException(string message) : IOException(message);
 
-/// <summary>How to start a node of this program.</summary>
+/// <summary>How to start a node.</summary>
+/// <param name="Command">The program, and what comes before its options: <c>om serve</c>, or <c>om-silo</c>.</param>
 /// <param name="Name">Its node id.</param>
 /// <param name="Port">0 takes a free one.</param>
 /// <param name="Database">A file, or the URL of a PostgreSQL database.</param>
-/// <param name="Options">Of <c>om serve</c> or <c>om-silo</c>, beyond address and databases.</param>
+/// <param name="Options">Of that command, beyond address, name and databases.</param>
 /// <param name="Inherits">The node reads the caller's variables and configuration; else it has its defaults.</param>
 /// <param name="LogPath">Where its log is added to; null: it goes nowhere.</param>
-internal sealed record NodePlan(string Name, int Port, string Database, IReadOnlyList<string> Options, bool Inherits = false, string? LogPath = null)
+public sealed record NodePlan(IReadOnlyList<string> Command, string Name, int Port, string Database, IReadOnlyList<string> Options, bool Inherits = false, string? LogPath = null)
 {
-    /// <summary>The program of a silo; null: <c>om serve</c> of this one.</summary>
-    public string? Silo { get; init; }
-
-    /// <summary>Variables beyond what <see cref="Inherits"/> leaves.</summary>
-    public IReadOnlyDictionary<string, string> Variables { get; init; } = new Dictionary<string, string>();
-
     /// <summary>Of a silo: a file, or the URL of a PostgreSQL database.</summary>
     public string? ClusterDatabase { get; init; }
+
+    /// <summary>Variables that it has beside those.</summary>
+    public IReadOnlyList<(string Name, string Value)> Variables { get; init; } = [];
 }
 
 /// <summary>
-/// One <c>om serve</c> of this program, or one silo, as a child on the loopback address. It holds the reading end of a pipe as its standard
+/// One node as a child on the loopback address. It holds the reading end of a pipe as its standard
 /// input and stops when that closes, so it ends when this process does, however that ends.
 /// </summary>
-internal sealed class NodeProcess : IAsyncDisposable
+public sealed class NodeProcess : IAsyncDisposable
 {
     private const int LastLines = 20;
     private const int KilledBySignal = 128;
@@ -50,6 +47,7 @@ internal sealed class NodeProcess : IAsyncDisposable
     {
         Plan = plan;
         _process = process;
+        ProcessId = process.Id;
         Ended = EndAsync();
     }
 
@@ -57,7 +55,7 @@ internal sealed class NodeProcess : IAsyncDisposable
 
     public Uri Address { get; private set; } = null!;
 
-    public int ProcessId => _process.Id;
+    public int ProcessId { get; }
 
     /// <summary>Ends with the process; its exit status.</summary>
     public Task<int> Ended { get; }
@@ -75,7 +73,7 @@ internal sealed class NodeProcess : IAsyncDisposable
 
             lock (_lastWords)
             {
-                return _lastWords.FirstOrDefault(static line => line.StartsWith("Error: ", StringComparison.Ordinal))?["Error: ".Length..]
+                return _lastWords.FirstOrDefault(static line => line.StartsWith("Error: ", StringComparison.OrdinalIgnoreCase))?["Error: ".Length..]
                     ?? (_lastWords.Count > 0 ? _lastWords.Last() : string.Create(CultureInfo.InvariantCulture, $"exit status {status}"));
             }
         }
@@ -187,18 +185,11 @@ internal sealed class NodeProcess : IAsyncDisposable
 
     private static ProcessStartInfo Command(NodePlan plan)
     {
-        var self = plan.Silo ?? Environment.ProcessPath ?? throw new NodeFailedException("cannot find this program");
-        var start = new ProcessStartInfo(self) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-
-        // Started as `dotnet om.dll`, the program is the library.
-        if (Path.GetFileNameWithoutExtension(self) == "dotnet")
-        {
-            start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
-        }
+        var start = new ProcessStartInfo(plan.Command[0]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
 
         // A URL may hold a password, and anybody can read the arguments of a process.
-        var isUrl = PostgresUrl.IsOne(plan.Database);
-        string[] place = [.. plan.Silo is null ? ["serve"] : Array.Empty<string>(), "--exit-on-stdin-close", "--host", "127.0.0.1", "--port", plan.Port.ToString(CultureInfo.InvariantCulture)];
+        var isUrl = plan.Database.Contains("://", StringComparison.Ordinal);
+        string[] place = [.. plan.Command.Skip(1), "--exit-on-stdin-close", "--host", "127.0.0.1", "--port", plan.Port.ToString(CultureInfo.InvariantCulture)];
         foreach (var argument in place.Concat(isUrl ? [] : ["--db", plan.Database]).Concat(["--node-id", plan.Name]).Concat(plan.Options))
         {
             start.ArgumentList.Add(argument);
@@ -215,11 +206,6 @@ internal sealed class NodeProcess : IAsyncDisposable
             start.Environment["OM_NO_CONFIG"] = "1";
         }
 
-        foreach (var (name, value) in plan.Variables)
-        {
-            start.Environment[name] = value;
-        }
-
         if (isUrl)
         {
             start.Environment["OM_DB"] = plan.Database;
@@ -228,6 +214,11 @@ internal sealed class NodeProcess : IAsyncDisposable
         if (plan.ClusterDatabase is { } members)
         {
             start.Environment["OM_CLUSTER_DB"] = members;
+        }
+
+        foreach (var (name, value) in plan.Variables)
+        {
+            start.Environment[name] = value;
         }
 
         return start;

@@ -1,20 +1,20 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using OrleansMemory.Api.Configuration;
 
-namespace OrleansMemory.Cli.Cluster;
+namespace OrleansMemory.Gate.Nodes;
 
 /// <summary>
 /// Ports for nodes that must know each other's before they start. Not from the range of the system's own choice: a node that is
 /// down would soon find its port taken by somebody's outgoing connection.
 /// </summary>
-internal static class FreePorts
+public static class FreePorts
 {
     private const int Lowest = 10_000;
     private const int DefaultEphemeral = 32_768;
     private const int Tries = 1_000;
 
+    /// <exception cref="GateException">There are none.</exception>
     public static int[] Take(int count)
     {
         var limit = FirstEphemeral();
@@ -33,7 +33,7 @@ internal static class FreePorts
                 }
                 else if (tries == Tries)
                 {
-                    throw new InvalidOptionException("found no free ports on the loopback address");
+                    throw new GateException("found no free ports on the loopback address");
                 }
             }
 
@@ -45,15 +45,19 @@ internal static class FreePorts
         }
     }
 
-    /// <exception cref="InvalidOptionException">Somebody listens on one of them; it says on which.</exception>
-    public static void Require(IEnumerable<int> ports)
+    /// <summary>The first of them that somebody listens on; null when they are free.</summary>
+    public static int? FirstTaken(IEnumerable<int> ports)
     {
         foreach (var port in ports)
         {
-            using var listener = Hold(port)
-                ?? throw new InvalidOptionException(string.Create(
-                    CultureInfo.InvariantCulture, $"port {port} on 127.0.0.1 is in use: stop what listens there, or name another first port with --port"));
+            using var listener = Hold(port);
+            if (listener is null)
+            {
+                return port;
+            }
         }
+
+        return null;
     }
 
     private static TcpListener? Hold(int port)

@@ -2,16 +2,19 @@ using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
 
-namespace OrleansMemory.Cli.Tests.Cluster;
+namespace OrleansMemory.Gate.Faults;
 
 /// <summary>
-/// The network between one node and another, in one direction of calling: a port that the caller is told, and the fault that a
-/// test sets. While nothing runs behind it a connection is refused, as by a machine whose process is gone.
+/// The network between one node and another, in one direction of calling: a port that the caller is told, and the fault that is
+/// set. While nothing runs behind it a connection is refused, as by a machine whose process is gone.
 /// </summary>
-internal sealed class LinkProxy : IAsyncDisposable
+public sealed class LinkProxy : IAsyncDisposable
 {
     private const int ChunkBytes = 64 << 10;
     private const int ChunksOnTheWay = 256;
+
+    /// <summary>What a slow link passes on at a time.</summary>
+    private const int SliceBytes = 1 << 10;
 
     private readonly Lock _gate = new();
     private readonly HashSet<Socket> _open = [];
@@ -21,6 +24,8 @@ internal sealed class LinkProxy : IAsyncDisposable
     private int _target;
     private TaskCompletionSource? _requestsCut;
     private TaskCompletionSource? _answersCut;
+    private long _requestsFreeAt;
+    private long _answersFreeAt;
 
     public LinkProxy()
     {
@@ -34,6 +39,9 @@ internal sealed class LinkProxy : IAsyncDisposable
 
     /// <summary>How long the bytes of a request are under way: what a call takes more.</summary>
     public int DelayMilliseconds { get; set; }
+
+    /// <summary>What passes in a second, each way, over all connections; 0: no limit.</summary>
+    public int BytesPerSecond { get; set; }
 
     /// <summary>Holds back everything on its way to the callee; what was held flows on when this is taken back.</summary>
     public bool RequestsCut
@@ -153,8 +161,8 @@ internal sealed class LinkProxy : IAsyncDisposable
         {
             await callee.ConnectAsync(IPAddress.Loopback, _target, _stopping.Token);
             await Task.WhenAll(
-                PipeAsync(caller, callee, () => DelayMilliseconds, () => Volatile.Read(ref _requestsCut)),
-                PipeAsync(callee, caller, static () => 0, () => Volatile.Read(ref _answersCut)));
+                PipeAsync(caller, callee, () => DelayMilliseconds, () => Volatile.Read(ref _requestsCut), bytes => FreeAt(ref _requestsFreeAt, bytes)),
+                PipeAsync(callee, caller, static () => 0, () => Volatile.Read(ref _answersCut), bytes => FreeAt(ref _answersFreeAt, bytes)));
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
         {
@@ -171,8 +179,19 @@ internal sealed class LinkProxy : IAsyncDisposable
         Break(callee);
     }
 
-    /// <summary>Passes bytes on, each as long under way as was set when it came.</summary>
-    private async Task PipeAsync(Socket from, Socket to, Func<int> delay, Func<TaskCompletionSource?> cut)
+    /// <summary>Takes its turn on the link.</summary>
+    /// <returns>When so many bytes have passed, in the machine's ticks; 0 without a limit.</returns>
+    private long FreeAt(ref long freeAt, int bytes)
+    {
+        lock (_gate)
+        {
+            freeAt = BytesPerSecond is var rate and > 0 ? Math.Max(freeAt, Environment.TickCount64) + (bytes * 1000L / rate) : 0;
+            return freeAt;
+        }
+    }
+
+    /// <summary>Passes bytes on, each as long under way as was set when it came, and no faster than the link is.</summary>
+    private async Task PipeAsync(Socket from, Socket to, Func<int> delay, Func<TaskCompletionSource?> cut, Func<int, long> freeAt)
     {
         var underway = Channel.CreateBounded<(long DueAt, byte[] Bytes)>(ChunksOnTheWay);
         var reading = Task.Run(async () =>
@@ -204,7 +223,17 @@ internal sealed class LinkProxy : IAsyncDisposable
                     await held.Task.WaitAsync(_stopping.Token);
                 }
 
-                await to.SendAsync(bytes, _stopping.Token);
+                for (var sent = 0; sent < bytes.Length;)
+                {
+                    var slice = BytesPerSecond > 0 ? Math.Min(SliceBytes, bytes.Length - sent) : bytes.Length - sent;
+                    if (freeAt(slice) - Environment.TickCount64 is var busy and > 0)
+                    {
+                        await Task.Delay((int)busy, _stopping.Token);
+                    }
+
+                    await to.SendAsync(bytes.AsMemory(sent, slice), _stopping.Token);
+                    sent += slice;
+                }
             }
 
             await reading;

@@ -1,12 +1,12 @@
 using System.Globalization;
 
-namespace OrleansMemory.Cli.Tests.Cluster;
+namespace OrleansMemory.Gate.Faults;
 
 /// <summary>
 /// A wall clock of a process that a test sets while the process runs. The C library's clock is replaced by libfaketime
 /// (https://github.com/wolfcw/libfaketime), which reads an offset from a file at each call; the monotonic clock goes on as it is.
 /// </summary>
-internal sealed class FakeClock
+public sealed class FakeClock
 {
     private static readonly string[] Places =
     [
@@ -25,7 +25,7 @@ internal sealed class FakeClock
         Set(TimeSpan.Zero);
     }
 
-    /// <summary>What a test that needs a clock says when there is none; null when there is one.</summary>
+    /// <summary>Why there can be none here; null when there can.</summary>
     public static string? Missing => Library is null
         ? "clock jumps need libfaketime, which is not installed: apt-get install faketime (Debian, Ubuntu), dnf install libfaketime (Fedora)"
         : null;

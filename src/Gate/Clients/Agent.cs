@@ -1,0 +1,102 @@
+using System.Text.Json.Nodes;
+using OrleansMemory.Gate.Ledgers;
+
+namespace OrleansMemory.Gate.Clients;
+
+/// <summary>One client: it makes memories, and changes and reads its own, one request after the other.</summary>
+/// <param name="withToken">It sends the token of its last acknowledged write, and may so ask any node; else it stays with one for each memory.</param>
+internal sealed class Agent(Traffic traffic, int cycle, string name, string @namespace, bool withToken)
+{
+    private const string Mid = "mid";
+
+    private readonly List<Owned> _owned = [];
+    private string? _token;
+    private int _made;
+
+    /// <summary>Makes a memory on a node.</summary>
+    /// <returns>What became of it.</returns>
+    public async Task<Operation> CreateAsync(int node)
+    {
+        var title = $"{@namespace}-{name}-{_made++}";
+        var content = $"{title} as it was made";
+        var body = new JsonObject { ["title"] = title, ["content"] = content, ["namespace"] = @namespace, ["tier"] = Mid, ["priority"] = 5, ["confidence"] = 1.0, ["source"] = "api" };
+        var operation = await SendAsync(new(cycle, name, Operations.Create, title, Content: content), node, "/api/v1/memories", HttpMethod.Post, body);
+        if (operation is { Outcome: Outcome.Acked, Id: { } id })
+        {
+            _owned.Add(new(title, id, node));
+        }
+
+        return operation;
+    }
+
+    /// <summary>Changes its newest memory, or reads it, or makes another, each in turn.</summary>
+    /// <param name="turn">Counts its requests.</param>
+    /// <param name="node">Where a client with a token asks.</param>
+    public async Task NextAsync(int turn, int node)
+    {
+        if (_owned.Count == 0)
+        {
+            await CreateAsync(node);
+            return;
+        }
+
+        var memory = _owned[^1];
+        var place = withToken ? node : memory.Node;
+        switch (turn % 6)
+        {
+            case 0 or 3:
+                await CreateAsync(node);
+                break;
+            case 1:
+                await UpdateAsync(memory, place, turn);
+                break;
+            case 2 when withToken:
+                await ReadAsync(memory, place);
+                break;
+            case 4:
+                await PromoteAsync(memory, place);
+                break;
+            case 5 when _owned.Count > 1:
+                await DeleteAsync(_owned[0], withToken ? node : _owned[0].Node);
+                break;
+            default:
+                await UpdateAsync(memory, place, turn);
+                break;
+        }
+    }
+
+    /// <summary>The memories that it made and did not ask to delete: title, id and the node that made them.</summary>
+    public IReadOnlyList<Owned> Owns => _owned;
+
+    public Task<Operation> UpdateAsync(Owned memory, int node, int turn)
+    {
+        var content = $"{memory.Title} in turn {turn}";
+        return SendAsync(new(cycle, name, Operations.Update, memory.Title, memory.Id, content), node, Path(memory), HttpMethod.Put, new() { ["content"] = content });
+    }
+
+    public Task<Operation> PromoteAsync(Owned memory, int node) => SendAsync(new(cycle, name, Operations.Promote, memory.Title, memory.Id), node, $"{Path(memory)}/promote", HttpMethod.Post, null);
+
+    public Task<Operation> DeleteAsync(Owned memory, int node)
+    {
+        // Whatever becomes of it, it is no memory to go on with.
+        _owned.Remove(memory);
+        return SendAsync(new(cycle, name, Operations.Delete, memory.Title, memory.Id), node, Path(memory), HttpMethod.Delete, null);
+    }
+
+    public Task<Operation> ReadAsync(Owned memory, int node) => SendAsync(new(cycle, name, Operations.Read, memory.Title, memory.Id), node, Path(memory), HttpMethod.Get, null);
+
+    private static string Path(Owned memory) => $"/api/v1/memories/{Uri.EscapeDataString(memory.Id)}";
+
+    private async Task<Operation> SendAsync(Request request, int node, string path, HttpMethod method, JsonObject? body)
+    {
+        var (operation, token) = await traffic.SendAsync(request, node, path, method, body, withToken ? _token : null);
+        if (operation is { Outcome: Outcome.Acked, Op: not Operations.Read })
+        {
+            _token = token ?? _token;
+        }
+
+        return operation;
+    }
+
+    internal sealed record Owned(string Title, string Id, int Node);
+}

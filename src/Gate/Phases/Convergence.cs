@@ -1,0 +1,50 @@
+using OrleansMemory.Gate.Clients;
+
+namespace OrleansMemory.Gate.Phases;
+
+/// <summary>Waits until nodes agree.</summary>
+internal static class Convergence
+{
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Asks all nodes for their digests until they are equal and every node is ready.</summary>
+    /// <returns>The digest; null when they were not equal within the deadline.</returns>
+    public static async Task<string?> WaitAsync(Traffic traffic, Func<int, Task<bool>> isReady, TimeSpan atMost, CancellationToken cancellation)
+    {
+        var until = traffic.Now + (atMost.Ticks / TimeSpan.TicksPerMicrosecond);
+        do
+        {
+            var ready = await Task.WhenAll(Enumerable.Range(0, traffic.Nodes.Count).Select(isReady));
+            if (Array.TrueForAll(ready, static each => each) && await DigestsAsync(traffic) is [{ } digest])
+            {
+                return digest;
+            }
+
+            await Task.Delay(PollInterval, cancellation);
+        }
+        while (traffic.Now < until);
+        return null;
+    }
+
+    /// <summary>Writes down what every node that answers holds of a namespace.</summary>
+    public static async Task RecordAsync(Traffic traffic, int cycle, string @namespace)
+    {
+        for (var node = 0; node < traffic.Nodes.Count; node++)
+        {
+            try
+            {
+                if (await traffic.DigestAsync(node) is { } digest)
+                {
+                    await traffic.RecordHoldingsAsync(cycle, node, @namespace, digest);
+                }
+            }
+            catch (InvalidDataException)
+            {
+                // A node that was not read to its end is missing from the ledger, and the evaluator counts it as missing.
+            }
+        }
+    }
+
+    private static async Task<List<string?>> DigestsAsync(Traffic traffic) =>
+        [.. (await Task.WhenAll(Enumerable.Range(0, traffic.Nodes.Count).Select(traffic.DigestAsync))).Distinct()];
+}

@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
+using OrleansMemory.Gate.Tests.Nodes;
+
+namespace OrleansMemory.Gate.Tests;
+
+/// <summary>The gate as its users start it.</summary>
+public sealed partial class GateRunTests : IDisposable
+{
+    private const int Interrupt = 2;
+
+    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(8);
+
+    private readonly ScratchFolder _scratch = new();
+
+    public void Dispose() => _scratch.Dispose();
+
+    [Fact]
+    public async Task A_quick_campaign_of_this_build_is_green_and_its_evidence_holds_together()
+    {
+        var evidence = Path.Combine(_scratch.Path, "run");
+        var run = await RunAsync("gate", "run", "--quick", "--out", evidence);
+        Assert.True(run.Status == 0, run.Output + run.Errors);
+        TestContext.Current.TestOutputHelper?.WriteLine(run.Output);
+        var summary = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(evidence, "campaign-summary.json")))!;
+        Assert.Equal("Pass", (string?)summary["verdict"]);
+        Assert.Equal(0, (int)summary["lost"]!);
+        Assert.All(summary["canaries"]!.AsArray(), static canary => Assert.True((string?)canary!["verdict"] is "Pass" or "NotRun", canary.ToJsonString()));
+        Assert.False((bool)summary["certifies"]!);
+
+        var verified = await RunAsync("gate", "verify", evidence);
+        Assert.True(verified.Status == 0, verified.Output);
+        Assert.Equal(1, (await RunAsync("gate", "verify", evidence, "--release")).Status);
+        Assert.Equal(1, (await RunAsync("gate", "verify", evidence, "--commit", "0000000")).Status);
+        Assert.Contains("Pass", (await RunAsync("gate", "list", _scratch.Path)).Output, StringComparison.Ordinal);
+
+        var phase = Path.Combine(evidence, "phase2.json");
+        await File.WriteAllTextAsync(phase, (await File.ReadAllTextAsync(phase)).Replace("\"ok\": 200", "\"ok\": 199", StringComparison.Ordinal));
+        var edited = await RunAsync("gate", "verify", evidence);
+        Assert.Equal(1, edited.Status);
+        Assert.Contains("phase2.json: ok is stated as 199, and the evidence gives 200", edited.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_campaign_that_is_interrupted_keeps_what_ran_and_leaves_no_process_behind()
+    {
+        var evidence = Path.Combine(_scratch.Path, "run");
+        var command = Command("gate", "run", "--phases", "2,4", "--no-canaries", "--out", evidence);
+        command.Environment["TMPDIR"] = _scratch.Path;
+        using var gate = Process.Start(command)!;
+        _ = gate.StandardOutput.ReadToEndAsync();
+        while (await gate.StandardError.ReadLineAsync() is { } line && !line.Contains("phase 4", StringComparison.Ordinal))
+        {
+        }
+
+        var errors = gate.StandardError.ReadToEndAsync();
+        Assert.Equal(0, Kill(gate.Id, Interrupt));
+        await gate.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Deadline);
+        Assert.Equal(1, gate.ExitCode);
+        Assert.Contains("interrupted: what ran is kept", await errors, StringComparison.Ordinal);
+        var verified = await RunAsync("gate", "verify", evidence, "--json");
+        Assert.Equal(1, verified.Status);
+        var told = JsonNode.Parse(verified.Output)!;
+        Assert.Equal("HarnessError", (string?)told["verdict"]);
+        Assert.Empty(told["problems"]!.AsArray());
+        Assert.True((bool)JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(evidence, "phase2.json")))!["pass"]!);
+        Assert.Contains("interrupted", await File.ReadAllTextAsync(Path.Combine(evidence, "phase4.json")), StringComparison.Ordinal);
+        Assert.DoesNotContain(Directory.GetDirectories("/proc").Where(static path => int.TryParse(Path.GetFileName(path), out _)).Select(CommandOf), left => left.Contains(_scratch.Path, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_cannot_begin_is_refused_with_what_to_do()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_scratch.Path, "taken"), "");
+        foreach (var (arguments, words) in (((string[], string)[])
+        [
+            (["gate", "run", "--out", _scratch.Path], "is not empty: name another folder with --out"),
+            (["gate", "run", "--faults", "sunshine"], "there is no fault class 'sunshine'"),
+            (["gate", "run", "--phases", "5"], "there is no phase 5"),
+            (["gate", "run", "--nodes", "http://user:secret@127.0.0.1:1"], "without a password"),
+            (["gate", "run", "--nodes", "http://127.0.0.1:1", "--phases", "4"], "phases 3 and 4 start and kill nodes of their own"),
+            (["gate", "verify", _scratch.Path], "holds no campaign"),
+        ]))
+        {
+            var refused = await RunAsync(arguments);
+            Assert.NotEqual(0, refused.Status);
+            Assert.Contains(words, refused.Errors, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Nodes_that_do_not_answer_make_the_campaign_red()
+    {
+        var evidence = Path.Combine(_scratch.Path, "run");
+        var run = await RunAsync("gate", "run", "--nodes", "http://127.0.0.1:1", "--phases", "2", "--out", evidence);
+        Assert.Equal(1, run.Status);
+        Assert.Contains("HarnessError: phase2.acked", run.Output, StringComparison.Ordinal);
+        Assert.Contains("http://127.0.0.1:1/ is not ready", run.Output, StringComparison.Ordinal);
+    }
+
+    private static string CommandOf(string process)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(process, "cmdline"));
+        }
+        catch (IOException)
+        {
+            // It has ended.
+            return "";
+        }
+    }
+
+    private static ProcessStartInfo Command(params string[] arguments) =>
+        new(Programs.Om, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false, WorkingDirectory = Path.GetTempPath() };
+
+    private static async Task<(int Status, string Output, string Errors)> RunAsync(params string[] arguments)
+    {
+        using var process = Process.Start(Command(arguments))!;
+        var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        try
+        {
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Deadline);
+        }
+        finally
+        {
+            process.Kill(entireProcessTree: true);
+        }
+
+        return (process.ExitCode, await output, await errors);
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Kill(int process, int signal);
+}
