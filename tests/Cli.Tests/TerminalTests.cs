@@ -44,13 +44,14 @@ public sealed partial class TerminalTests : IDisposable
     {
         Assert.SkipUnless(File.Exists(Script), HowToInstall);
         (await _om.RunAsync("--db", "coloured.db", "store", "-T", "painted", "-c", "text")).Exits(0);
+        const string Colour = "\u001b\\[[0-9;]*m";
         var command = $"'{_om.Program}' --db '{_om.PathTo("coloured.db")}' recall painted";
-        Assert.Contains("\u001b[", await ShownAsync(command), StringComparison.Ordinal);
+        Assert.Matches(Colour, await ShownAsync(command));
         foreach (var plain in (string[])[$"NO_COLOR=1 {command}", $"TERM=dumb {command}", $"{command} | cat"])
         {
             var shown = await ShownAsync(plain);
             Assert.Contains("painted", shown, StringComparison.Ordinal);
-            Assert.DoesNotContain("\u001b[", shown, StringComparison.Ordinal);
+            Assert.DoesNotMatch(Colour, shown);
         }
 
         async Task<string> ShownAsync(string line)
