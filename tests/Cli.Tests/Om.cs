@@ -118,7 +118,7 @@ internal sealed class Om : IDisposable
     /// <returns>The exit status.</returns>
     public static async Task<int> TerminateAsync(Process process)
     {
-        ServedNode.Terminate(process);
+        ProcessSignal.Terminate(process.Id);
         await process.WaitForExitAsync().WaitAsync(Deadline);
         return process.ExitCode;
     }
@@ -232,8 +232,6 @@ internal sealed class ServedNode : IAsyncDisposable
         await _process.WaitForExitAsync().WaitAsync(Deadline);
         return new(_process.ExitCode, Introduction + await _rest, await _error);
     }
-
-    public static void Terminate(Process process) => ProcessSignal.Terminate(process.Id);
 
     /// <summary>SIGSTOP: it runs no more, and its connections stay open.</summary>
     public void Suspend() => ProcessSignal.Suspend(_process.Id);

@@ -6,6 +6,9 @@ namespace OrleansMemory.Cli.Tests;
 /// <summary>What a person has at a terminal: the shell's lines, and completion by the shells themselves.</summary>
 public sealed partial class TerminalTests : IDisposable
 {
+    private const string Script = "/usr/bin/script";
+    private const string HowToInstall = "script is not installed: apt-get install bsdutils";
+
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly Om _om = new();
@@ -17,8 +20,7 @@ public sealed partial class TerminalTests : IDisposable
     [InlineData("\n")]
     public async Task The_shell_takes_lines_at_a_terminal_however_they_end(string end)
     {
-        const string Script = "/usr/bin/script";
-        Assert.SkipUnless(File.Exists(Script), "script is not installed: apt-get install bsdutils");
+        Assert.SkipUnless(File.Exists(Script), HowToInstall);
         using var process = Process.Start(Start(Script, "-qec", $"'{_om.Program}' --db '{_om.PathTo("terminal.db")}' shell", "/dev/null"))!;
         var shown = new Shown(process.StandardOutput);
 
@@ -38,6 +40,28 @@ public sealed partial class TerminalTests : IDisposable
     }
 
     [Fact]
+    public async Task Colours_are_for_terminals_alone_and_for_who_wants_them()
+    {
+        Assert.SkipUnless(File.Exists(Script), HowToInstall);
+        (await _om.RunAsync("--db", "coloured.db", "store", "-T", "painted", "-c", "text")).Exits(0);
+        const string Colour = "\u001b\\[[0-9;]*m";
+        var command = $"'{_om.Program}' --db '{_om.PathTo("coloured.db")}' recall painted";
+        Assert.Matches(Colour, await ShownAsync(command));
+        foreach (var plain in (string[])[$"NO_COLOR=1 {command}", $"TERM=dumb {command}", $"{command} | cat"])
+        {
+            var shown = await ShownAsync(plain);
+            Assert.Contains("painted", shown, StringComparison.Ordinal);
+            Assert.DoesNotMatch(Colour, shown);
+        }
+
+        async Task<string> ShownAsync(string line)
+        {
+            using var process = Process.Start(Start(Script, "-qec", line, "/dev/null"))!;
+            return await process.StandardOutput.ReadToEndAsync().WaitAsync(Deadline);
+        }
+    }
+
+    [Fact]
     public async Task Zsh_completes()
     {
         const string Zsh = "/usr/bin/zsh";
@@ -45,7 +69,7 @@ public sealed partial class TerminalTests : IDisposable
         await File.WriteAllTextAsync(_om.PathTo("complete.zsh"), (await _om.RunAsync("completions", "zsh")).Exits(0).Output);
 
         // In place of the two functions of the line editor, which only it can call; the search path must be as it was for them.
-        const string Script = """
+        const string Lines = """
             autoload -Uz compinit; compinit -u -d ./dump
             source ./complete.zsh
             _describe() { print -l -- ${(P)4} | command grep -o '^[^:]*' | command grep "^${words[CURRENT]}" }
@@ -55,7 +79,7 @@ public sealed partial class TerminalTests : IDisposable
             done
             print ${_comps[om]}
             """;
-        Assert.Equal("restore\n--title --tier\nfiles\nfiles\narchive\n_om\n", (await _om.RunAsync(Zsh, ["-f", "-c", Script], input: null)).Exits(0).Output);
+        Assert.Equal("restore\n--title --tier\nfiles\nfiles\narchive\n_om\n", (await _om.RunAsync(Zsh, ["-f", "-c", Lines], input: null)).Exits(0).Output);
     }
 
     [Fact]
@@ -64,14 +88,14 @@ public sealed partial class TerminalTests : IDisposable
         const string Fish = "/usr/bin/fish";
         Assert.SkipUnless(File.Exists(Fish), "fish is not installed: apt-get install fish");
         await File.WriteAllTextAsync(_om.PathTo("complete.fish"), (await _om.RunAsync("completions", "fish")).Exits(0).Output);
-        const string Script = """
+        const string Lines = """
             source ./complete.fish
             for line in 'om archive re' 'om store --ti' 'om list --s' 'om archive list --s' 'om arch' 'om --json arch'
                 complete -C $line | string replace -r '\t.*' '' | sort | string join ' '
             end
             true
             """;
-        Assert.Equal("restore\n--tier --title\n--since\narchive\narchive\n", (await _om.RunAsync(Fish, ["--no-config", "-c", Script], input: null)).Exits(0).Output);
+        Assert.Equal("restore\n--tier --title\n--since\narchive\narchive\n", (await _om.RunAsync(Fish, ["--no-config", "-c", Lines], input: null)).Exits(0).Output);
     }
 
     private ProcessStartInfo Start(string program, params string[] arguments)

@@ -44,13 +44,13 @@ internal sealed class BenchModel : IAsyncDisposable
     }
 
     /// <summary>What makes a node ask it.</summary>
-    public IReadOnlyDictionary<string, string> Variables(bool vectorsInDatabase) => new Dictionary<string, string>
-    {
-        ["OM_EMBED_URL"] = Address,
-        ["OM_EMBED_MODEL"] = Name,
-        ["OM_EMBED_DIM"] = _dimension.ToString(CultureInfo.InvariantCulture),
-        ["OM_VECTORS"] = vectorsInDatabase ? "database" : "memory",
-    };
+    public IReadOnlyList<(string Name, string Value)> Variables(bool vectorsInDatabase) =>
+    [
+        ("OM_EMBED_URL", Address),
+        ("OM_EMBED_MODEL", Name),
+        ("OM_EMBED_DIM", _dimension.ToString(CultureInfo.InvariantCulture)),
+        ("OM_VECTORS", vectorsInDatabase ? "database" : "memory"),
+    ];
 
     public ValueTask DisposeAsync() => _application.DisposeAsync();
 

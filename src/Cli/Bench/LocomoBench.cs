@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Recall;
 
 namespace OrleansMemory.Cli.Bench;
 
 /// <summary>
-/// How much of the evidence of LoCoMo's questions recall finds. One turn is one memory, titled "speaker session N turn M", with the
+/// How much of the evidence of LoCoMo's questions recall finds. One turn is one memory, titled "speaker session N", with the
 /// session's time; one conversation is one namespace. Each question is recalled as it is put, in its namespace, by the service itself.
 /// </summary>
 internal sealed class LocomoBench(IMemoryService service, IReadOnlyList<LocomoConversation> conversations)
@@ -39,7 +40,7 @@ internal sealed class LocomoBench(IMemoryService service, IReadOnlyList<LocomoCo
             var reference = new PlainBm25();
             foreach (var turn in conversation.Turns)
             {
-                reference.Add(turn.Id, $"{TitleOf(turn)} {turn.Text}");
+                reference.Add(turn.Id, TextQuery.WithoutZeroWidth($"{TitleOf(turn)} {turn.Text}"));
             }
 
             foreach (var question in conversation.Questions)
@@ -70,7 +71,12 @@ internal sealed class LocomoBench(IMemoryService service, IReadOnlyList<LocomoCo
 
     private static string NamespaceOf(LocomoConversation conversation) => $"{Root}/{conversation.Name}";
 
-    private static string TitleOf(LocomoTurn turn) => $"{turn.Speaker} session {turn.Session} turn {turn.Number}";
+    /// <summary>
+    /// Titles are unique within a namespace: the number of the turn follows in bits without width, which the index and the reference take out, so that
+    /// no question finds a turn by it.
+    /// </summary>
+    private static string TitleOf(LocomoTurn turn) =>
+        $"{turn.Speaker} session {turn.Session}{string.Concat(Convert.ToString(turn.Number, toBase: 2).Select(static bit => bit == '0' ? '\u200B' : '\u200C'))}";
 
     private static Memory MemoryOf(LocomoConversation conversation, LocomoTurn turn) => new()
     {

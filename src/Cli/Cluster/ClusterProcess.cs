@@ -16,7 +16,7 @@ namespace OrleansMemory.Cli.Cluster;
 internal sealed record ClusterPlan(string Folder, int Nodes, int? QuorumWrites = null, IReadOnlyList<int>? Ports = null, bool Inherits = false, bool OnPostgres = false, ClusterKind Kind = ClusterKind.Peers)
 {
     /// <summary>Set for each node, whatever it inherits.</summary>
-    public IReadOnlyDictionary<string, string> Variables { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyList<(string Name, string Value)> Variables { get; init; } = [];
 }
 
 /// <summary>Nodes of one cluster as children of this process, named n1, n2 and so on. They all end when it does.</summary>
@@ -228,7 +228,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
             options.AddRange(["--cluster-nodes", string.Join(',', Enumerable.Range(0, Count).Select(NameOf))]);
             options.AddRange(["--silo-port", _siloPorts[node].ToString(CultureInfo.InvariantCulture)]);
             options.AddRange(["--gateway-port", _siloPorts[Count + node].ToString(CultureInfo.InvariantCulture)]);
-            return new([SiloProgram.Require()], NameOf(node), Ports[node], database, options, _plan.Inherits, log) { ClusterDatabase = members, Variables = [.. _plan.Variables.Select(static pair => (pair.Key, pair.Value))] };
+            return new([SiloProgram.Require()], NameOf(node), Ports[node], database, options, _plan.Inherits, log) { ClusterDatabase = members, Variables = _plan.Variables };
         }
 
         if (Count > 1)
@@ -236,7 +236,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
             options.AddRange(["--quorum-peers", string.Join(',', Addresses.Where((_, other) => other != node).Select(static address => address.GetLeftPart(UriPartial.Authority)))]);
         }
 
-        return new([.. OwnProgram(), "serve"], NameOf(node), Ports[node], database, options, _plan.Inherits, log) { Variables = [.. _plan.Variables.Select(static pair => (pair.Key, pair.Value))] };
+        return new([.. OwnProgram(), "serve"], NameOf(node), Ports[node], database, options, _plan.Inherits, log) { Variables = _plan.Variables };
     }
 
     private static string[] OwnProgram()

@@ -27,12 +27,12 @@ internal sealed class ScratchCluster : IAsyncDisposable
     /// <param name="onPostgres">Each node has a PostgreSQL server of its own.</param>
     /// <param name="variables">Set for each node; null: none.</param>
     /// <exception cref="NodeFailedException">A node did not start.</exception>
-    public static async Task<ScratchCluster> StartAsync(string parent, string name, int nodes, int? quorumWrites, bool onPostgres, ClusterKind kind, IReadOnlyDictionary<string, string>? variables = null)
+    public static async Task<ScratchCluster> StartAsync(string parent, string name, int nodes, int? quorumWrites, bool onPostgres, ClusterKind kind, IReadOnlyList<(string Name, string Value)>? variables = null)
     {
         var folder = Path.Combine(parent, $"{name}-{Guid.NewGuid():n}"[..(name.Length + 17)]);
         try
         {
-            return new(await ClusterProcess.StartAsync(new(folder, nodes, quorumWrites, OnPostgres: onPostgres, Kind: kind) { Variables = variables ?? new Dictionary<string, string>() }));
+            return new(await ClusterProcess.StartAsync(new(folder, nodes, quorumWrites, OnPostgres: onPostgres, Kind: kind) { Variables = variables ?? [] }));
         }
         catch
         {
