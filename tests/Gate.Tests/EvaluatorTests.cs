@@ -163,13 +163,14 @@ public sealed class EvaluatorTests : IDisposable
             Faults = [.. Enumerable.Range(0, 9).Select(static number => $"f{number}")],
             Canaries = ["one"],
         };
-        Assert.True(full.IsFull);
-        Assert.False((full with { Mode = CampaignModes.Partial }).IsFull);
-        Assert.False((full with { Cycles = 49 }).IsFull);
-        Assert.False((full with { Writes = 99 }).IsFull);
-        Assert.False((full with { Phases = [1, 2, 4] }).IsFull);
-        Assert.False((full with { Canaries = [] }).IsFull);
-        Assert.False((full with { Faults = ["f1"] }).IsFull);
+        Assert.Empty(full.Shortfalls());
+        Assert.Single((full with { Mode = CampaignModes.Partial }).Shortfalls());
+        Assert.Single((full with { Cycles = 49 }).Shortfalls());
+        Assert.Single((full with { Writes = 99 }).Shortfalls());
+        Assert.Single((full with { Phases = [1, 2, 4] }).Shortfalls());
+        Assert.Single((full with { Canaries = [] }).Shortfalls());
+        Assert.Single((full with { Faults = ["f1"] }).Shortfalls());
+        Assert.Single((full with { LeftOut = new Dictionary<string, string>() }).Shortfalls());
     }
 
     private static void AssertRed(EvidenceFolder evidence, string id, Verdict verdict)
