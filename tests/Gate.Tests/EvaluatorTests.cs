@@ -164,12 +164,13 @@ public sealed class EvaluatorTests : IDisposable
             Canaries = ["one"],
         };
         Assert.Empty(full.Shortfalls());
-        Assert.NotEmpty((full with { Mode = CampaignModes.Partial }).Shortfalls());
-        Assert.NotEmpty((full with { Cycles = 49 }).Shortfalls());
-        Assert.NotEmpty((full with { Writes = 99 }).Shortfalls());
-        Assert.NotEmpty((full with { Phases = [1, 2, 4] }).Shortfalls());
-        Assert.NotEmpty((full with { Canaries = [] }).Shortfalls());
-        Assert.NotEmpty((full with { Faults = ["f1"] }).Shortfalls());
+        Assert.Single((full with { Mode = CampaignModes.Partial }).Shortfalls());
+        Assert.Single((full with { Cycles = 49 }).Shortfalls());
+        Assert.Single((full with { Writes = 99 }).Shortfalls());
+        Assert.Single((full with { Phases = [1, 2, 4] }).Shortfalls());
+        Assert.Single((full with { Canaries = [] }).Shortfalls());
+        Assert.Single((full with { Faults = ["f1"] }).Shortfalls());
+        Assert.Single((full with { LeftOut = new Dictionary<string, string>() }).Shortfalls());
     }
 
     private static void AssertRed(EvidenceFolder evidence, string id, Verdict verdict)

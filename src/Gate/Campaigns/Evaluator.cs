@@ -172,7 +172,7 @@ internal static class Evaluator
         var creates = burst.OfType<Operation>().Where(static operation => operation.Op == Operations.Create).ToList();
         var acked = creates.Where(static create => create.Outcome == Outcome.Acked).ToList();
         seen.Add("phase2.acked", acked.Count, creates.Count);
-        var wanted = acked.ToDictionary(static create => create.Id!, static create => create.Hash);
+        var wanted = acked.Where(static create => create.Id is not null).DistinctBy(static create => create.Id).ToDictionary(static create => create.Id!, static create => create.Hash);
         var counts = new JsonObject();
         foreach (var node in scope.Names)
         {

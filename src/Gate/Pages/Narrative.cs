@@ -40,10 +40,10 @@ internal sealed record Narrative(string Reader, string SetOut, string Showed)
         var kept = run.Assertions.Where(static assertion => assertion.Id.EndsWith(".lost", StringComparison.Ordinal)).ToList();
         var unknown = kept.Count(static assertion => assertion.Verdict is Verdict.NotRun or Verdict.HarnessError);
         var told = kept.Count == 0 ? "It wrote nothing whose fate was followed, so it says nothing about lost memories."
-            : summary.Lost > 0 ? $"Memories were lost: of {Layout.Plural(summary.Acked, "acknowledged write")}, {summary.Lost:N0} were missing on a node in the end."
+            : summary.Lost > 0 ? $"Memories were lost: of {Layout.Plural(summary.Acked, "acknowledged write")}, {(summary.Lost == 1 ? "one was" : $"{summary.Lost:N0} were")} missing on a node in the end."
             : unknown == kept.Count ? "It is not known whether anything was lost: the run did not get as far as a result."
             : unknown > 0 ? $"None of {Layout.Plural(summary.Acked, "acknowledged write")} was found lost, but {unknown} of {kept.Count} parts of the run gave no result."
-            : $"Of {Layout.Plural(summary.Acked, "acknowledged write")} none was lost: each is on every node.";
+            : $"Of {Layout.Plural(summary.Acked, "acknowledged write")} none was lost on any node.";
         var advice = run.Problems.Count > 0 ? "The evidence of this run does not hold together, so do not rely on it. What is there says this:"
             : run.Verdict != Verdict.Pass ? $"Do not rely on this build: {RedPhases(run, plan)}."
             : plan.Scope.Mode == CampaignModes.Full ? "This build kept every promise that was tested."

@@ -28,19 +28,16 @@ internal sealed class RunPage(RunFolder run, Insights? insights, bool hasTable)
             """));
     }
 
-    private Html Head()
-    {
-        return Html.Of($"""
-            <h1>Campaign {run.CampaignId} {Layout.Badge(run.Verdict)}</h1>
-            {(insights?.Headline is { } headline ? Html.Of($"""<p class="lead">{headline}</p>""") : Html.Empty)}
-            {Layout.Problems("The evidence of this run does not verify. Nothing below can be relied on.", run.Problems)}
-            {Certifies()}
-            {(run.Conclusion is null ? Html.Empty : Html.Of($"""
-            <ul class="marks">{Html.Each(Declaration.AllPhases, phase => Html.Of($"""<li><a href="#phase{phase}">Phase {phase}</a> {Layout.Badge(run.Status(phase))}</li>"""))}{(run.Summary!.Canaries.Count == 0 ? Html.Empty : Html.Of($"""<li><a href="#canaries">Canaries</a> {CanaryMark()}</li>"""))}</ul>
-            """))}
-            {Facts()}
-            """);
-    }
+    private Html Head() => Html.Of($"""
+        <h1>Campaign {run.CampaignId} {Layout.Badge(run.Verdict)}</h1>
+        {(insights?.Headline is { } headline ? Html.Of($"""<p class="lead">{headline}</p>""") : Html.Empty)}
+        {Layout.Problems("The evidence of this run does not verify. Nothing below can be relied on.", run.Problems)}
+        {Certifies()}
+        {(run.Conclusion is null ? Html.Empty : Html.Of($"""
+        <ul class="marks">{Html.Each(Declaration.AllPhases, phase => Html.Of($"""<li><a href="#phase{phase}">Phase {phase}</a> {Layout.Badge(run.Status(phase))}</li>"""))}{(run.Summary!.Canaries.Count == 0 ? Html.Empty : Html.Of($"""<li><a href="#canaries">Canaries</a> {CanaryMark()}</li>"""))}</ul>
+        """))}
+        {Facts()}
+        """);
 
     private Html Certifies() => run switch
     {

@@ -60,7 +60,7 @@ public sealed class RunPageTests : IDisposable
         Assert.StartsWith("FAIL", page.Title, StringComparison.Ordinal);
         Assert.EndsWith("FAIL", page.Heading("Phase 4"), StringComparison.Ordinal);
         Assert.EndsWith("PASS", page.Heading("Phase 3"), StringComparison.Ordinal);
-        Assert.Contains("1 were missing on a node", page.Text, StringComparison.Ordinal);
+        Assert.Contains("one was missing on a node", page.Text, StringComparison.Ordinal);
         Assert.Contains("phase 4 (Chaos) failed", page.Text, StringComparison.Ordinal);
         Assert.Contains("cycle 2: pause-2-0 on c", page.Text, StringComparison.Ordinal);
         Assert.Contains("FAIL", page.Rows("phase4.pause.lost")[0][5], StringComparison.Ordinal);
@@ -204,27 +204,6 @@ public sealed class RunPageTests : IDisposable
         var exception = await Assert.ThrowsAsync<GateException>(() => Task.FromResult(Report.Write(evidence.Path)));
         Assert.Contains(evidence.Combine(EvidenceFolder.InsightsName), exception.Message, StringComparison.Ordinal);
         Assert.Contains(says, exception.Message, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void A_whole_campaign_lacks_nothing()
-    {
-        var full = SampleRun.Quick with
-        {
-            Mode = CampaignModes.Full,
-            Cycles = 50,
-            Writes = 100,
-            Canaries = ["drops"],
-            Faults = ["1", "2", "3", "4", "5", "6", "7", "8", "9"],
-        };
-        Assert.Empty(full.Shortfalls());
-        Assert.Single((full with { Mode = CampaignModes.Partial }).Shortfalls());
-        Assert.Single((full with { Phases = [1, 2, 4] }).Shortfalls());
-        Assert.Single((full with { Cycles = 49 }).Shortfalls());
-        Assert.Single((full with { Writes = 99 }).Shortfalls());
-        Assert.Single((full with { Faults = ["1", "2", "3", "4"] }).Shortfalls());
-        Assert.Single((full with { LeftOut = new Dictionary<string, string>() }).Shortfalls());
-        Assert.Single((full with { Canaries = [] }).Shortfalls());
     }
 
     private async Task<ParsedPage> PageOf(SampleRun run) => new(Report.Write((await run.WriteAsync(Path.Combine(_folder, "run"))).Path)[0]);
