@@ -97,7 +97,7 @@ public sealed class FuzzTests : IDisposable
     public async Task Any_arguments_end_with_a_result_or_a_clear_error()
     {
         // Those that run long, start servers, or write where nobody told them to.
-        string[] left = ["up", "serve", "sync-daemon", "mcp", "bench", "postgres", "backup", "restore", "cluster", "config", "curator", "shell", "sync"];
+        string[] left = ["up", "serve", "sync-daemon", "mcp", "bench", "gate", "postgres", "backup", "restore", "cluster", "config", "curator", "shell", "sync"];
         var root = CommandLine.Tree(new(Invocation.Om));
         var outline = CommandOutline.Of(root).Skip(1).Where(command => !left.Contains(command.Path[1])).ToList();
         string[] values = ["", "-", "--", "x", "a,b", "-1", "0", "7", "1e309", "nan", "é😀", "mid", "typo", "2025-01-01T00:00:00Z", "\n", new('x', 70_000), "../x", "compat", "--json", "-n", "=", "--title=", "00000000"];
