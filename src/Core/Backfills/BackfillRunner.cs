@@ -35,6 +35,8 @@ public sealed class BackfillRunner : IAsyncDisposable
     private readonly Dictionary<string, double> _rates = new(StringComparer.Ordinal);
     private readonly HashSet<(string Step, BackfillEventKind Kind)> _told = [];
     private readonly Dictionary<string, string> _checked = new(StringComparer.Ordinal);
+    private int _controls;
+    private int _controlsSeen;
     private TaskCompletionSource _wake = NewSignal();
     private volatile TaskCompletionSource _noticed = NewSignal();
     private Task _loop = Task.CompletedTask;
@@ -160,6 +162,7 @@ public sealed class BackfillRunner : IAsyncDisposable
         });
         lock (_gate)
         {
+            _controls++;
             _checked.Remove(step);
         }
 
@@ -202,6 +205,11 @@ public sealed class BackfillRunner : IAsyncDisposable
     private async Task<TimeSpan> PassAsync()
     {
         var rest = _settings.Sweep * (0.75 + (_random.NextDouble() / 2));
+        lock (_gate)
+        {
+            _controlsSeen = _controls;
+        }
+
         var ledger = await _store.ReadBackfillsAsync(_stopping.Token);
         var complete = new HashSet<string>(StringComparer.Ordinal);
         foreach (var step in _steps)
@@ -296,7 +304,11 @@ public sealed class BackfillRunner : IAsyncDisposable
 
         lock (_gate)
         {
-            _checked[step.Name] = page.Cursor;
+            // Who asked for another try meanwhile put rows behind this look back among the pending ones.
+            if (_controls == _controlsSeen)
+            {
+                _checked[step.Name] = page.Cursor;
+            }
         }
 
         // Not at the start: one with nothing pending writes nothing.

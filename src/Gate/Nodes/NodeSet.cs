@@ -200,10 +200,14 @@ public sealed class NodeSet : IAsyncDisposable
         for (var node = 0; node < Count;)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (_nodes[node] is { IsWanted: true, IsRunning: false })
+            for (var ended = 0; ended < Count; ended++)
             {
-                _nodes[node].Revivals++;
-                await StartNodeAsync(node);
+                // Whichever it is: the one that is waited for may wait for it.
+                if (_nodes[ended] is { IsWanted: true, IsRunning: false })
+                {
+                    _nodes[ended].Revivals++;
+                    await StartNodeAsync(ended);
+                }
             }
 
             if (await LackingAsync(node) is not { } lacking)

@@ -69,7 +69,7 @@ public sealed class FaultTests(LinkedPeers peers) : IClassFixture<LinkedPeers>
     public Task A_node_whose_words_are_lost_counts_for_nothing() => InForceAsync("cut_one_way", async () =>
     {
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await Nodes.StoreAsync(Victim, "unheard"));
-        await TakesAsync(0, "two of three");
+        await TakesAsync(0, "heard by one");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, await Nodes.StoreAsync(0, "not answered", quorum: "all"));
     });
 
