@@ -16,8 +16,12 @@ internal sealed record Invocation(string Name)
 
     public bool IsAiMemory => Name == AiMemory;
 
-    public static string Version { get; } =
-        typeof(Invocation).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0.0.0";
+    public static string Version { get; } = Informational.Split('+')[0] is { Length: > 0 } version ? version : "0.0.0";
+
+    /// <summary>The commit that was built; null when the build did not know it.</summary>
+    public static string? Commit { get; } = Informational.Split('+') is [_, var commit] ? commit : null;
+
+    private static string Informational => typeof(Invocation).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
 
     public string VersionLine => IsAiMemory ? $"{AiMemory} {CompatibleRelease} (OrleansMemory {Version})" : $"{Om} {Version}";
 

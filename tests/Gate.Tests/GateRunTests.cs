@@ -1,15 +1,13 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
+using OrleansMemory.Gate.Nodes;
 using OrleansMemory.Gate.Tests.Nodes;
 
 namespace OrleansMemory.Gate.Tests;
 
 /// <summary>The gate as its users start it.</summary>
-public sealed partial class GateRunTests : IDisposable
+public sealed class GateRunTests : IDisposable
 {
-    private const int Interrupt = 2;
-
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(8);
 
     private readonly ScratchFolder _scratch = new();
@@ -55,7 +53,7 @@ public sealed partial class GateRunTests : IDisposable
         }
 
         var errors = gate.StandardError.ReadToEndAsync();
-        Assert.Equal(0, Kill(gate.Id, Interrupt));
+        ProcessSignal.Interrupt(gate.Id);
         await gate.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Deadline);
         Assert.Equal(1, gate.ExitCode);
         Assert.Contains("interrupted: what ran is kept", await errors, StringComparison.Ordinal);
@@ -130,8 +128,4 @@ public sealed partial class GateRunTests : IDisposable
 
         return (process.ExitCode, await output, await errors);
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial int Kill(int process, int signal);
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Reflection;
 using System.Runtime.InteropServices;
 
 namespace OrleansMemory.Cli.Bench;
@@ -23,8 +22,6 @@ internal sealed record Machine(
 
     public static Machine Describe(string folder)
     {
-        var version = typeof(Machine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
-        var plus = version.IndexOf('+', StringComparison.Ordinal);
         return new(
             CpuName(),
             Environment.ProcessorCount,
@@ -33,7 +30,7 @@ internal sealed record Machine(
             RuntimeInformation.FrameworkDescription,
             new DriveInfo(folder).DriveFormat,
             MeasureFsync(folder),
-            plus < 0 ? null : version[(plus + 1)..]);
+            Invocation.Commit);
     }
 
     private static string CpuName()

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
 using System.Security.Cryptography;
 using OrleansMemory.Cli.Cluster;
 using OrleansMemory.Cli.Options;
@@ -61,9 +60,6 @@ internal sealed class CampaignChoice
 
     private static BuildFacts BuildOf(Programs programs)
     {
-        var informational = typeof(CampaignChoice).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
-        var plus = informational.IndexOf('+', StringComparison.Ordinal);
-        var commit = plus < 0 ? null : informational[(plus + 1)..];
         var binaries = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var program in (string?[])[programs.Om, programs.Silo])
         {
@@ -80,7 +76,7 @@ internal sealed class CampaignChoice
             }
         }
 
-        return new(plus < 0 ? informational : informational[..plus], commit, commit is null ? null : IsDirty(commit), binaries);
+        return new(Invocation.Version, Invocation.Commit, Invocation.Commit is { } commit ? IsDirty(commit) : null, binaries);
     }
 
     /// <summary>Whether the sources beside the program are other than those of a commit; null when nobody can tell.</summary>

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Gate.Clients;
 
@@ -31,15 +32,13 @@ internal sealed class CommandLine(string program)
     public async Task<string> RunAsync(IReadOnlyList<string> arguments, string? input = null, string? database = null, CancellationToken cancellation = default)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        foreach (var name in start.Environment.Keys.Where(static name => name.StartsWith("OM_", StringComparison.Ordinal) || name.StartsWith("AI_MEMORY_", StringComparison.Ordinal)).ToList())
+        var key = Environment.GetEnvironmentVariable(Traffic.KeyVariable);
+        NodeProcess.ForgetSettings(start);
+        if (key is not null)
         {
-            if (name != Traffic.KeyVariable)
-            {
-                start.Environment.Remove(name);
-            }
+            start.Environment[Traffic.KeyVariable] = key;
         }
 
-        start.Environment["OM_NO_CONFIG"] = "1";
         if (database is not null)
         {
             start.Environment["OM_DB"] = database;

@@ -183,6 +183,17 @@ public sealed class NodeProcess : IAsyncDisposable
         _process.Dispose();
     }
 
+    /// <summary>The process is to have its defaults: neither the caller's variables nor a configuration.</summary>
+    internal static void ForgetSettings(ProcessStartInfo start)
+    {
+        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("OM_", StringComparison.Ordinal) || name.StartsWith("AI_MEMORY_", StringComparison.Ordinal)).ToList())
+        {
+            start.Environment.Remove(name);
+        }
+
+        start.Environment["OM_NO_CONFIG"] = "1";
+    }
+
     private static ProcessStartInfo Command(NodePlan plan)
     {
         var start = new ProcessStartInfo(plan.Command[0]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
@@ -198,12 +209,7 @@ public sealed class NodeProcess : IAsyncDisposable
         if (!plan.Inherits)
         {
             // What the caller set up for its own nodes does not apply to this one.
-            foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("OM_", StringComparison.Ordinal) || name.StartsWith("AI_MEMORY_", StringComparison.Ordinal)).ToList())
-            {
-                start.Environment.Remove(name);
-            }
-
-            start.Environment["OM_NO_CONFIG"] = "1";
+            ForgetSettings(start);
         }
 
         if (isUrl)

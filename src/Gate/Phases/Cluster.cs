@@ -7,6 +7,9 @@ namespace OrleansMemory.Gate.Phases;
 internal sealed class Cluster : IAsyncDisposable
 {
     private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan AnswerDeadline = TimeSpan.FromSeconds(5);
+
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = AnswerDeadline };
 
     private Cluster(NodeSet? nodes, IReadOnlyList<NodeAddress> addresses)
     {
@@ -59,10 +62,9 @@ internal sealed class Cluster : IAsyncDisposable
             return await Nodes.IsReadyAsync(node);
         }
 
-        using var http = new HttpClient { BaseAddress = Addresses[node].Address, Timeout = TimeSpan.FromSeconds(5) };
         try
         {
-            using var answer = await http.GetAsync(new Uri("/readyz", UriKind.Relative));
+            using var answer = await _http.GetAsync(new Uri(Addresses[node].Address, "/readyz"));
             return answer.IsSuccessStatusCode;
         }
         catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException)
@@ -73,6 +75,7 @@ internal sealed class Cluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _http.Dispose();
         if (Nodes is not null)
         {
             await Nodes.DisposeAsync();

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using OrleansMemory.Gate.Campaigns;
 using OrleansMemory.Gate.Clients;
+using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Gate.Phases;
 
@@ -22,26 +23,18 @@ internal static class MigrationPhase
         var om = new CommandLine(context.Programs.Om);
         var source = Path.Combine(context.Scratch, "phase3-source.db");
         var returned = Path.Combine(context.Scratch, "phase3-returned.db");
-        var server = Path.Combine(context.Scratch, "phase3-pg");
         context.Say($"{Declaration.Migrated} memories into a SQLite store");
         _ = await om.JsonAsync(["import", "--db", source, "--trust-source", "--json"], Seed().ToJsonString(), cancellation: cancellation);
         _ = await om.JsonAsync(["forget", "--db", source, "-n", Archived, "--json"], cancellation: cancellation);
         var before = await Rows.ReadAsync(om, ["--db", source], null, cancellation);
         context.Say("a private PostgreSQL server");
-        var target = (await om.RunAsync(["postgres", "start", "--data", server], cancellation: cancellation)).Trim();
-        try
-        {
-            context.Say("there, again, and back");
-            var forward = await MigrateAsync($"sqlite://{source}", target);
-            var there = await Rows.ReadAsync(om, [], target, cancellation);
-            var again = await MigrateAsync($"sqlite://{source}", target);
-            var back = await MigrateAsync(target, $"sqlite://{returned}");
-            return new(forward, again, back, before, there, await Rows.ReadAsync(om, ["--db", returned], null, cancellation));
-        }
-        finally
-        {
-            await om.RunAsync(["postgres", "stop", "--data", server], cancellation: CancellationToken.None);
-        }
+        await using var server = await PostgresServer.StartAsync(context.Programs.Om, Path.Combine(context.Scratch, "phase3-pg"));
+        context.Say("there, again, and back");
+        var forward = await MigrateAsync($"sqlite://{source}", server.Url);
+        var there = await Rows.ReadAsync(om, [], server.Url, cancellation);
+        var again = await MigrateAsync($"sqlite://{source}", server.Url);
+        var back = await MigrateAsync(server.Url, $"sqlite://{returned}");
+        return new(forward, again, back, before, there, await Rows.ReadAsync(om, ["--db", returned], null, cancellation));
 
         Task<System.Text.Json.JsonElement> MigrateAsync(string from, string to) => om.JsonAsync(["migrate", "--from", from, "--to", to, "--batch", "500", "--json"], cancellation: cancellation);
     }
