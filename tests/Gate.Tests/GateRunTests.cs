@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using OrleansMemory.Compliance;
 using OrleansMemory.Gate.Nodes;
 using OrleansMemory.Gate.Tests.Nodes;
 
@@ -64,7 +65,23 @@ public sealed class GateRunTests : IDisposable
         Assert.Empty(told["problems"]!.AsArray());
         Assert.True((bool)JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(evidence, "phase2.json")))!["pass"]!);
         Assert.Contains("interrupted", await File.ReadAllTextAsync(Path.Combine(evidence, "phase4.json")), StringComparison.Ordinal);
-        Assert.DoesNotContain(Directory.GetDirectories("/proc").Where(static path => int.TryParse(Path.GetFileName(path), out _)).Select(CommandOf), left => left.Contains(_scratch.Path, StringComparison.Ordinal));
+        Assert.Empty(Left());
+    }
+
+    [Fact]
+    public async Task A_gate_that_is_killed_leaves_no_process_and_no_file_system_behind()
+    {
+        // At its worst moment: one node is suspended, and does not see that its input ends.
+        string[] faults = SmallDisk.WhyNot is null ? ["pause", "disk_full"] : ["pause"];
+        var command = Command("gate", "run", "--phases", "4", "--faults", string.Join(',', faults), "--no-canaries", "--out", Path.Combine(_scratch.Path, "run"));
+        command.Environment["TMPDIR"] = _scratch.Path;
+        using var gate = Process.Start(command)!;
+        _ = gate.StandardOutput.ReadToEndAsync();
+        _ = gate.StandardError.ReadToEndAsync();
+        await Eventually.HoldsAsync("a node is suspended, and another has a small disk", () => Task.FromResult(
+            Left().Any(static process => StateOf(process) == 'T') && (faults.Length == 1 || Mounts().Any())));
+        gate.Kill();
+        await Eventually.HoldsAsync("nothing is left behind", () => Task.FromResult(!Left().Any() && !Mounts().Any()));
     }
 
     [Fact]
@@ -97,11 +114,18 @@ public sealed class GateRunTests : IDisposable
         Assert.Contains("http://127.0.0.1:1/ is not ready", run.Output, StringComparison.Ordinal);
     }
 
-    private static string CommandOf(string process)
+    /// <summary>Processes of the gate, by their folders.</summary>
+    private IEnumerable<string> Left() => Directory.GetDirectories("/proc").Where(path => int.TryParse(Path.GetFileName(path), out _) && Read(path, "cmdline").Contains(_scratch.Path, StringComparison.Ordinal));
+
+    private IEnumerable<string> Mounts() => File.ReadLines("/proc/mounts").Where(line => line.Contains(_scratch.Path, StringComparison.Ordinal));
+
+    private static char StateOf(string process) => Read(process, "stat") is { Length: > 0 } stat ? stat[stat.LastIndexOf(')') + 2] : ' ';
+
+    private static string Read(string process, string name)
     {
         try
         {
-            return File.ReadAllText(Path.Combine(process, "cmdline"));
+            return File.ReadAllText(Path.Combine(process, name));
         }
         catch (IOException)
         {

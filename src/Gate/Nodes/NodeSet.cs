@@ -61,7 +61,7 @@ public sealed class NodeSet : IAsyncDisposable
         {
             for (var node = 0; node < plan.Count && plan.WithSmallDisks; node++)
             {
-                disks.Add(SmallDisk.Mount(Path.Combine(plan.Folder, $"{NameOf(node)}.disk")));
+                disks.Add(await SmallDisk.MountAsync(Path.Combine(plan.Folder, $"{NameOf(node)}.disk")));
             }
 
             for (var attempt = 1; ; attempt++)
@@ -92,7 +92,10 @@ public sealed class NodeSet : IAsyncDisposable
         }
         catch
         {
-            disks.ForEach(static disk => disk.Dispose());
+            foreach (var disk in disks)
+            {
+                await disk.DisposeAsync();
+            }
 
             throw;
         }
@@ -174,16 +177,10 @@ public sealed class NodeSet : IAsyncDisposable
     }
 
     /// <summary>SIGSTOP: it runs no more, and its connections stay open.</summary>
-    public void Suspend(int node) => ProcessSignal.Suspend(ProcessIdOf(node));
+    public Task SuspendAsync(int node) => _nodes[node].SuspendAsync();
 
     /// <summary>SIGCONT; nothing when the node has ended.</summary>
-    public void Resume(int node)
-    {
-        if (IsRunning(node))
-        {
-            ProcessSignal.Resume(ProcessIdOf(node));
-        }
-    }
+    public Task ResumeAsync(int node) => _nodes[node].ResumeAsync();
 
     /// <summary>Whether the node takes requests, hears every other and counts for quorum reads.</summary>
     public async Task<bool> IsReadyAsync(int node) => await LackingAsync(node) is null;
@@ -275,9 +272,9 @@ public sealed class NodeSet : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await EndAsync();
-        foreach (var node in _nodes)
+        foreach (var disk in _nodes.Select(static node => node.Disk).OfType<SmallDisk>())
         {
-            node.Disk?.Dispose();
+            await disk.DisposeAsync();
         }
     }
 
@@ -371,6 +368,7 @@ public sealed class NodeSet : IAsyncDisposable
     {
         private readonly List<LinkProxy> _incoming;
         private NodeProcess? _process;
+        private Guard? _suspended;
         private bool _isOpen;
 
         public Node(int number, int[] ports, SmallDisk? disk, NodeSet nodes)
@@ -445,6 +443,19 @@ public sealed class NodeSet : IAsyncDisposable
 
         public void Kill() => _process?.Kill();
 
+        /// <summary>A suspended process would outlive this one: it does not see that its input ends.</summary>
+        public async Task SuspendAsync() =>
+            _suspended = await Guard.StartAsync("kill -STOP \"$1\" && echo", "kill -CONT \"$1\"", Process.ProcessId.ToString(CultureInfo.InvariantCulture));
+
+        public async Task ResumeAsync()
+        {
+            if (_suspended is { } suspended)
+            {
+                _suspended = null;
+                await suspended.DisposeAsync();
+            }
+        }
+
         /// <summary>Waits for the end of a process that was told to end, and refuses connections as its machine would.</summary>
         public async Task LeaveAsync()
         {
@@ -453,6 +464,7 @@ public sealed class NodeSet : IAsyncDisposable
                 await _process.DisposeAsync();
             }
 
+            await ResumeAsync();
             if (_isOpen)
             {
                 _isOpen = false;

@@ -2,8 +2,11 @@ using System.Globalization;
 
 namespace OrleansMemory.Gate.Nodes;
 
-/// <summary>A small file system in memory, which can be filled to the last byte. Linux, and the right to mount (root) only.</summary>
-public sealed class SmallDisk : IDisposable
+/// <summary>
+/// A small file system in memory, which can be filled to the last byte. Linux, and the right to mount (root) only. It goes with this
+/// process, however that ends.
+/// </summary>
+public sealed class SmallDisk : IAsyncDisposable
 {
     /// <summary>A node's write-ahead log alone may grow to 64.</summary>
     private const int Megabytes = 512;
@@ -11,9 +14,15 @@ public sealed class SmallDisk : IDisposable
     private const int PageBytes = 4 << 10;
     private const int ChunkBytes = 1 << 20;
 
-    private static readonly Lazy<string?> Trial = new(Try);
+    private static readonly Lazy<string?> Trial = new(static () => Task.Run(TryAsync).GetAwaiter().GetResult());
 
-    private SmallDisk(string folder) => Folder = folder;
+    private readonly Guard _mount;
+
+    private SmallDisk(string folder, Guard mount)
+    {
+        Folder = folder;
+        _mount = mount;
+    }
 
     /// <summary>Where it is mounted.</summary>
     public string Folder { get; }
@@ -25,11 +34,11 @@ public sealed class SmallDisk : IDisposable
 
     /// <summary>Mounts an empty one over a folder, which is made when missing.</summary>
     /// <exception cref="GateException">It cannot be mounted.</exception>
-    public static SmallDisk Mount(string folder)
+    public static async Task<SmallDisk> MountAsync(string folder)
     {
         Directory.CreateDirectory(folder);
-        Command.Run("mount", ["-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={Megabytes}m"), "tmpfs", folder]);
-        return new(folder);
+        var size = string.Create(CultureInfo.InvariantCulture, $"size={Megabytes}m");
+        return new(folder, await Guard.StartAsync("mount -t tmpfs -o \"$2\" tmpfs \"$1\" && echo", "exec umount -l \"$1\"", folder, size));
     }
 
     /// <summary>Takes all space that is left.</summary>
@@ -57,14 +66,14 @@ public sealed class SmallDisk : IDisposable
     public void Free() => File.Delete(Ballast);
 
     /// <summary>Unmounts it; what was on it is gone.</summary>
-    public void Dispose() => Command.Run("umount", ["-l", Folder]);
+    public ValueTask DisposeAsync() => _mount.DisposeAsync();
 
-    private static string? Try()
+    private static async Task<string?> TryAsync()
     {
         var folder = Directory.CreateTempSubdirectory("om-disk-").FullName;
         try
         {
-            Mount(folder).Dispose();
+            await (await MountAsync(folder)).DisposeAsync();
             return null;
         }
         catch (GateException exception)

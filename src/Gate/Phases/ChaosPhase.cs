@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using OrleansMemory.Gate.Campaigns;
 using OrleansMemory.Gate.Clients;
 using OrleansMemory.Gate.Faults;
@@ -6,7 +7,7 @@ using OrleansMemory.Gate.Nodes;
 
 namespace OrleansMemory.Gate.Phases;
 
-/// <summary>Phase 4: cycles of faults, each put in while writes are on their way, on fresh nodes for each class.</summary>
+/// <summary>Phase 4: cycles of faults, each put in while writes are on their way, on fresh nodes for each class; some classes at a time.</summary>
 /// <param name="context">What to run.</param>
 /// <param name="nodes">The plan of the nodes, without what a fault needs of it; its folder is that of all classes.</param>
 internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
@@ -21,6 +22,9 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
     private const int Spread = 25;
     private const int Step = 7;
 
+    /// <summary>Classes that are run side by side: their nodes wait far longer than they compute.</summary>
+    private static readonly int Lanes = Math.Clamp(Environment.ProcessorCount, 2, 6);
+
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(80);
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan TrafficDeadline = TimeSpan.FromSeconds(60);
@@ -34,15 +38,15 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
 
     public async Task<RawChaos> RunAsync(CancellationToken cancellation)
     {
-        var repeated = new Dictionary<string, int>();
-        var errors = new Dictionary<string, string>();
-        foreach (var fault in context.Scope.Faults)
+        var repeated = new ConcurrentDictionary<string, int>();
+        var errors = new ConcurrentDictionary<string, string>();
+        await Parallel.ForEachAsync(context.Scope.Faults, new ParallelOptions { MaxDegreeOfParallelism = Lanes, CancellationToken = cancellation }, async (fault, stop) =>
         {
             var injector = FaultInjector.All.First(each => each.Name == fault);
             injector.Duration = Duration ?? injector.Duration;
             try
             {
-                repeated[fault] = await RunAsync(injector, cancellation);
+                repeated[fault] = await RunAsync(injector, stop);
             }
             catch (Exception exception) when (exception is GateException or IOException or TimeoutException)
             {
@@ -50,8 +54,7 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
                 errors[fault] = exception.Message;
                 context.Say($"{fault}: {exception.Message}");
             }
-        }
-
+        });
         return new(repeated, errors);
     }
 

@@ -63,7 +63,7 @@ public sealed class NodeSetTests : IDisposable
 
             await nodes.ReadyAsync();
             Assert.Equal(1, nodes.RevivalsOf(0));
-            nodes.Suspend(0);
+            await nodes.SuspendAsync(0);
             Assert.True(nodes.IsRunning(0));
             await Assert.ThrowsAsync<TimeoutException>(() => nodes.WaitReadyAsync(TimeSpan.Zero));
             last = nodes.ProcessIdOf(0);

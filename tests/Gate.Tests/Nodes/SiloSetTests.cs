@@ -20,9 +20,9 @@ public sealed class SiloSetTests
             await using var nodes = await NodeSet.StartAsync(new(folder, NodesKind.Silo, Programs.Om, Programs.Silo) { MembershipUrl = members.Url });
             await nodes.ReadyAsync();
             Assert.Equal(HttpStatusCode.Created, await nodes.StoreAsync(0, "before", quorum: "all"));
-            nodes.Suspend(2);
+            await nodes.SuspendAsync(2);
             await Eventually.HoldsAsync("the others go on", async () => await nodes.StoreAsync(0, "while suspended") == HttpStatusCode.Created);
-            nodes.Resume(2);
+            await nodes.ResumeAsync(2);
             await nodes.ReadyAsync();
             await nodes.KillAsync(1);
             await nodes.StartNodeAsync(1);
