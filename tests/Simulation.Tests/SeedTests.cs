@@ -54,5 +54,7 @@ public sealed class SeedTests(ITestOutputHelper output)
     [InlineData(23665)]
     [InlineData(25279)]
     [InlineData(27772)]
+    [InlineData(50269)]
+    [InlineData(51064)]
     public void A_seed_that_failed_once_holds(long seed) => Assert.Null(Runs.One(new(seed, Runs.Steps)).Failure);
 }

@@ -198,21 +198,27 @@ public sealed class PeerPump(
         var next = from;
         while (true)
         {
-            if (feed.Head.Log != next.Log)
+            var head = feed.Head;
+            if (head.Log != next.Log)
             {
                 throw new LinkException("this node began a new log", isDown: false);
             }
 
             var batch = feed.Read(next.Sequence, BatchRows, BatchBytes) ?? await store.ReadLogAsync(next.Sequence, BatchRows, BatchBytes, ended);
-            if (batch.Count == 0)
-            {
-                await Task.WhenAny([feed.WaitAsync(next, ended), .. inFlight]);
-                ended.ThrowIfCancellationRequested();
-            }
-            else
+            if (batch.Count > 0)
             {
                 inFlight.Add(SendAsync(batch, ended));
                 next = batch[^1].Position;
+            }
+            else if (head.Sequence > next.Sequence)
+            {
+                // The rows up to there are in the log no more: the peer holds them, or gets them by digest exchange.
+                next = head;
+            }
+            else
+            {
+                await Task.WhenAny([feed.WaitAsync(next, ended), .. inFlight]);
+                ended.ThrowIfCancellationRequested();
             }
 
             await SettleAsync(inFlight, LiveInFlight);

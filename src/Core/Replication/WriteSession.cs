@@ -318,17 +318,31 @@ public sealed class WriteSession
 
                 break;
             default:
-                var held = new EntryKey(key.Kind, key.Key);
-                if (await FindEntryAsync(held) is { } entry && entry.Stamp.Clock < floor)
-                {
-                    var dropped = _entries[held];
-                    dropped.State = null;
-                    _joined = true;
-                    _undo.Push(() => dropped.State = entry);
-                }
+                await DropAsync(new EntryKey(key.Kind, key.Key), floor);
 
                 break;
         }
+    }
+
+    private async ValueTask DropAsync(EntryKey key, long floor)
+    {
+        if (await FindEntryAsync(key) is not { } entry || entry.Stamp.Clock >= floor)
+        {
+            return;
+        }
+
+        // The sum is taken anew below: a count that stands in the row alone would be lost.
+        if (key.Kind == MutationKind.Access && await SplitAccessAsync(entry.Owner) && (await FindEntryAsync(key))!.Stamp.Clock >= floor)
+        {
+            return;
+        }
+
+        var dropped = _entries[key];
+        var before = dropped.State;
+        dropped.State = null;
+        _joined = true;
+        _undo.Push(() => dropped.State = before);
+        await RecountAsync(entry);
     }
 
     /// <summary>Forgets what was known to be held of every log but this store's own.</summary>
@@ -397,10 +411,11 @@ public sealed class WriteSession
         if (row.Access.Count > counted.Count)
         {
             var key = EntryBodies.LegacyAccessKey(id);
-            var held = await FindEntryAsync(key) is { } entry ? EntryBodies.Access(entry.Body).Count : 0;
-            var body = new AccessBody(held + row.Access.Count - counted.Count, row.Access.LastAt?.Nanoseconds);
+            var held = await FindEntryAsync(key);
+            var body = new AccessBody((held is null ? 0 : EntryBodies.Access(held.Body).Count) + row.Access.Count - counted.Count, row.Access.LastAt?.Nanoseconds);
             _joined = true;
-            await SetEntryAsync(new EntryState(key, id, null, Live: true, row.Own.Body.Stamp, EntryBodies.Encode(body)));
+            var split = new EntryState(key, id, null, Live: true, row.Own.Body.Stamp, EntryBodies.Encode(body));
+            await SetEntryAsync(held is null ? split : EntryState.Merge(held, split));
             return true;
         }
 
@@ -724,13 +739,16 @@ public sealed class WriteSession
         var slot = _entries[entry.Key];
         slot.State = entry;
         _undo.Push(() => slot.State = before);
-        if (entry.Key.Kind == MutationKind.Access)
+        await RecountAsync(entry);
+    }
+
+    /// <summary>Lets the memory of a counter that changed show the sum of its counters.</summary>
+    private async ValueTask RecountAsync(EntryState changed)
+    {
+        if (changed.Key.Kind == MutationKind.Access && (await SlotAsync(changed.Owner)) is { Row: { } row } memory
+            && await AccessAsync(changed.Owner) is var access && access != row.Access)
         {
-            var memory = await SlotAsync(entry.Owner);
-            if (memory.Row is { } row && await AccessAsync(entry.Owner) is var access && access != row.Access)
-            {
-                await SetAsync(memory, row.Own, access);
-            }
+            await SetAsync(memory, row.Own, access);
         }
     }
 

@@ -166,6 +166,28 @@ public sealed class ReplicaTests
     }
 
     [Fact]
+    public async Task A_counter_that_is_let_go_of_and_comes_again_is_counted_once()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        var floor = Clock(TimeSpan.FromSeconds(1));
+        var imported = Counter(EntryBodies.LegacyAccessKey("x"), floor + 1, 16);
+        var counted = Counter(EntryBodies.AccessKey("x", Peer), floor - 1, 1);
+        await node.Replica.ApplyAsync([Put("x", 1, floor), Logged(2, imported), Logged(3, counted)]);
+        Assert.Equal(17, (await node.Store.FindAsync("x"))!.Access.Count);
+        await node.Writer.RunAsync(async session =>
+        {
+            await session.DropAsync(new(counted.Key.Kind, counted.Key.Key), floor);
+            await session.DropAsync(new(imported.Key.Kind, imported.Key.Key), floor);
+            return 0;
+        });
+        Assert.Equal(16, (await node.Store.FindAsync("x"))!.Access.Count);
+        await node.Replica.JoinAsync([new(new(counted.Key.Kind, counted.Key.Key), counted.Encode())]);
+        Assert.Equal(17, (await node.Store.FindAsync("x"))!.Access.Count);
+        Assert.Equal(imported.Encode(), Assert.Single(await node.Store.ReadRowsAsync([new(imported.Key.Kind, imported.Key.Key)])).Body.ToArray());
+        Assert.Empty((await node.Store.VerifyAsync()).Differences);
+    }
+
+    [Fact]
     public async Task A_clock_that_was_observed_is_below_every_later_stamp()
     {
         await using var node = await Node.StartAsync("a", _time);
@@ -229,6 +251,11 @@ public sealed class ReplicaTests
         var stamp = new Stamp(clock, new(from, 1));
         return new(new(stamp.Log, sequence), stamp, 0, MutationKind.MemoryDelete, id, MemoryCodec.Encode(new Tombstone(id, "ns", stamp, new(1))), null);
     }
+
+    private static EntryState Counter(EntryKey key, long clock, long count) =>
+        new(key, "x", null, Live: true, new(clock, Peer), EntryBodies.Encode(new AccessBody(count, null)));
+
+    private static Mutation Logged(long sequence, EntryState entry) => new(new(Peer, sequence), entry.Stamp, 0, entry.Key.Kind, entry.Key.Key, entry.Encode(), null);
 
     private sealed class Node(IMemoryStore store, CommandWriter writer, Replica replica) : IAsyncDisposable
     {

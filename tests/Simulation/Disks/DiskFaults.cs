@@ -37,6 +37,8 @@ public sealed class DiskFaults(SimulatedWorld world, SimulatedTimeSource time)
     /// <summary>A crash leaves what was written but not synced.</summary>
     public bool KeepsVolatile() => world.Chance(0.4);
 
+    internal void BeforeRead() => world.Ask();
+
     /// <exception cref="MemoryException">The write fails; nothing is written.</exception>
     internal void BeforeWrite()
     {

@@ -186,6 +186,7 @@ public sealed partial class SimulatedStore
 
     internal ValueTask<T> Read<T>(Func<Tables, T> read)
     {
+        _disk.Faults?.BeforeRead();
         lock (_gate)
         {
             return new(read(Tables));

@@ -20,6 +20,7 @@ public static class DirectedRuns
         ["an old copy decides nothing before it has rejoined"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAsync),
         ["an old copy answers for nothing that it lets go of"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAnswersAsync),
         ["two wiped nodes are no proof for each other"] = static () => new Run(nodes: 3, writes: 3).Play(TwoWipedAsync),
+        ["a peer that is slow while the log is trimmed is shipped to again"] = static () => new Run(nodes: 2, writes: null).Play(TrimmedUnderLaneAsync),
         ["a delete is remembered as long as the log names it"] = static () => new Run(nodes: 1, writes: null).Play(LogKeptAsync),
     };
 
@@ -105,6 +106,27 @@ public static class DirectedRuns
         run.Nodes[2].Start();
         await run.PassAsync(30);
         run.Require(run.Nodes.All(static node => !node.Memory!.Cluster().Recovering), "a node has not recovered from one that has lost nothing");
+    }
+
+    /// <summary>
+    /// Repetitions change nothing, so they are shipped from the log and not from memory. The peer says by digest exchange that it holds
+    /// one while its answers to the two before are late, and the log lets go of all.
+    /// </summary>
+    private static async Task TrimmedUnderLaneAsync(Run run)
+    {
+        var (first, second) = (run.Nodes[0], run.Nodes[1]);
+        run.Require(await run.WriteAsync(first, quorum: "all", key: "key") is null, "the first request failed");
+        run.Slow(second, first, milliseconds: 9_000);
+        for (var repetition = 0; repetition < 2; repetition++)
+        {
+            run.Require(await run.WriteAsync(first, quorum: "1", key: "key") is null, "a repetition failed");
+            await run.PassAsync(0.01);
+        }
+
+        run.Slow(second, first, milliseconds: 1);
+        run.Require(await run.WriteAsync(first, quorum: "1", key: "key") is null, "a repetition failed");
+        await run.PassAsync(15);
+        run.Require(await run.WriteAsync(first, quorum: "all") is null, "nothing is shipped any more");
     }
 
     private static async Task LogKeptAsync(Run run)
@@ -214,6 +236,9 @@ public static class DirectedRuns
 
             _cluster.Ledger.Lost(node.Disk);
         }
+
+        /// <param name="milliseconds">Of the slowest message.</param>
+        public void Slow(SimulatedNode one, SimulatedNode other, double milliseconds) => _cluster.Network.Between(one.Name, other.Name).Slowest = milliseconds;
 
         public void Cut(SimulatedNode one, SimulatedNode other, bool isCut)
         {

@@ -10,9 +10,17 @@ public sealed class SimulatedTime(SimulatedWorld world, SimulatedProcess? proces
 
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
-    public override DateTimeOffset GetUtcNow() => clock.At(world.Now);
+    public override DateTimeOffset GetUtcNow()
+    {
+        world.Ask();
+        return clock.At(world.Now);
+    }
 
-    public override long GetTimestamp() => world.Now.Ticks;
+    public override long GetTimestamp()
+    {
+        world.Ask();
+        return world.Now.Ticks;
+    }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
         new Timer(world, process, callback, state, dueTime, period);

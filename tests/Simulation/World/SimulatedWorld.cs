@@ -8,6 +8,11 @@ namespace OrleansMemory.Simulation.World;
 /// </summary>
 public sealed class SimulatedWorld
 {
+    /// <summary>
+    /// What one continuation asks of clock and disk, as far as a continuation that ends does: thousands at most. Beyond it, it goes round in circles.
+    /// </summary>
+    private const int MostQuestions = 1_000_000;
+
     private readonly PriorityQueue<WorldEvent, (long At, long Number)> _events = new();
     private readonly List<(SimulatedProcess Process, Task Task)> _ready = [];
     private readonly int _thread = Environment.CurrentManagedThreadId;
@@ -15,6 +20,7 @@ public sealed class SimulatedWorld
     private TraceHash _trace = new();
     private long _numbers;
     private long _steps;
+    private int _questions;
 
     /// <param name="window">Of so many continuations that wait longest, a random one runs next; 1 keeps their order.</param>
     public SimulatedWorld(Random random, int window)
@@ -66,12 +72,17 @@ public sealed class SimulatedWorld
         TimeSpan.FromTicks((long)((leastMilliseconds + ((mostMilliseconds - leastMilliseconds) * Random.NextDouble())) * TimeSpan.TicksPerMillisecond));
 
     /// <summary>Runs until the task ends, something failed, or nothing can happen any more.</summary>
-    /// <param name="mostSteps">More than any run needs: beyond it something goes round in circles.</param>
+    /// <param name="mostSteps">Continuations and events, more than any run needs: beyond it something goes round in circles.</param>
     public void RunUntil(Task task, long mostSteps)
     {
-        while (!task.IsCompleted && Failure is null)
+        for (var steps = 0L; !task.IsCompleted && Failure is null; steps++)
         {
-            if (_ready.Count > 0)
+            _questions = 0;
+            if (steps == mostSteps)
+            {
+                Fail($"the run has not ended after {mostSteps} steps");
+            }
+            else if (_ready.Count > 0)
             {
                 RunReady();
             }
@@ -79,15 +90,23 @@ public sealed class SimulatedWorld
             {
                 Fail("nothing is left that could happen, and the run has not ended");
             }
-            else if (_steps > mostSteps)
-            {
-                Fail($"the run has not ended after {mostSteps} steps");
-            }
         }
 
         if (task.IsFaulted)
         {
             Fail($"the run broke: {task.Exception.InnerException}");
+        }
+    }
+
+    /// <summary>A continuation asks its clock or its disk for something. What never waits does so without end, and no other step would ever be taken.</summary>
+    /// <exception cref="EndlessContinuationException">To end it.</exception>
+    internal void Ask()
+    {
+        if (++_questions > MostQuestions)
+        {
+            var endless = new EndlessContinuationException($"one continuation asked its clock and disk {MostQuestions} times and has not ended");
+            Fail($"{endless.Message}: {Environment.StackTrace}");
+            throw endless;
         }
     }
 
@@ -175,3 +194,6 @@ internal sealed class WorldEvent(SimulatedProcess? process, Action act)
         act();
     }
 }
+
+/// <summary>A continuation goes round in circles.</summary>
+public sealed class EndlessContinuationException(string message) : Exception(message);
