@@ -46,7 +46,13 @@ internal static class OrleansSilo
             options.ServiceId = cluster.Id;
         });
         silo.Configure<SiloOptions>(options => options.SiloName = node.NodeId!);
-        silo.ConfigureEndpoints(cluster.ResolveAddress(node), cluster.SiloPort, cluster.GatewayPort);
+        var (advertised, listening) = cluster.ResolveEndpoints(node);
+        silo.Configure<EndpointOptions>(options =>
+        {
+            (options.AdvertisedIPAddress, options.SiloPort, options.GatewayPort) = (advertised.Address, advertised.Port, cluster.GatewayPort);
+            options.SiloListeningEndpoint = new(listening, cluster.SiloPort);
+            options.GatewayListeningEndpoint = cluster.GatewayPort > 0 ? new(listening, cluster.GatewayPort) : null;
+        });
         silo.UseAdoNetClustering(options => (options.Invariant, options.ConnectionString) = (database.Invariant, database.ConnectionString));
         silo.AddAdoNetGrainStorageAsDefault(options => (options.Invariant, options.ConnectionString) = (database.Invariant, database.ConnectionString));
         silo.UseAdoNetReminderService(options => (options.Invariant, options.ConnectionString) = (database.Invariant, database.ConnectionString));

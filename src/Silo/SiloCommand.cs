@@ -22,7 +22,7 @@ internal static class SiloCommand
         var clusterId = new Option<string?>("--cluster-id") { Description = "Name of the cluster [default: orleans-memory]" };
         var clusterDatabase = new Option<string?>("--cluster-db") { Description = "Where the cluster keeps its members: a PostgreSQL connection, or a file for silos of one machine" };
         var nodes = new Option<string?>("--cluster-nodes") { Description = "Names of all silos that hold a replica, such as n1,n2,n3" };
-        var advertise = new Option<string?>("--advertise") { Description = "Address that other silos reach this one by [default: --host]" };
+        var advertise = new Option<string?>("--advertise") { Description = "Where other silos reach this one: an address of this machine; or HOST:PORT, when address translation or a mapped port makes that of --host and --silo-port [default: --host]" };
         var siloPort = new Option<int?>("--silo-port") { Description = $"Port for other silos [default: {ClusterOptions.DefaultSiloPort}]" };
         var gatewayPort = new Option<int?>("--gateway-port") { Description = $"Port for front ends; 0: none [default: {ClusterOptions.DefaultGatewayPort}]" };
         var dashboard = new Option<bool>("--dashboard") { Description = "Serve Orleans' dashboard under /dashboard, behind the API key" };

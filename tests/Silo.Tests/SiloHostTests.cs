@@ -28,6 +28,14 @@ public sealed class SiloHostTests : IDisposable
     [InlineData("OM_API_KEY", "dashboard")]
     [InlineData("OM_ADVERTISE", "any")]
     [InlineData("OM_ADVERTISE", "nowhere")]
+    [InlineData("OM_ADVERTISE", "nowhere.invalid:11111")]
+    [InlineData("OM_ADVERTISE", "127.0.0.1:")]
+    [InlineData("OM_ADVERTISE", "127.0.0.1:port")]
+    [InlineData("OM_ADVERTISE", "127.0.0.1:0")]
+    [InlineData("OM_ADVERTISE", "127.0.0.1:65536")]
+    [InlineData("OM_ADVERTISE", ":11111")]
+    [InlineData("OM_ADVERTISE", "[::1]:")]
+    [InlineData("OM_ADVERTISE", "0.0.0.0:11111")]
     public async Task Options_that_cannot_be_used_say_what_to_set(string named, string what)
     {
         var good = Options();
@@ -43,10 +51,27 @@ public sealed class SiloHostTests : IDisposable
             "peers" => good with { QuorumPeers = [new("http://127.0.0.1:1")] },
             "dashboard" => good with { Cluster = good.Cluster with { Dashboard = true } },
             "any" => good with { Host = "0.0.0.0" },
-            _ => good with { Cluster = good.Cluster with { AdvertisedAddress = "nowhere.invalid" } },
+            "nowhere" => good with { Cluster = good.Cluster with { AdvertisedAddress = "nowhere.invalid" } },
+            _ => good with { Cluster = good.Cluster with { AdvertisedAddress = what } },
         };
         Assert.Contains(named, (await Assert.ThrowsAsync<InvalidOptionException>(() => SiloHost.StartAsync(bad, TimeProvider.System))).Message, StringComparison.Ordinal);
         Assert.False(File.Exists(good.DatabasePath));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", null, "127.0.0.1:7", "127.0.0.1")]
+    [InlineData("127.0.0.1", "127.0.0.2", "127.0.0.2:7", "127.0.0.2")]
+    [InlineData("0.0.0.0", "192.0.2.7", "192.0.2.7:7", "192.0.2.7")]
+    [InlineData("0.0.0.0", "192.0.2.7:21111", "192.0.2.7:21111", "0.0.0.0")]
+    [InlineData("127.0.0.1", "localhost:21111", "127.0.0.1:21111", "127.0.0.1")]
+    [InlineData("127.0.0.1", "::1", "[::1]:7", "::1")]
+    [InlineData("127.0.0.1", "[::1]", "[::1]:7", "::1")]
+    [InlineData("::", "[2001:db8::7]:21111", "[2001:db8::7]:21111", "::")]
+    public void What_is_advertised_may_differ_from_what_is_listened_on(string host, string? advertise, string advertised, string listening)
+    {
+        var options = new NodeOptions { Host = host, Cluster = new() { AdvertisedAddress = advertise, SiloPort = 7 } };
+        var (told, own) = options.Cluster.ResolveEndpoints(options);
+        Assert.Equal((advertised, listening), (told.ToString(), own.ToString()));
     }
 
     [Theory]

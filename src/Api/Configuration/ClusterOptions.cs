@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
@@ -30,7 +31,11 @@ public sealed record ClusterOptions
     /// <summary>The node ids of all silos that hold a replica, this one included: N of them.</summary>
     public IReadOnlyList<string> Nodes { get; init; } = [];
 
-    /// <summary>Where other silos reach this one; null: the address that it listens on.</summary>
+    /// <summary>
+    /// Where other silos reach this one; null: the address of the API. <c>HOST</c>: an address of this machine, which the silo listens on.
+    /// <c>HOST:PORT</c>: what a network between them (address translation, a container's mapped port) makes of the API's address and
+    /// <see cref="SiloPort"/>, which the silo listens on.
+    /// </summary>
     public string? AdvertisedAddress { get; init; }
 
     /// <summary>Silos talk here, without authentication: a private network only.</summary>
@@ -74,18 +79,35 @@ public sealed record ClusterOptions
         Require(SiloPort is > 0 and <= 65_535, $"the silo port must be between 1 and 65535, not {SiloPort}: set --silo-port or OM_SILO_PORT");
         Require(GatewayPort is >= 0 and <= 65_535, $"the gateway port must be between 0 (none) and 65535, not {GatewayPort}: set --gateway-port or OM_GATEWAY_PORT");
         Require(!Dashboard || node.ApiKey is not null, "the dashboard is served only behind a key: set OM_API_KEY, or take --dashboard (OM_DASHBOARD) away");
-        _ = ResolveAddress(node);
+        _ = ResolveEndpoints(node);
     }
 
-    /// <summary>Where other silos reach this one.</summary>
-    /// <exception cref="InvalidOptionException">The name has no address.</exception>
-    public IPAddress ResolveAddress(NodeOptions node)
+    /// <summary>Where other silos are told to reach this one, and the address of this machine that its silo and gateway ports listen on.</summary>
+    /// <exception cref="InvalidOptionException">The name has no address, or the port is none.</exception>
+    public (IPEndPoint Advertised, IPAddress Listening) ResolveEndpoints(NodeOptions node)
     {
-        var address = AdvertisedAddress is null ? node.ResolveHost() : Resolve(AdvertisedAddress);
+        var (host, port) = AdvertisedAddress is null ? (null, null) : SplitPort(AdvertisedAddress);
+        var address = host is null ? node.ResolveHost() : Resolve(host);
         Require(
             !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any),
             "other silos need one address of this machine: set --advertise or OM_ADVERTISE to it");
-        return address;
+        return (new(address, port ?? SiloPort), port is null ? address : node.ResolveHost());
+    }
+
+    /// <summary>A name or an address, with a port or without; an IPv6 address with a port is in brackets.</summary>
+    private static (string Host, int? Port) SplitPort(string text)
+    {
+        var colon = text.LastIndexOf(':');
+        if (colon < 0 || (text.IndexOf(':', StringComparison.Ordinal) < colon && text[colon - 1] != ']'))
+        {
+            return (text, null);
+        }
+
+        var isNumber = int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port);
+        Require(
+            colon > 0 && isNumber && port is > 0 and <= 65_535,
+            $"{text} is neither HOST nor HOST:PORT with a port between 1 and 65535: set --advertise or OM_ADVERTISE to the address and port that other silos reach this one by");
+        return (text[..colon], port);
     }
 
     private static IPAddress Resolve(string name)
