@@ -25,6 +25,29 @@ public static class GateRun
         var nodes = new NodesPlan(Path.Combine(scratch, "nodes"), options.Kind, options.Programs.Om, options.Programs.Silo);
         var scope = ScopeChoice.Choose(options, nodes);
         var evidence = EvidenceFolder.Create(options.Out);
+        Directory.CreateDirectory(scratch);
+        try
+        {
+            if (scope.Nodes != "silo")
+            {
+                await RunAsync(options, scope, nodes, evidence, scratch, cancellation);
+            }
+            else
+            {
+                await using var members = await MembersPlace.OpenAsync(options.Programs.Om, Path.Combine(scratch, "members"));
+                await RunAsync(options, scope with { Members = members.Told }, nodes with { MembershipUrl = members.Url }, evidence, scratch, cancellation);
+            }
+        }
+        finally
+        {
+            Directory.Delete(scratch, recursive: true);
+        }
+
+        return Conclude(evidence);
+    }
+
+    private static async Task RunAsync(GateOptions options, CampaignScope scope, NodesPlan nodes, EvidenceFolder evidence, string scratch, CancellationToken cancellation)
+    {
         var started = DateTimeOffset.UtcNow;
         var plan = new CampaignPlan(
             string.Create(CultureInfo.InvariantCulture, $"{started:yyyy-MM-ddTHHmmssZ}-{scope.Nodes}-{scope.Mode}"), started, scope, options.Build, MachineOf(), Declaration.Of(scope))
@@ -33,7 +56,11 @@ public static class GateRun
         };
         evidence.Write(EvidenceFolder.PlanName, plan);
         options.Say($"campaign {plan.CampaignId}: {plan.Phases.Sum(static phase => phase.Assertions.Count)} assertions, {plan.Canaries.Count} canaries");
-        Directory.CreateDirectory(scratch);
+        if (scope.Members is { } place)
+        {
+            options.Say($"the silos keep their members in {place}");
+        }
+
         var context = new PhaseContext(scope, options.Programs, evidence, scratch, options.Say);
         try
         {
@@ -53,12 +80,6 @@ public static class GateRun
         {
             options.Say("interrupted: what ran is kept");
         }
-        finally
-        {
-            Directory.Delete(scratch, recursive: true);
-        }
-
-        return Conclude(evidence);
     }
 
     private static GateOutcome Conclude(EvidenceFolder evidence)

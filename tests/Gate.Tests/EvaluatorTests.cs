@@ -171,6 +171,8 @@ public sealed class EvaluatorTests : IDisposable
         Assert.Single((full with { Canaries = [] }).Shortfalls());
         Assert.Single((full with { Faults = ["f1"] }).Shortfalls());
         Assert.Single((full with { LeftOut = new Dictionary<string, string>() }).Shortfalls());
+        Assert.Empty((full with { Members = "PostgreSQL" }).Shortfalls());
+        Assert.Contains("a file: none is installed", Assert.Single((full with { Members = "a file: none is installed" }).Shortfalls()), StringComparison.Ordinal);
     }
 
     private static void AssertRed(EvidenceFolder evidence, string id, Verdict verdict)

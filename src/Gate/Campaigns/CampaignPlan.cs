@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using OrleansMemory.Gate.Nodes;
 using OrleansMemory.Gate.Verdicts;
 
 namespace OrleansMemory.Gate.Campaigns;
@@ -34,6 +35,9 @@ public sealed record CampaignScope(
     /// <summary>Canaries that are to run.</summary>
     public IReadOnlyList<string> Canaries { get; init; } = [];
 
+    /// <summary>Where silos keep who is a member; null: there are none, or nothing is known of it.</summary>
+    public string? Members { get; init; }
+
     /// <summary>What it lacks for a release to be cut by it, a text each: everything at full count lacks nothing.</summary>
     internal IEnumerable<string> Shortfalls()
     {
@@ -60,6 +64,11 @@ public sealed record CampaignScope(
         if (Canaries.Count == 0)
         {
             yield return "it has no canaries";
+        }
+
+        if (Members is not null and not MembersPlace.Postgres)
+        {
+            yield return $"its silos kept their members in {Members}";
         }
     }
 }

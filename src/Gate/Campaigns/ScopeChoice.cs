@@ -29,12 +29,7 @@ internal static class ScopeChoice
             }
         }
 
-        var wanted = options.Faults ?? (options.Quick && options.Kind == NodesKind.Peers ? QuickFaults : [.. known.Select(static fault => fault.Name)]);
-        if (options is { Quick: true, Faults: null, Kind: NodesKind.Silo })
-        {
-            wanted = ["kill_primary_mid_write", "restored_copy"];
-        }
-
+        var wanted = options.Faults ?? (options.Quick ? QuickFaults : [.. known.Select(static fault => fault.Name)]);
         var leftOut = known.Select(fault => (fault.Name, Why: fault.WhyNot(plan))).Where(static pair => pair.Why is not null).ToDictionary(static pair => pair.Name, static pair => pair.Why!);
         IReadOnlyList<int> phases = options.Phases ?? (isGiven ? GivenPhases : [.. Declaration.AllPhases]);
         if (phases.FirstOrDefault(phase => !Declaration.AllPhases.Contains(phase)) is var none and not 0)

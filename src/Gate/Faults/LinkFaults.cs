@@ -5,7 +5,7 @@ namespace OrleansMemory.Gate.Faults;
 /// <summary>A fault of the network between one node and all others.</summary>
 internal abstract class LinkFault : FaultInjector
 {
-    public override string? WhyNot(NodesPlan plan) => plan.Kind == NodesKind.Silo ? "silos tell each other their own ports, so that nothing can be put between them" : null;
+    public override string? WhyNot(NodesPlan plan) => plan.Kind == NodesKind.Silo ? SocketOwner.WhyNot : null;
 
     public override NodesPlan Require(NodesPlan plan) => plan with { WithLinks = true };
 

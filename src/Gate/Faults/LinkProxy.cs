@@ -6,7 +6,8 @@ namespace OrleansMemory.Gate.Faults;
 
 /// <summary>
 /// The network between one node and another, in one direction of calling: a port that the caller is told, and the fault that is
-/// set. While nothing runs behind it a connection is refused, as by a machine whose process is gone.
+/// set. While nothing runs behind it a connection is refused, as by a machine whose process is gone. Where one port is told to several
+/// callers, a <see cref="SharedDoor"/> takes their connections and each link carries those of one caller.
 /// </summary>
 public sealed class LinkProxy : IAsyncDisposable
 {
@@ -19,25 +20,20 @@ public sealed class LinkProxy : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly HashSet<Socket> _open = [];
     private readonly CancellationTokenSource _stopping = new();
-    private Socket _socket;
-    private Task _accepting = Task.CompletedTask;
+    private readonly LinkDoor _door;
     private int _target;
     private TaskCompletionSource? _requestsCut;
     private TaskCompletionSource? _answersCut;
     private long _requestsFreeAt;
     private long _answersFreeAt;
 
-    public LinkProxy()
-    {
-        _socket = Bound(0);
-        Port = ((IPEndPoint)_socket.LocalEndPoint!).Port;
-    }
+    public LinkProxy() => _door = new(caller => CarryAsync(caller, _target));
 
-    public int Port { get; }
+    public int Port => _door.Port;
 
     public string Url => $"http://127.0.0.1:{Port}";
 
-    /// <summary>How long the bytes of a request are under way: what a call takes more.</summary>
+    /// <summary>What a call takes more: half of it on its way there, half on the way back.</summary>
     public int DelayMilliseconds { get; set; }
 
     /// <summary>What passes in a second, each way, over all connections; 0: no limit.</summary>
@@ -61,18 +57,14 @@ public sealed class LinkProxy : IAsyncDisposable
     public void Open(int target)
     {
         _target = target;
-        _socket.Listen();
-        _accepting = AcceptAsync(_socket);
+        _door.Open();
     }
 
     /// <summary>Refuses connections from now on, and breaks those that are open.</summary>
     public async Task CloseAsync()
     {
-        _socket.Dispose();
-        await _accepting;
-        _accepting = Task.CompletedTask;
+        await _door.CloseAsync();
         Reset();
-        _socket = Bound(Port);
     }
 
     /// <summary>Breaks all open connections with a reset.</summary>
@@ -92,62 +84,13 @@ public sealed class LinkProxy : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
-        _socket.Dispose();
-        await _accepting;
+        await _door.DisposeAsync();
         Reset();
         _stopping.Dispose();
     }
 
-    private static Socket Bound(int port)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-        return socket;
-    }
-
-    private static void Switch(ref TaskCompletionSource? cut, bool on)
-    {
-        if (on)
-        {
-            Interlocked.CompareExchange(ref cut, new(TaskCreationOptions.RunContinuationsAsynchronously), null);
-        }
-        else
-        {
-            Interlocked.Exchange(ref cut, null)?.TrySetResult();
-        }
-    }
-
-    private static void Break(Socket socket)
-    {
-        try
-        {
-            socket.LingerState = new(enable: true, seconds: 0);
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            // It is closed already.
-        }
-
-        socket.Dispose();
-    }
-
-    private async Task AcceptAsync(Socket listener)
-    {
-        while (true)
-        {
-            try
-            {
-                _ = CarryAsync(await listener.AcceptAsync());
-            }
-            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-            {
-                return;
-            }
-        }
-    }
-
-    private async Task CarryAsync(Socket caller)
+    /// <summary>Carries an accepted connection on to a port of this machine, to its end.</summary>
+    internal async Task CarryAsync(Socket caller, int target)
     {
         var callee = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         caller.NoDelay = true;
@@ -159,10 +102,10 @@ public sealed class LinkProxy : IAsyncDisposable
 
         try
         {
-            await callee.ConnectAsync(IPAddress.Loopback, _target, _stopping.Token);
+            await callee.ConnectAsync(IPAddress.Loopback, target, _stopping.Token);
             await Task.WhenAll(
-                PipeAsync(caller, callee, () => DelayMilliseconds, () => Volatile.Read(ref _requestsCut), bytes => FreeAt(ref _requestsFreeAt, bytes)),
-                PipeAsync(callee, caller, static () => 0, () => Volatile.Read(ref _answersCut), bytes => FreeAt(ref _answersFreeAt, bytes)));
+                PipeAsync(caller, callee, () => Volatile.Read(ref _requestsCut), bytes => FreeAt(ref _requestsFreeAt, bytes)),
+                PipeAsync(callee, caller, () => Volatile.Read(ref _answersCut), bytes => FreeAt(ref _answersFreeAt, bytes)));
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
         {
@@ -179,6 +122,32 @@ public sealed class LinkProxy : IAsyncDisposable
         Break(callee);
     }
 
+    internal static void Break(Socket socket)
+    {
+        try
+        {
+            socket.LingerState = new(enable: true, seconds: 0);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // It is closed already.
+        }
+
+        socket.Dispose();
+    }
+
+    private static void Switch(ref TaskCompletionSource? cut, bool on)
+    {
+        if (on)
+        {
+            Interlocked.CompareExchange(ref cut, new(TaskCreationOptions.RunContinuationsAsynchronously), null);
+        }
+        else
+        {
+            Interlocked.Exchange(ref cut, null)?.TrySetResult();
+        }
+    }
+
     /// <summary>Takes its turn on the link.</summary>
     /// <returns>When so many bytes have passed, in the machine's ticks; 0 without a limit.</returns>
     private long FreeAt(ref long freeAt, int bytes)
@@ -191,7 +160,7 @@ public sealed class LinkProxy : IAsyncDisposable
     }
 
     /// <summary>Passes bytes on, each as long under way as was set when it came, and no faster than the link is.</summary>
-    private async Task PipeAsync(Socket from, Socket to, Func<int> delay, Func<TaskCompletionSource?> cut, Func<int, long> freeAt)
+    private async Task PipeAsync(Socket from, Socket to, Func<TaskCompletionSource?> cut, Func<int, long> freeAt)
     {
         var underway = Channel.CreateBounded<(long DueAt, byte[] Bytes)>(ChunksOnTheWay);
         var reading = Task.Run(async () =>
@@ -201,7 +170,7 @@ public sealed class LinkProxy : IAsyncDisposable
             {
                 while (await from.ReceiveAsync(buffer, _stopping.Token) is var count and > 0)
                 {
-                    await underway.Writer.WriteAsync((Environment.TickCount64 + delay(), buffer[..count]), _stopping.Token);
+                    await underway.Writer.WriteAsync((Environment.TickCount64 + (DelayMilliseconds / 2), buffer[..count]), _stopping.Token);
                 }
             }
             finally

@@ -20,8 +20,13 @@ public sealed class NodeSet : IAsyncDisposable
     private static readonly TimeSpan AnswerDeadline = TimeSpan.FromSeconds(2);
 
     private readonly NodesPlan _plan;
+
+    /// <summary>Dead members of another set are none of this one's.</summary>
+    private readonly string _clusterId = $"gate-{Guid.NewGuid():n}"[..16];
+
     private readonly Node[] _nodes;
     private readonly LinkProxy?[,] _links;
+    private readonly SharedDoor[] _doors;
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = AnswerDeadline };
 
     private NodeSet(NodesPlan plan, IReadOnlyList<SmallDisk> disks)
@@ -38,6 +43,7 @@ public sealed class NodeSet : IAsyncDisposable
             }
         }
 
+        _doors = silos > 0 && plan.WithLinks ? [.. Enumerable.Range(0, plan.Count).Select(to => new SharedDoor(RunningProcesses, process => LinkOf(process, to)))] : [];
         _nodes = [.. Enumerable.Range(0, plan.Count).Select(number => new Node(number, ports, disks.Count > 0 ? disks[number] : null, this))];
     }
 
@@ -286,16 +292,19 @@ public sealed class NodeSet : IAsyncDisposable
             throw new GateException($"there is no program {missing}");
         }
 
-        if (plan is { Kind: NodesKind.Silo, WithLinks: true })
-        {
-            throw new GateException("silos tell each other their own ports: nothing can be put between them");
-        }
-
-        var lacking = (plan.WithClocks ? FakeClock.Missing : null) ?? (plan.WithSmallDisks ? SmallDisk.WhyNot : null);
+        var lacking = (plan is { Kind: NodesKind.Silo, WithLinks: true } ? SocketOwner.WhyNot : null) ?? (plan.WithClocks ? FakeClock.Missing : null) ?? (plan.WithSmallDisks ? SmallDisk.WhyNot : null);
         if (lacking is not null)
         {
             throw new GateException(lacking);
         }
+    }
+
+    private List<int> RunningProcesses() => [.. _nodes.Where(static node => node.IsRunning).Select(static node => node.Process.ProcessId)];
+
+    private LinkProxy? LinkOf(int process, int to)
+    {
+        var from = Array.FindIndex(_nodes, node => node.IsRunning && node.Process.ProcessId == process);
+        return from < 0 ? null : _links[from, to];
     }
 
     private string CopyOf(int node) => Path.Combine(_plan.Folder, $"{NameOf(node)}.copy");
@@ -352,6 +361,11 @@ public sealed class NodeSet : IAsyncDisposable
             await node.LeaveAsync();
         }
 
+        foreach (var door in _doors)
+        {
+            await door.DisposeAsync();
+        }
+
         foreach (var link in _links)
         {
             if (link is not null)
@@ -367,6 +381,8 @@ public sealed class NodeSet : IAsyncDisposable
     private sealed class Node
     {
         private readonly List<LinkProxy> _incoming;
+        private readonly SharedDoor? _door;
+        private readonly int _siloPort;
         private NodeProcess? _process;
         private Guard? _suspended;
         private bool _isOpen;
@@ -388,8 +404,16 @@ public sealed class NodeSet : IAsyncDisposable
             if (plan.Kind == NodesKind.Silo)
             {
                 options.AddRange(["--cluster-nodes", string.Join(',', Enumerable.Range(0, plan.Count).Select(NameOf))]);
-                options.AddRange(["--silo-port", ports[plan.Count + number].ToString(CultureInfo.InvariantCulture)]);
+                _siloPort = ports[plan.Count + number];
+                options.AddRange(["--silo-port", _siloPort.ToString(CultureInfo.InvariantCulture)]);
                 options.AddRange(["--gateway-port", ports[(2 * plan.Count) + number].ToString(CultureInfo.InvariantCulture)]);
+                options.AddRange(["--cluster-id", nodes._clusterId]);
+                if (plan.WithLinks)
+                {
+                    // What a silo tells the others is what stands in front of it.
+                    _door = nodes._doors[number];
+                    options.AddRange(["--advertise", string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{_door.Port}")]);
+                }
             }
             else if (plan.Count > 1)
             {
@@ -437,7 +461,15 @@ public sealed class NodeSet : IAsyncDisposable
             await LeaveAsync();
             _process = await NodeProcess.StartAsync(Plan);
             IsWanted = true;
-            _incoming.ForEach(link => link.Open(Plan.Port));
+            if (_door is not null)
+            {
+                _door.Open(_siloPort);
+            }
+            else
+            {
+                _incoming.ForEach(link => link.Open(Plan.Port));
+            }
+
             _isOpen = true;
         }
 
@@ -468,6 +500,13 @@ public sealed class NodeSet : IAsyncDisposable
             if (_isOpen)
             {
                 _isOpen = false;
+                if (_door is not null)
+                {
+                    await _door.CloseAsync();
+                    _incoming.ForEach(static link => link.Reset());
+                    return;
+                }
+
                 foreach (var link in _incoming)
                 {
                     await link.CloseAsync();

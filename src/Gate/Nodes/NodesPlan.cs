@@ -31,7 +31,7 @@ public sealed record NodesPlan(string Folder, NodesKind Kind, string Om, string?
     /// <summary>Options of the nodes, beyond address, name, databases and members.</summary>
     public IReadOnlyList<string> ServeOptions { get; init; } = [];
 
-    /// <summary>Every node reaches every other through a <see cref="Faults.LinkProxy"/>. Peers only.</summary>
+    /// <summary>Every node reaches every other through a <see cref="Faults.LinkProxy"/>.</summary>
     public bool WithLinks { get; init; }
 
     /// <summary>Each node has a wall clock of its own, a <see cref="Faults.FakeClock"/>.</summary>
@@ -40,6 +40,6 @@ public sealed record NodesPlan(string Folder, NodesKind Kind, string Om, string?
     /// <summary>Each database is on a file system of its own, a <see cref="SmallDisk"/>.</summary>
     public bool WithSmallDisks { get; init; }
 
-    /// <summary>Where silos keep who is a member: the URL of a PostgreSQL database; null: a file in the folder.</summary>
+    /// <summary>Where silos keep who is a member, each set of nodes as a cluster of its own: the URL of a PostgreSQL database; null: a file in the folder.</summary>
     public string? MembershipUrl { get; init; }
 }

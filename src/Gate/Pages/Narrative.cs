@@ -90,7 +90,7 @@ internal sealed record Narrative(string Reader, string SetOut, string Showed)
             ? $" Chaos: {Layout.Plural(scope.Cycles, "cycle")} of {Layout.Plural(scope.Writes, "concurrent write")} for each of {scope.Faults.Count} fault classes, {Layout.Listed([.. scope.Faults])}."
                 + (scope.LeftOut.Count > 0 ? $" Left out: {Layout.Listed([.. scope.LeftOut.Keys])}." : "")
             : "";
-        return $"{(scope.Phases.Count == 1 ? "Phase" : "Phases")} {Layout.Listed([.. scope.Phases.Select(static phase => $"{phase}")])} against {NodesOf(scope)} ({string.Join(", ", scope.Names)}).{chaos}";
+        return $"{(scope.Phases.Count == 1 ? "Phase" : "Phases")} {Layout.Listed([.. scope.Phases.Select(static phase => $"{phase}")])} against {NodesOf(scope)} ({string.Join(", ", scope.Names)}){(scope.Members is { } members ? $", whose members are in {members.TrimEnd('.')}" : "")}.{chaos}";
     }
 
     private static string ForEngineersShowed(RunFolder run)

@@ -136,14 +136,6 @@ public sealed class FaultTests(LinkedPeers peers) : IClassFixture<LinkedPeers>
     }
 
     [Fact]
-    public void Nothing_is_put_between_silos()
-    {
-        var silos = new NodesPlan("", NodesKind.Silo, Programs.Om, Programs.Om);
-        Assert.NotNull(FaultInjector.All.Single(static fault => fault.Name == "latency").WhyNot(silos));
-        Assert.Null(FaultInjector.All.Single(static fault => fault.Name == "kill_follower").WhyNot(silos));
-    }
-
-    [Fact]
     public async Task A_page_proxy_hides_what_is_beyond_the_first_page()
     {
         await using var proxy = new PageProxy(Nodes.AddressOf(0));
