@@ -22,6 +22,8 @@ internal sealed class Traffic : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(2);
 
+    private const long TicksPerStep = TimeSpan.TicksPerMillisecond / 10;
+
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly HttpClient[] _http;
     private readonly ConcurrentQueue<LedgerLine> _lines = new();
@@ -47,8 +49,8 @@ internal sealed class Traffic : IDisposable
 
     public IReadOnlyList<NodeAddress> Nodes { get; }
 
-    /// <summary>Microseconds since the traffic began.</summary>
-    public long Now => _clock.Elapsed.Ticks / TimeSpan.TicksPerMicrosecond;
+    /// <summary>Microseconds since the traffic began, in tenths of a millisecond: what is finer tells nothing, and fills ledgers.</summary>
+    public long Now => _clock.Elapsed.Ticks / TicksPerStep * (TicksPerStep / TimeSpan.TicksPerMicrosecond);
 
     /// <summary>Writes that were sent and not answered yet.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);

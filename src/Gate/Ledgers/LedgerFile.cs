@@ -8,8 +8,8 @@ namespace OrleansMemory.Gate.Ledgers;
 /// <summary>A ledger on disk: a line of JSON for each record, compressed by Brotli (<c>brotli -dc</c> shows it).</summary>
 internal static class LedgerFile
 {
-    /// <summary>Holdings repeat the ids and hashes of operations that came long before: a window of 4 MiB reaches them.</summary>
-    private static readonly BrotliCompressionOptions Compression = new() { Quality = 6 };
+    /// <summary>The most there is: ledgers are kept for as long as a release is, and a third smaller so than by the quality that is usual.</summary>
+    private static readonly BrotliCompressionOptions Compression = new() { Quality = 11 };
 
     public static async Task WriteAsync(string path, IEnumerable<LedgerLine> lines)
     {
