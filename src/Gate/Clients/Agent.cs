@@ -14,6 +14,7 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
     private const string Mid = "mid";
 
     private readonly List<Owned> _owned = [];
+    private Owned? _deleted;
     private string? _token;
     private int _made;
 
@@ -69,8 +70,13 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
         }
     }
 
-    /// <summary>Makes a stock of memories, then deletes and makes by turns.</summary>
-    public Task NextDeleteAsync(int turn, int node) => turn >= Stock && turn % 2 == 0 && _owned.Count > 0 ? DeleteAsync(_owned[0], withToken ? node : _owned[0].Node) : CreateAsync(node);
+    /// <summary>Makes a stock of memories, then deletes and makes by turns; with a token it also reads what it deleted.</summary>
+    public Task NextDeleteAsync(int turn, int node) => (turn % 4) switch
+    {
+        0 or 2 when turn >= Stock && _owned.Count > 0 => DeleteAsync(_owned[0], withToken ? node : _owned[0].Node),
+        3 when withToken && _deleted is { } deleted => ReadAsync(deleted, node),
+        _ => CreateAsync(node),
+    };
 
     /// <summary>The memories that it made and did not ask to delete: title, id and the node that made them.</summary>
     public IReadOnlyList<Owned> Owns => _owned;
@@ -87,6 +93,7 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
     {
         // Whatever becomes of it, it is no memory to go on with.
         _owned.Remove(memory);
+        _deleted = memory;
         return SendAsync(new(cycle, name, Operations.Delete, memory.Title, memory.Id), node, Path(memory), HttpMethod.Delete, null);
     }
 
