@@ -24,7 +24,13 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
     /// <summary>No other engine decides for the namespace meanwhile.</summary>
     public bool IsOnlyOne => epoch is not null;
 
-    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context)
+    public Task<WriteReceipt> StoreAsync(MemoryDraft draft, WriteContext context) => context.IdempotencyKey is { } key
+
+        // What the first request made is known when it has ended: while it waits for its quorum, a delete may have it decided again.
+        ? writer.Keyed.RunAsync(MemoryIds.Derived(context.AgentId, key), () => StoreOnceAsync(draft, context))
+        : StoreOnceAsync(draft, context);
+
+    private Task<WriteReceipt> StoreOnceAsync(MemoryDraft draft, WriteContext context)
     {
         // A repetition that meets a delete stays one.
         var isFirst = false;

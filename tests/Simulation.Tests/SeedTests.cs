@@ -56,5 +56,9 @@ public sealed class SeedTests(ITestOutputHelper output)
     [InlineData(27772)]
     [InlineData(50269)]
     [InlineData(51064)]
+    [InlineData(54798)]
+    [InlineData(57680)]
+    [InlineData(58567)]
+    [InlineData(61122)]
     public void A_seed_that_failed_once_holds(long seed) => Assert.Null(Runs.One(new(seed, Runs.Steps)).Failure);
 }

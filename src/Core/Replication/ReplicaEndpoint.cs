@@ -28,6 +28,11 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
     public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation)
     {
         RequireReadable();
+        if (floor > condition.Floors.Own)
+        {
+            throw new MemoryException(ErrorKind.NotYet, "this node is behind what every node held once, as the one that asks knows; nothing is read from it");
+        }
+
         return await store.ReadDigestSnapshotAsync(floor, cancellation);
     }
 

@@ -53,8 +53,8 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private readonly Dictionary<string, bool> _synchronised = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _complete = new(StringComparer.Ordinal);
 
-    /// <summary>Rows that came while this store might still turn out to be an old copy: those are not old.</summary>
-    private readonly HashSet<string> _arrived = new(StringComparer.Ordinal);
+    /// <summary>Rows that came, by the node that shipped them, while this store might still turn out to be an old copy: those are not old.</summary>
+    private readonly Dictionary<string, HashSet<string>> _arrived = new(StringComparer.Ordinal);
 
     /// <summary>Peers that answered since this node runs: they were told its floor, and theirs passes it no more.</summary>
     private readonly HashSet<string> _answered = new(StringComparer.Ordinal);
@@ -102,6 +102,12 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _vector = new(vector);
         _floors = floors;
         _logStart = logStart;
+        if (links.Count > 0 && floors.Common > floors.Own)
+        {
+            // It was stopped while it rejoined.
+            (_staleBelow, _letGo) = (floors.Common, true);
+        }
+
         _stopped = _stopping.Token;
 
         // A store gets a floor when it has synchronised: one without it is new, or was stopped before it had.
@@ -495,19 +501,28 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     private async Task<bool> ReadThroughAsync(IReplicaLink link, IReadOnlyList<RowKey> keys)
     {
         using var deadline = new CancellationTokenSource(_settings.Timeout, _time);
+        if (!_session.Hellos.TryGetValue(link.Address, out var before))
+        {
+            return false;
+        }
+
         try
         {
             var rows = await link.ReadRowsAsync(keys, deadline.Token);
-            var isTaken = await Replica.JoinAsync(rows) == rows.Count;
-            Faults.Replace(Fault.RefusedRowsAnswerReads, ref isTaken, true);
-            if (!isTaken)
+
+            // Asked after it was read: what was last heard of it may be from before it lost its disk, and what an old copy holds may be deleted
+            // here and forgotten. One that has rejoined since it was read has begun a new log.
+            var hello = await link.GreetAsync(await _session.HelloAsync(), deadline.Token);
+            if (hello.Recovering || hello.Log != before.Log || hello.Floor < Floors.Common)
             {
-                // Stamped too far ahead of this node's clock: the answer would be older than what the peer holds.
                 return false;
             }
 
-            // Asked after it was read: what was last heard of it may be from before it lost its disk.
-            return !(await link.GreetAsync(await _session.HelloAsync(), deadline.Token)).Recovering;
+            var isTaken = await Replica.JoinAsync(rows) == rows.Count;
+            Faults.Replace(Fault.RefusedRowsAnswerReads, ref isTaken, true);
+
+            // Else some were stamped too far ahead of this node's clock: the answer would be older than what the peer holds.
+            return isTaken;
         }
         catch (Exception exception) when (exception is LinkException or MemoryException or OperationCanceledException)
         {
@@ -639,9 +654,15 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             {
                 _arrived.Clear();
             }
-            else if (_arrived.Count < MostArrived)
+            else if (batch.Count > 0 && _arrived.Values.Sum(static keys => keys.Count) < MostArrived)
             {
-                _arrived.UnionWith(batch.Select(static mutation => mutation.Key));
+                var sender = batch[0].Position.Log.Node;
+                if (!_arrived.TryGetValue(sender, out var keys))
+                {
+                    _arrived[sender] = keys = new(StringComparer.Ordinal);
+                }
+
+                keys.UnionWith(batch.Select(static mutation => mutation.Key));
             }
         }
     }
@@ -668,6 +689,10 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         _notAhead.Clear();
         return true;
     }
+
+    /// <summary>Under the gate: the highest floor that a node told of itself since this one runs.</summary>
+    private long KnownFloor(string node) => Math.Max(
+        _told.GetValueOrDefault(node), _session.Hellos.Values.Where(hello => hello.Log.Node == node).Select(static hello => hello.Floor).FirstOrDefault());
 
     /// <summary>The clock below which any node may have forgotten deletes, as far as this one heard.</summary>
     private long ForgottenBelow()
@@ -853,16 +878,20 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
     {
         // Its log goes first: a row of the log must not outlive the row that it names, whenever the process dies. Then what it says
         // that it holds: nobody may take its word for a row that is about to go. And its clock may be as old as the copy: what it
-        // decides from now on must be above the floor, where everybody looks for it.
+        // decides from now on must be above the floor, where everybody looks for it. With the log it writes that there is such a floor:
+        // when the process dies, the next one goes on from there, and other old copies hear of it.
+        Floors known;
         lock (_gate)
         {
             _letGo = true;
+            known = _floors with { Common = Math.Max(floor, _floors.Common) };
         }
 
         var written = await ReadWrittenAsync();
         await _writer.RunAsync(session =>
         {
             session.Observe(floor);
+            session.SetFloors(known);
             session.TrimLog(session.Position);
             return ValueTask.FromResult(0);
         });
@@ -891,11 +920,18 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         Faults.Replace(Fault.RejoinKeepsOldRows, ref below, 0);
         Faults.Replace(Fault.RejoinDropsNewRows, ref below, long.MaxValue);
 
-        // What came from a peer since this node runs is not old, nor is what a peer took from it: somebody may have been told who holds it.
+        // What came from a peer since this node runs is not old, unless the peer is an old copy itself, nor is what a peer took from this
+        // node: somebody may have been told who holds it.
         HashSet<string> kept = [.. written.Where(row => row.Any(_quorum.WasHeld)).Select(static row => row.Key.Key)];
         lock (_gate)
         {
-            kept.UnionWith(_arrived);
+            foreach (var (sender, keys) in _arrived)
+            {
+                if (KnownFloor(sender) >= floor)
+                {
+                    kept.UnionWith(keys);
+                }
+            }
         }
 
         Faults.Run(Fault.RejoinDropsNewRows, kept.Clear);
@@ -1026,7 +1062,7 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
             {
                 // Asked anew: it may have been set back itself since it was last heard, and what this store lets go of is to come from it.
                 hello = await link.GreetAsync(await _session.HelloAsync(), _stopped);
-                if (!hello.Readable || !IsStale)
+                if (!hello.Readable || hello.Floor < stale || !IsStale)
                 {
                     return;
                 }

@@ -13,6 +13,9 @@ public sealed class ReplicatedWriter(CommandWriter writer, QuorumWriter quorum, 
 
     public ReplicaSetSettings Settings => settings;
 
+    /// <summary>Of the requests that carry a key, by the id that follows from it.</summary>
+    public KeyedTurns Keyed { get; } = new();
+
     /// <summary>Decides, commits, and waits for the replicas.</summary>
     /// <param name="wanted">Nodes that must hold the write; null: as the namespaces that it writes to ask.</param>
     /// <param name="hints">What the decision will most likely read.</param>

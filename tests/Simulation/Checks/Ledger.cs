@@ -55,7 +55,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     private readonly Dictionary<string, List<(string Id, int Losses)>> _contents = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<Fate>> _fates = new(StringComparer.Ordinal);
     private readonly List<DecidedRow> _storedLocally = [];
-    private readonly Dictionary<string, TimeSpan> _reborn = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (TimeSpan At, long Clock)> _reborn = new(StringComparer.Ordinal);
     private TimeSpan _partLost = TimeSpan.MinValue;
     private readonly HashSet<string> _everDeleted = new(StringComparer.Ordinal);
 
@@ -92,7 +92,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
         {
             if (change is { Before: null, After: { } brought } && _everDeleted.Contains(brought.Own.Id) && changes.Log.Any(row => row.Key == brought.Own.Id))
             {
-                Reborn(brought.Own.Id);
+                Reborn(brought.Own);
             }
 
             Judge(disk, change, deleted);
@@ -113,7 +113,12 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
 
         foreach (var tombstone in changes.Tombstones)
         {
-            deleted.Add(tombstone.Id);
+            // The delete of what an id named before tells nothing of what it names now; it may be forgotten here as elsewhere.
+            if (!_reborn.TryGetValue(tombstone.Id, out var reborn) || tombstone.Stamp.Clock > reborn.Clock)
+            {
+                deleted.Add(tombstone.Id);
+            }
+
             _everDeleted.Add(tombstone.Id);
         }
 
@@ -294,7 +299,7 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     {
         switch (row.State)
         {
-            case MemoryState or Tombstone when _reborn.TryGetValue(row.Key.Key, out var reborn) && row.At <= reborn:
+            case MemoryState or Tombstone when _reborn.TryGetValue(row.Key.Key, out var reborn) && row.At <= reborn.At:
                 return true;
             case MemoryState state:
                 if (tables.Tombstones.ContainsKey(state.Id))
@@ -322,13 +327,13 @@ internal sealed class Ledger(SimulatedWorld world, Func<IReadOnlyList<SimulatedD
     private bool IsForgotten(string id) => IsDeletedAnywhere(id) && disks().Any(static disk => disk.Tables.Floors.Common > 0);
 
     /// <summary>A caller brought a memory in from elsewhere under an id whose delete is forgotten: a new memory, that a node decided.</summary>
-    private void Reborn(string id)
+    private void Reborn(MemoryState brought)
     {
-        _reborn[id] = world.Now;
-        DeletesAcknowledged.Remove(id);
+        _reborn[brought.Id] = (world.Now, brought.NewestStamp.Clock);
+        DeletesAcknowledged.Remove(brought.Id);
         foreach (var deleted in _deletedOn.Values)
         {
-            deleted.Remove(id);
+            deleted.Remove(brought.Id);
         }
     }
 

@@ -19,6 +19,7 @@ public static class DirectedRuns
         ["two nodes set back one after the other write again"] = static () => new Run(nodes: 2, writes: null).Play(SetBackOneAfterTheOtherAsync),
         ["an old copy decides nothing before it has rejoined"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAsync),
         ["an old copy answers for nothing that it lets go of"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAnswersAsync),
+        ["what an old copy ships to a wiped node does not come back"] = static () => new Run(nodes: 3, writes: 3, upkeep: 6).Play(OldCopyShipsAsync),
         ["two wiped nodes are no proof for each other"] = static () => new Run(nodes: 3, writes: 3).Play(TwoWipedAsync),
         ["a peer that is slow while the log is trimmed is shipped to again"] = static () => new Run(nodes: 2, writes: null).Play(TrimmedUnderLaneAsync),
         ["a delete is remembered as long as the log names it"] = static () => new Run(nodes: 1, writes: null).Play(LogKeptAsync),
@@ -93,6 +94,33 @@ public static class DirectedRuns
         await run.PassAsync(30);
     }
 
+    /// <summary>The copy is older than any floor, and neither has heard yet of a node that knows what was deleted and forgotten.</summary>
+    private static async Task OldCopyShipsAsync(Run run)
+    {
+        var (first, second, third) = (run.Nodes[0], run.Nodes[1], run.Nodes[2]);
+        var id = (await first.Process!.RunAsync(() => first.Memory!.StoreAsync(Run.Draft, new("caller")))).Memory.Id;
+        var copy = first.Disk.Durable;
+        await run.PassAsync(5);
+        await second.Process!.RunAsync(() => second.Memory!.DeleteAsync(id, new("caller")));
+        await run.PassAsync(60);
+        run.Require(run.Nodes.All(static node => node.Disk.Tables.Tombstones.Count == 0), "a delete is not forgotten");
+        run.Lose(first, copy);
+        run.Require(first.Disk.Tables.Floors == default, "the copy knows of a floor");
+        run.Lose(second, null);
+        run.Cut(first, third, isCut: true);
+        run.Cut(second, third, isCut: true);
+        first.Start();
+        second.Start();
+        await run.PassAsync(1);
+        run.Require(second.Disk.Tables.Memories.ContainsKey(id), "the old copy has shipped nothing");
+        run.Cut(second, third, isCut: false);
+        await run.PassAsync(30);
+        run.Cut(first, third, isCut: false);
+        await run.PassAsync(30);
+        run.Require(run.Nodes.All(node => !node.Disk.Tables.Memories.ContainsKey(id)), "what was deleted is back");
+        run.Require(await run.WriteAsync(first, quorum: "all") is null, "a node that has rejoined takes no writes");
+    }
+
     private static async Task TwoWipedAsync(Run run)
     {
         await run.WorkAsync(run.Nodes[0]);
@@ -150,11 +178,11 @@ public static class DirectedRuns
         private readonly SimulatedProcess _outside;
         private readonly SimulatedTime _time;
 
-        public Run(int nodes, int? writes)
+        public Run(int nodes, int? writes, double upkeep = 1)
         {
             var settings = new ReplicaSetSettings(nodes - 1, writes, TimeSpan.FromSeconds(1))
             {
-                UpkeepInterval = TimeSpan.FromSeconds(1),
+                UpkeepInterval = TimeSpan.FromSeconds(upkeep),
                 TombstoneGrace = TimeSpan.FromSeconds(10),
             };
             _cluster = new(_world, new(nodes, new NodeSettings { ReplicaSet = settings }, TimeSpan.FromSeconds(60)));
