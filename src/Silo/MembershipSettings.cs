@@ -8,6 +8,12 @@ internal static class MembershipSettings
     /// <summary>A silo on a machine that is gone takes no connection and refuses none.</summary>
     public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(1);
 
+    /// <summary>
+    /// What silos ask each other of members and of where grains are. A question that was lost with its connection is given up so late,
+    /// and all calls of a grain wait behind the one for its place.
+    /// </summary>
+    public static readonly TimeSpan SystemTimeout = TimeSpan.FromSeconds(4);
+
     public static void Apply(ClusterMembershipOptions options)
     {
         options.ProbeTimeout = TimeSpan.FromSeconds(1);

@@ -58,6 +58,7 @@ internal static class OrleansSilo
         silo.UseAdoNetReminderService(options => (options.Invariant, options.ConnectionString) = (database.Invariant, database.ConnectionString));
         silo.Configure<ClusterMembershipOptions>(MembershipSettings.Apply);
         silo.Configure<ConnectionOptions>(static options => options.OpenConnectionTimeout = MembershipSettings.ConnectTimeout);
+        silo.Configure<SiloMessagingOptions>(static options => options.SystemResponseTimeout = MembershipSettings.SystemTimeout);
         if (cluster.Dashboard)
         {
             // Its pages are routed within this container.

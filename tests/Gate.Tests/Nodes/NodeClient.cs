@@ -9,6 +9,7 @@ namespace OrleansMemory.Gate.Tests.Nodes;
 /// <summary>What tests ask of nodes.</summary>
 internal static class NodeClient
 {
+    private const string Namespace = "gate";
     private const int PageRows = 200;
 
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(60);
@@ -17,13 +18,14 @@ internal static class NodeClient
     public static Task ReadyAsync(this NodeSet nodes) => nodes.WaitReadyAsync(ReadyDeadline);
 
     /// <returns>No status when there was no answer.</returns>
-    public static Task<HttpStatusCode?> StoreAsync(this NodeSet nodes, int node, string title, string? quorum = null) => StoreAsync(nodes.AddressOf(node), title, quorum);
+    public static Task<HttpStatusCode?> StoreAsync(this NodeSet nodes, int node, string title, string? quorum = null, string @namespace = Namespace) =>
+        StoreAsync(nodes.AddressOf(node), title, quorum, @namespace);
 
-    public static async Task<HttpStatusCode?> StoreAsync(Uri address, string title, string? quorum = null)
+    public static async Task<HttpStatusCode?> StoreAsync(Uri address, string title, string? quorum = null, string @namespace = Namespace)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(address, "/api/v1/memories"))
         {
-            Content = JsonContent.Create(new { title, content = $"v-{title}", @namespace = "gate", tier = "long" }),
+            Content = JsonContent.Create(new { title, content = $"v-{title}", @namespace, tier = "long" }),
         };
         if (quorum is not null)
         {
@@ -45,7 +47,7 @@ internal static class NodeClient
     public static async Task<(IReadOnlyList<string> Titles, string? Cursor)> PageAsync(Uri address, string? cursor = null)
     {
         var after = cursor is null ? "" : $"&cursor={Uri.EscapeDataString(cursor)}";
-        using var page = JsonDocument.Parse(await Http.GetStringAsync(new Uri(address, $"/api/v1/memories?namespace=gate&limit={PageRows}{after}")));
+        using var page = JsonDocument.Parse(await Http.GetStringAsync(new Uri(address, $"/api/v1/memories?namespace={Namespace}&limit={PageRows}{after}")));
         return (
             [.. page.RootElement.GetProperty("memories").EnumerateArray().Select(static memory => memory.GetProperty("title").GetString()!)],
             page.RootElement.TryGetProperty("next_cursor", out var next) ? next.GetString() : null);
