@@ -22,9 +22,10 @@ public enum FaultVictim
 /// </summary>
 public abstract class FaultInjector
 {
-    /// <summary>All of them, anew at each call: an injector remembers what it has to take back.</summary>
+    /// <summary>All of them, anew at each call: an injector remembers what it has to take back. The longest first, since others are run beside it.</summary>
     public static IReadOnlyList<FaultInjector> All =>
     [
+        new RollingRestartFault(),
         new KillFault("kill_primary_mid_write", FaultVictim.Primary, "The node that writes go to is killed (SIGKILL) while it writes, and started again."),
         new KillFault("kill_follower", FaultVictim.Follower, "A node that only holds copies is killed (SIGKILL), and started again."),
         new KillAllFault(),
@@ -39,7 +40,6 @@ public abstract class FaultInjector
         new DiskFullFault(),
         new ClockJumpFault(),
         new AwayFault(),
-        new RollingRestartFault(),
     ];
 
     /// <summary>In snake_case.</summary>
