@@ -4,7 +4,10 @@ using OrleansMemory.Gate.Ledgers;
 namespace OrleansMemory.Gate.Clients;
 
 /// <summary>One client: it makes memories, and changes and reads its own, one request after the other.</summary>
-/// <param name="withToken">It sends the token of its last acknowledged write, and may so ask any node; else it stays with one for each memory.</param>
+/// <param name="withToken">
+/// It sends the token of its last acknowledged write to the memory that it asks for, with a create that of its last one at all, and may so ask
+/// any node; else it stays with one for each memory.
+/// </param>
 /// <param name="quorum">Nodes that must hold a write, as the header asks for it; null: as the nodes are set.</param>
 internal sealed class Agent(Traffic traffic, int cycle, string name, string @namespace, bool withToken, string? quorum = null)
 {
@@ -14,6 +17,7 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
     private const string Mid = "mid";
 
     private readonly List<Owned> _owned = [];
+    private readonly Dictionary<string, string> _tokens = new(StringComparer.Ordinal);
     private Owned? _deleted;
     private string? _token;
     private int _made;
@@ -103,10 +107,12 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
 
     private async Task<Operation> SendAsync(Request request, int node, string path, HttpMethod method, JsonObject? body)
     {
-        var (operation, token) = await traffic.SendAsync(request, node, path, method, body, withToken ? _token : null, quorum);
-        if (operation is { Outcome: Outcome.Acked, Op: not Operations.Read })
+        // A token names one place in one node's log: it says nothing of what the client wrote through another node.
+        var sent = withToken ? _tokens.GetValueOrDefault(request.Title) ?? _token : null;
+        var (operation, token) = await traffic.SendAsync(request, node, path, method, body, sent, quorum);
+        if (operation is { Outcome: Outcome.Acked, Op: not Operations.Read } && token is not null)
         {
-            _token = token ?? _token;
+            _tokens[request.Title] = _token = token;
         }
 
         return operation;

@@ -18,11 +18,10 @@ internal sealed class Traffic : IDisposable
     public const string KeyVariable = "OM_API_KEY";
 
     private const int PageRows = 200;
+    private const long TicksPerStep = TimeSpan.TicksPerMillisecond / 10;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(2);
-
-    private const long TicksPerStep = TimeSpan.TicksPerMillisecond / 10;
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly HttpClient[] _http;
