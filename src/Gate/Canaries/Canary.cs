@@ -170,7 +170,7 @@ internal sealed record Canary(CanaryPlan Plan, bool IsQuick, CampaignScope Scope
                 var inFlight = traffic.InFlight;
                 await Task.WhenAll(writes);
                 var ended = traffic.Now;
-                var digest = await Convergence.WaitAsync(traffic, cluster.IsReadyAsync, Patience, late);
+                var digest = await Convergence.WaitAsync(traffic, cluster, Patience, late);
                 var equal = traffic.Now;
                 await Convergence.RecordAsync(traffic, Burst, "canary");
                 traffic.Record(new Injection { Cycle = Burst, Fault = None, Victim = "", InFlight = inFlight, Injected = ended, Healed = ended, Converged = digest is null ? null : equal });

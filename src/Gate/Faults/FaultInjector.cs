@@ -56,6 +56,9 @@ public abstract class FaultInjector
     /// <summary>The fault is about deletes: while it is in force there should be many.</summary>
     public virtual bool WantsDeletes => false;
 
+    /// <summary>Nothing that the others ask the victim is answered: silos declare it dead when that lasts for some seconds.</summary>
+    public virtual bool Silences => false;
+
     /// <summary>How long the fault is meant to last between <see cref="InjectAsync"/> and <see cref="HealAsync"/>, which do not wait for that.</summary>
     public TimeSpan Duration { get; set; } = TimeSpan.FromSeconds(2.5);
 

@@ -39,6 +39,8 @@ internal sealed class PartitionFault : LinkFault
 
     public override string Description => "One node is cut off from all others, both ways; clients still reach it.";
 
+    public override bool Silences => true;
+
     protected override void Set(LinkProxy outgoing, LinkProxy incoming, bool isFaulty)
     {
         outgoing.RequestsCut = outgoing.AnswersCut = isFaulty;
@@ -51,6 +53,8 @@ internal sealed class OneWayCutFault : LinkFault
     public override string Name => "cut_one_way";
 
     public override string Description => "Nothing that one node sends reaches the others, neither its calls nor its answers; it still hears them.";
+
+    public override bool Silences => true;
 
     protected override void Set(LinkProxy outgoing, LinkProxy incoming, bool isFaulty)
     {

@@ -33,6 +33,8 @@ internal sealed class PauseFault : FaultInjector
 
     public override string Description => "A node is suspended (SIGSTOP) for longer than a write waits for its quorum: its connections stay open, and nothing answers.";
 
+    public override bool Silences => true;
+
     public override Task InjectAsync(NodeSet nodes, int victim, CancellationToken cancellation = default) => nodes.SuspendAsync(victim);
 
     public override Task HealAsync(NodeSet nodes, int victim, CancellationToken cancellation = default) => nodes.ResumeAsync(victim);

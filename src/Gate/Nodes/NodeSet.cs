@@ -203,16 +203,9 @@ public sealed class NodeSet : IAsyncDisposable
         for (var node = 0; node < Count;)
         {
             cancellation.ThrowIfCancellationRequested();
-            for (var ended = 0; ended < Count; ended++)
-            {
-                // Whichever it is: the one that is waited for may wait for it.
-                if (_nodes[ended] is { IsWanted: true, IsRunning: false })
-                {
-                    _nodes[ended].Revivals++;
-                    await StartNodeAsync(ended);
-                }
-            }
 
+            // Whichever it is: the one that is waited for may wait for it.
+            await ReviveAsync();
             if (await LackingAsync(node) is not { } lacking)
             {
                 node++;
@@ -225,6 +218,20 @@ public sealed class NodeSet : IAsyncDisposable
             }
 
             await Task.Delay(PollInterval, cancellation);
+        }
+    }
+
+    /// <summary>Starts each node again that ended by itself.</summary>
+    /// <exception cref="NodeFailedException">One does not start any more.</exception>
+    public async Task ReviveAsync()
+    {
+        for (var node = 0; node < Count; node++)
+        {
+            if (_nodes[node] is { IsWanted: true, IsRunning: false })
+            {
+                _nodes[node].Revivals++;
+                await StartNodeAsync(node);
+            }
         }
     }
 

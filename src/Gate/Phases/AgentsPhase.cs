@@ -151,7 +151,7 @@ internal static class AgentsPhase
     private static async Task SettleAsync(PhaseContext context, Cluster cluster, Traffic traffic, int cycle, string @namespace, CancellationToken cancellation)
     {
         var ended = traffic.Now;
-        var digest = await Convergence.WaitAsync(traffic, cluster.IsReadyAsync, Deadline, cancellation);
+        var digest = await Convergence.WaitAsync(traffic, cluster, Deadline, cancellation);
         var converged = traffic.Now;
         await Convergence.RecordAsync(traffic, cycle, @namespace);
         traffic.Record(new Injection { Cycle = cycle, Fault = "none", Victim = "", InFlight = 0, Injected = ended, Healed = ended, Converged = digest is null ? null : converged });

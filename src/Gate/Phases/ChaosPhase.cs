@@ -30,6 +30,9 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
     private static readonly TimeSpan TrafficDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(60);
 
+    /// <summary>Two probes a second apart are missed, a second for each to be missed in; and as much again for a machine that is busy.</summary>
+    private static readonly TimeSpan DeathOfSilo = TimeSpan.FromSeconds(6);
+
     /// <summary>A node that comes back empty or from an old copy fetches all that it lacks within this.</summary>
     public TimeSpan ConvergeDeadline { get; init; } = TimeSpan.FromSeconds(90);
 
@@ -104,6 +107,10 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
         return repeated;
     }
 
+    /// <summary>By turns too short for the others to declare a silo dead, and long enough.</summary>
+    private TimeSpan DurationOf(FaultInjector injector, NodesKind kind, int cycle) =>
+        Duration is null && injector.Silences && kind == NodesKind.Silo && cycle % 2 == 0 ? DeathOfSilo : injector.Duration;
+
     /// <returns>How long the nodes took to become equal; null when they did not.</returns>
     private async Task<TimeSpan?> CycleAsync(Cluster cluster, Traffic traffic, FaultInjector injector, int cycle, int attempt, CancellationToken cancellation)
     {
@@ -137,7 +144,7 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
             try
             {
                 await injector.InjectAsync(set, victim, cancellation);
-                await Task.Delay(injector.Duration, cancellation);
+                await Task.Delay(DurationOf(injector, set.Kind, cycle), cancellation);
             }
             finally
             {
@@ -168,7 +175,7 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
         }
 
         var ended = traffic.Now;
-        var digest = await Convergence.WaitAsync(traffic, cluster.IsReadyAsync, ConvergeDeadline, cancellation);
+        var digest = await Convergence.WaitAsync(traffic, cluster, ConvergeDeadline, cancellation);
         var equal = traffic.Now;
         await Convergence.RecordAsync(traffic, cycle, @namespace);
         traffic.Record(injection with { Healed = ended, Converged = digest is null ? null : equal });

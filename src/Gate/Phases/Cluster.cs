@@ -55,6 +55,9 @@ internal sealed class Cluster : IAsyncDisposable
 
     public Traffic NewTraffic() => new(Addresses);
 
+    /// <summary>Starts each node again that ended by itself; nothing with nodes that run elsewhere.</summary>
+    public Task ReviveAsync() => Nodes?.ReviveAsync() ?? Task.CompletedTask;
+
     public async Task<bool> IsReadyAsync(int node)
     {
         if (Nodes is not null)

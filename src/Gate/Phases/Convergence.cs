@@ -7,14 +7,18 @@ internal static class Convergence
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Asks all nodes for their digests until they are equal and every node is ready.</summary>
+    /// <summary>
+    /// Asks all nodes for their digests until they are equal and every node is ready. A silo that was declared dead may end now, and is
+    /// started again.
+    /// </summary>
     /// <returns>The digest; null when they were not equal within the deadline.</returns>
-    public static async Task<string?> WaitAsync(Traffic traffic, Func<int, Task<bool>> isReady, TimeSpan atMost, CancellationToken cancellation)
+    public static async Task<string?> WaitAsync(Traffic traffic, Cluster cluster, TimeSpan atMost, CancellationToken cancellation)
     {
         var until = traffic.Now + (atMost.Ticks / TimeSpan.TicksPerMicrosecond);
         do
         {
-            var ready = await Task.WhenAll(Enumerable.Range(0, traffic.Nodes.Count).Select(isReady));
+            await cluster.ReviveAsync();
+            var ready = await Task.WhenAll(Enumerable.Range(0, traffic.Nodes.Count).Select(cluster.IsReadyAsync));
             if (Array.TrueForAll(ready, static each => each) && await DigestsAsync(traffic) is [{ } digest])
             {
                 return digest;

@@ -22,7 +22,7 @@ internal static class FunctionalPhase
                 _ = await om.JsonAsync(["store", "-T", $"phase1-{node.Name}", "-c", $"functional check on {node.Name}", "-n", Namespace, "--tier", "mid", "--json", .. node.Place], cancellation: cancellation));
         }
 
-        if (await Convergence.WaitAsync(traffic, cluster.IsReadyAsync, ConvergeDeadline, cancellation) is null)
+        if (await Convergence.WaitAsync(traffic, cluster, ConvergeDeadline, cancellation) is null)
         {
             seen.ForEach(static node => node.Errors.Add("the nodes did not become equal"));
         }
