@@ -25,7 +25,7 @@ internal sealed record Outcome(int ExitCode, string Output, string Error)
 /// </summary>
 internal sealed class Om : IDisposable
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(3);
 
     private string? _alias;
 

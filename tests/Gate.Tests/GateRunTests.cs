@@ -20,7 +20,7 @@ public sealed class GateRunTests : IDisposable
     {
         var evidence = Path.Combine(_scratch.Path, "run");
         var run = await RunAsync("gate", "run", "--quick", "--out", evidence);
-        Assert.True(run.Status == 0, run.Output + run.Errors);
+        Assert.True(run.Status == 0, run.Errors + run.Output);
         TestContext.Current.TestOutputHelper?.WriteLine(run.Output);
         var summary = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(evidence, "campaign-summary.json")))!;
         Assert.Equal("Pass", (string?)summary["verdict"]);

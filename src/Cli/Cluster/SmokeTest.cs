@@ -26,7 +26,7 @@ internal sealed class SmokeTest : IDisposable
     /// <summary>The node that is killed; of silos the one that decides for the namespace.</summary>
     private const int Victim = 1;
 
-    private static readonly TimeSpan ConnectDeadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan ConnectDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan WriteDeadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ConvergeDeadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RecallDeadline = TimeSpan.FromSeconds(5);

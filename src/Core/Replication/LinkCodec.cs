@@ -29,6 +29,9 @@ public static class LinkCodec
 
     private const int BitmapBytes = Digest.Buckets / 8;
 
+    /// <summary>What each bucket takes in a snapshot.</summary>
+    private const int DigestBytes = 1 + sizeof(long) + 16;
+
     public static PooledBytes Encode(PeerHello hello)
     {
         var writer = new ByteWriter(1024);
@@ -231,7 +234,7 @@ public static class LinkCodec
         var reader = new ByteReader(bytes);
         reader.ExpectVersion(Version);
         var vector = ReadVector(ref reader);
-        var digests = new Dictionary<DigestKey, Digest>();
+        var digests = new Dictionary<DigestKey, Digest>(bytes.Length / DigestBytes);
         var namespaces = reader.ReadCount();
         for (var index = 0; index < namespaces; index++)
         {

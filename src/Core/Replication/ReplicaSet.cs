@@ -1128,8 +1128,34 @@ public sealed class ReplicaSet : IReplicaCondition, IAsyncDisposable
         var others = _session.Hellos.Values;
         lock (_gate)
         {
-            return !Holds(hello.Log, hello.LogStart - 1)
-                || hello.Vector.Any(pair => !Holds(pair.Key, pair.Value.Through) && pair.Key != _store.Log && others.All(other => other.Log != pair.Key));
+            if (!Holds(hello.Log, hello.LogStart - 1))
+            {
+                return true;
+            }
+
+            // Asked several times a second of each peer, so without closures.
+            foreach (var (log, held) in hello.Vector)
+            {
+                if (log != _store.Log && !Holds(log, held.Through) && !IsWritten(log))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
+        bool IsWritten(LogId log)
+        {
+            foreach (var other in others)
+            {
+                if (other.Log == log)
+                {
+                    return true;
+                }
+            }
+
+            return false;
         }
 
         bool Holds(LogId log, long through) => (_vector.GetValueOrDefault(log) ?? AppliedSet.None).Covers(1, through);

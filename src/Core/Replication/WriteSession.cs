@@ -236,7 +236,7 @@ public sealed class WriteSession
     }
 
     /// <summary>Memories that were written to by the last so many rows of the log.</summary>
-    internal IReadOnlyList<string> MemoriesOfLast(long rows) =>
+    internal IReadOnlyList<string> MemoriesOfLast(long rows) => rows == 0 ? [] :
         [.. _logRows.Skip(_logRows.Count - (int)rows).Where(static row => row.Kind == MutationKind.Memory).Select(static row => row.Key).Distinct(StringComparer.Ordinal)];
 
     internal void RequestRenewal()

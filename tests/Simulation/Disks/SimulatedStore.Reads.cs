@@ -109,10 +109,7 @@ public sealed partial class SimulatedStore
     });
 
     public ValueTask<DigestSnapshot> ReadDigestSnapshotAsync(long floor = 0, CancellationToken cancellation = default) => Read(tables =>
-    {
-        var digests = new Dictionary<DigestKey, Digest>(tables.DigestsOfRows) { [DigestKey.Tombstones] = tables.DigestOfTombstones(floor) };
-        return new DigestSnapshot(digests, new Dictionary<LogId, AppliedSet>(tables.Vector));
-    });
+        new DigestSnapshot(tables.ReadDigests(floor), tables.ReadVector));
 
     public ValueTask<IReadOnlyList<Tombstone>> ReadTombstonesAsync(long floor, Timestamp before, int limit, CancellationToken cancellation = default) =>
         Read<IReadOnlyList<Tombstone>>(tables => [.. tables.Tombstones.Values.Where(tombstone => tombstone.Stamp.Clock < floor)
@@ -126,56 +123,42 @@ public sealed partial class SimulatedStore
     {
         var wanted = buckets?.ToHashSet();
         var place = after ?? "m0";
-        var rows = new List<(RowKey, UInt128)>();
-        var read = 0;
-        var last = "";
         switch (place[0])
         {
             case 'm':
                 var number = long.Parse(place.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture);
-                foreach (var row in tables.Memories.Values.Where(row => row.Row > number).OrderBy(static row => row.Row).Take(limit))
-                {
-                    Add(DigestKey.Of(row.Own), new(MutationKind.Memory, row.Own.Id), row.Hash, row.Row.ToString(CultureInfo.InvariantCulture));
-                }
-
-                return new RowHashPage(rows, read == limit ? $"m{last}" : "t");
+                var memories = tables.Memories.Values.Where(row => row.Row > number).OrderBy(static row => row.Row).Take(limit).ToList();
+                return new RowHashPage(
+                    [.. memories.Where(row => IsWanted(DigestKey.Of(row.Own))).Select(static row => (new RowKey(MutationKind.Memory, row.Own.Id), row.Hash))],
+                    memories.Count == limit ? string.Create(CultureInfo.InvariantCulture, $"m{memories[^1].Row}") : "t");
             case 't':
-                foreach (var tombstone in tables.Tombstones.Values.Where(tombstone => string.CompareOrdinal(tombstone.Id, place[1..]) > 0)
-                    .OrderBy(static tombstone => tombstone.Id, StringComparer.Ordinal).Take(limit))
-                {
-                    Add(DigestKey.Tombstones, new(MutationKind.MemoryDelete, tombstone.Id), MemoryCodec.Hash(MemoryCodec.Encode(tombstone)), tombstone.Id);
-                }
-
-                return new(rows, read == limit ? $"t{last}" : "e0/");
+                var id = place[1..];
+                var tombstones = tables.Tombstones.Values.Where(tombstone => string.CompareOrdinal(tombstone.Id, id) > 0)
+                    .OrderBy(static tombstone => tombstone.Id, StringComparer.Ordinal).Take(limit).ToList();
+                return new(
+                    [.. tombstones.Where(_ => IsWanted(DigestKey.Tombstones))
+                        .Select(static tombstone => (new RowKey(MutationKind.MemoryDelete, tombstone.Id), MemoryCodec.Hash(MemoryCodec.Encode(tombstone))))],
+                    tombstones.Count == limit ? $"t{tombstones[^1].Id}" : "e0/");
             default:
                 var end = place.IndexOf('/', StringComparison.Ordinal);
                 var kind = int.Parse(place.AsSpan(1, end - 1), NumberStyles.None, CultureInfo.InvariantCulture);
-                foreach (var entry in tables.Entries.Values
-                    .Where(entry => (int)entry.Key.Kind > kind || ((int)entry.Key.Kind == kind && string.CompareOrdinal(entry.Key.Key, place[(end + 1)..]) > 0))
-                    .OrderBy(static entry => entry.Key.Kind).ThenBy(static entry => entry.Key.Key, StringComparer.Ordinal).Take(limit))
-                {
-                    Add(DigestKey.Of(entry), new(entry.Key.Kind, entry.Key.Key), MemoryCodec.Hash(entry.Encode()), $"{(int)entry.Key.Kind}/{entry.Key.Key}");
-                }
-
-                return new(rows, read == limit ? $"e{last}" : null);
+                var key = place[(end + 1)..];
+                var entries = tables.Entries.Values
+                    .Where(entry => (int)entry.Key.Kind > kind || ((int)entry.Key.Kind == kind && string.CompareOrdinal(entry.Key.Key, key) > 0))
+                    .OrderBy(static entry => entry.Key.Kind).ThenBy(static entry => entry.Key.Key, StringComparer.Ordinal).Take(limit).ToList();
+                return new(
+                    [.. entries.Where(entry => IsWanted(DigestKey.Of(entry))).Select(static entry => (new RowKey(entry.Key.Kind, entry.Key.Key), MemoryCodec.Hash(entry.Encode())))],
+                    entries.Count == limit ? string.Create(CultureInfo.InvariantCulture, $"e{(int)entries[^1].Key.Kind}/{entries[^1].Key.Key}") : null);
         }
 
-        void Add(DigestKey bucket, RowKey key, UInt128 hash, string name)
-        {
-            read++;
-            last = name;
-            if (wanted?.Contains(bucket) != false)
-            {
-                rows.Add((key, hash));
-            }
-        }
+        bool IsWanted(DigestKey bucket) => wanted?.Contains(bucket) != false;
     });
 
     public ValueTask<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation = default) =>
         Read<IReadOnlyList<ReplicatedRow>>(tables => [.. keys.Select(key => Present(tables, key)).OfType<ReplicatedRow>()]);
 
     public ValueTask<IReadOnlyDictionary<LogId, AppliedSet>> ReadVectorAsync(CancellationToken cancellation = default) =>
-        Read<IReadOnlyDictionary<LogId, AppliedSet>>(static tables => new Dictionary<LogId, AppliedSet>(tables.Vector));
+        Read(static tables => tables.ReadVector);
 
     public ValueTask<IReadOnlyList<DeadLetter>> ReadDeadLettersAsync(int limit, CancellationToken cancellation = default) =>
         Read<IReadOnlyList<DeadLetter>>(tables => [.. tables.DeadLetters.Values.OrderBy(static letter => letter.RefusedAt).Take(limit)]);

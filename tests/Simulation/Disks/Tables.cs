@@ -10,6 +10,8 @@ internal sealed class Tables
     private long _lastRow;
     private Dictionary<DigestKey, Digest>? _digestsOfRows;
     private (long Floor, Digest Digest)? _digestOfTombstones;
+    private Dictionary<LogId, AppliedSet>? _readVector;
+    private (IReadOnlyDictionary<DigestKey, Digest> OfRows, Digest OfTombstones, Dictionary<DigestKey, Digest> Both)? _readDigests;
 
     public Dictionary<string, MemoryRow> Memories { get; } = new(StringComparer.Ordinal);
 
@@ -26,6 +28,9 @@ internal sealed class Tables
     public List<LogRow> Log { get; private set; } = [];
 
     public Dictionary<LogId, AppliedSet> Vector { get; private set; } = [];
+
+    /// <summary>The present vector for those who keep it: it stays as it is.</summary>
+    public IReadOnlyDictionary<LogId, AppliedSet> ReadVector => _readVector ??= new(Vector);
 
     public Dictionary<DigestKey, Digest> Digests { get; } = [];
 
@@ -98,6 +103,11 @@ internal sealed class Tables
             Vector[log] = applied;
         }
 
+        if (changes.ForgetVector || changes.Vector.Count > 0)
+        {
+            _readVector = null;
+        }
+
         foreach (var (key, added) in changes.Digests)
         {
             Digests[key] = Digests.GetValueOrDefault(key) + added;
@@ -142,6 +152,24 @@ internal sealed class Tables
         }
 
         return known.Digest;
+    }
+
+    /// <summary>Of the rows and of the tombstones at or above the floor, for those who keep them.</summary>
+    public IReadOnlyDictionary<DigestKey, Digest> ReadDigests(long floor)
+    {
+        var (ofRows, ofTombstones) = (DigestsOfRows, DigestOfTombstones(floor));
+        if (_readDigests is not { } known || known.OfRows != ofRows || known.OfTombstones != ofTombstones)
+        {
+            _readDigests = known = (ofRows, ofTombstones, new(ofRows.Count + 1));
+            foreach (var (key, digest) in ofRows)
+            {
+                known.Both.Add(key, digest);
+            }
+
+            known.Both[DigestKey.Tombstones] = ofTombstones;
+        }
+
+        return known.Both;
     }
 
     /// <summary>Null: no value of the step.</summary>

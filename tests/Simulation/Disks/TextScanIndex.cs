@@ -57,6 +57,7 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
             .Select(row => (row.Row, row.View, tokens(row)))];
 
         private readonly List<string> _namespaces = [];
+        private Dictionary<long, int>? _places;
 
         public bool IsComplete => true;
 
@@ -113,16 +114,18 @@ internal sealed class TextScanIndex(SimulatedStore store) : ITextIndex
 
         public bool TryGetInputs(long row, out RankInputs inputs)
         {
-            var place = _documents.FindIndex(document => document.Row == row);
-            inputs = place < 0 ? default : Inputs(_documents[place].Memory, _documents[place].Tokens.Length);
-            return place >= 0;
+            _places ??= _documents.Index().ToDictionary(static document => document.Item.Row, static document => document.Index);
+            var isHeld = _places.TryGetValue(row, out var place);
+            inputs = isHeld ? Inputs(_documents[place].Memory, _documents[place].Tokens.Length) : default;
+            return isHeld;
         }
 
         public string NamespaceName(int number) => _namespaces[number];
 
         public Task<IReadOnlyList<Memory?>> FetchAsync(IReadOnlyList<long> rows, CancellationToken cancellation)
         {
-            var shown = tables.Memories.Values.Where(static row => row.Visibility == RowVisibility.Shown).ToDictionary(static row => row.Row, static row => row.View);
+            var wanted = rows.ToHashSet();
+            var shown = tables.Memories.Values.Where(row => row.Visibility == RowVisibility.Shown && wanted.Contains(row.Row)).ToDictionary(static row => row.Row, static row => row.View);
             return Task.FromResult<IReadOnlyList<Memory?>>([.. rows.Select(row => shown.GetValueOrDefault(row))]);
         }
 
