@@ -387,6 +387,12 @@ public sealed class NodeSet : IAsyncDisposable
     /// <summary>One place in the cluster, and the process that serves it or none.</summary>
     private sealed class Node
     {
+        /// <summary>
+        /// A shell's wait for the end of <c>kill -STOP</c>: one thread takes the signal, and on a busy machine the others answer until it runs.
+        /// Where there is no <c>/proc</c> it waits for nothing.
+        /// </summary>
+        private const string AllStopped = "while grep -qsvE '\\) [TtXZ] ' /proc/\"$1\"/task/*/stat; do :; done";
+
         private readonly List<LinkProxy> _incoming;
         private readonly SharedDoor? _door;
         private readonly int _siloPort;
@@ -484,7 +490,7 @@ public sealed class NodeSet : IAsyncDisposable
 
         /// <summary>A suspended process would outlive this one: it does not see that its input ends.</summary>
         public async Task SuspendAsync() =>
-            _suspended = await Guard.StartAsync("kill -STOP \"$1\" && echo", "kill -CONT \"$1\"", Process.ProcessId.ToString(CultureInfo.InvariantCulture));
+            _suspended = await Guard.StartAsync($"kill -STOP \"$1\" && {{ {AllStopped}; echo; }}", "kill -CONT \"$1\"", Process.ProcessId.ToString(CultureInfo.InvariantCulture));
 
         public async Task ResumeAsync()
         {

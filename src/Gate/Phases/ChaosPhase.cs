@@ -25,7 +25,7 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
     /// <summary>Classes that are run side by side: their nodes wait far longer than they compute.</summary>
     private static readonly int Lanes = Math.Clamp(Environment.ProcessorCount, 2, 6);
 
-    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan TrafficDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(60);
