@@ -30,23 +30,32 @@ public static class GateRun
         {
             if (scope.Nodes != "silo")
             {
-                await RunAsync(options, scope, nodes, evidence, scratch, cancellation);
+                return await RunAsync(options, scope, nodes, evidence, scratch, cancellation);
             }
-            else
-            {
-                await using var members = await MembersPlace.OpenAsync(options.Programs.Om, Path.Combine(scratch, "members"));
-                await RunAsync(options, scope with { Members = members.Told }, nodes with { MembershipUrl = members.Url }, evidence, scratch, cancellation);
-            }
+
+            await using var members = await MembersPlace.OpenAsync(options.Programs.Om, Path.Combine(scratch, "members"));
+            return await RunAsync(options, scope with { Members = members.Told }, nodes with { MembershipUrl = members.Url }, evidence, scratch, cancellation);
         }
         finally
         {
-            Directory.Delete(scratch, recursive: true);
+            Remove(scratch, options.Say);
         }
-
-        return Conclude(evidence);
     }
 
-    private static async Task RunAsync(GateOptions options, CampaignScope scope, NodesPlan nodes, EvidenceFolder evidence, string scratch, CancellationToken cancellation)
+    /// <summary>A phase that hangs may keep files open in it: then it stays, and nothing is lost by that.</summary>
+    private static void Remove(string scratch, Action<string> say)
+    {
+        try
+        {
+            Directory.Delete(scratch, recursive: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            say($"{scratch} stays: {exception.Message}");
+        }
+    }
+
+    private static async Task<GateOutcome> RunAsync(GateOptions options, CampaignScope scope, NodesPlan nodes, EvidenceFolder evidence, string scratch, CancellationToken cancellation)
     {
         var started = DateTimeOffset.UtcNow;
         var plan = new CampaignPlan(
@@ -80,6 +89,8 @@ public static class GateRun
         {
             options.Say("interrupted: what ran is kept");
         }
+
+        return Conclude(evidence);
     }
 
     private static GateOutcome Conclude(EvidenceFolder evidence)
@@ -97,7 +108,7 @@ public static class GateRun
         }
 
         var summary = conclusion.Documents[EvidenceFolder.SummaryName];
-        lines.AddRange(summary["canaries"]!.AsArray().Select(static canary => $"canary {canary!["name"]}: {((string)canary["verdict"]! == nameof(Verdict.Pass) ? "red, as it must be" : $"{canary["verdict"]}: {canary["reason"]}")}"));
+        lines.AddRange(summary["canaries"]!.AsArray().Select(static canary => $"canary {canary!["name"]}: {((string)canary["verdict"]! == nameof(Verdict.Pass) ? $"{canary["expected"]}, as it must be" : $"{canary["verdict"]}: {canary["reason"]}")}"));
         lines.Add($"acked={summary["acked"]} lost={summary["lost"]} verdict={conclusion.Verdict} certifies={summary["certifies"]!.ToJsonString()}");
         return new(conclusion.Verdict, evidence.Path, lines);
     }
@@ -125,17 +136,14 @@ public static class GateRun
             }
 
             var folder = Path.Combine(context.Scratch, Declaration.PhaseName(phase));
-            await using var cluster = await Cluster.StartAsync(nodes with { Folder = folder }, late);
             try
             {
+                await using var cluster = await Cluster.StartAsync(nodes with { Folder = folder }, late);
                 return await run(cluster, late);
             }
             finally
             {
-                for (var node = 0; node < cluster.Addresses.Count; node++)
-                {
-                    context.Evidence.KeepLog(cluster.Nodes!.LogOf(node), $"{Declaration.PhaseName(phase)}-{NodeSet.NameOf(node)}.log");
-                }
+                context.Evidence.KeepLogs(folder, Declaration.PhaseName(phase));
             }
         }
     }
@@ -148,13 +156,14 @@ public static class GateRun
             CampaignId = $"{campaign.CampaignId}-{canary.Plan.Name}",
             StartedAt = DateTimeOffset.UtcNow,
             Scope = canary.Scope,
+            Build = campaign.Build with { Binaries = new Dictionary<string, string>() },
             Phases = Declaration.Of(canary.Scope),
             Canaries = [],
         });
         var scratch = Directory.CreateDirectory(Path.Combine(context.Scratch, canary.Plan.Name)).FullName;
         await canary.RunAsync(new(canary.Scope, context.Programs, evidence, scratch, static _ => { }), cancellation);
         Conclusion.Of(evidence).Write(evidence);
-        Directory.Delete(scratch, recursive: true);
+        Remove(scratch, context.Say);
     }
 
     private static MachineFacts MachineOf() => new(

@@ -77,7 +77,7 @@ public sealed class CycleCheckerProperties
     private static CycleFindings Judge(IEnumerable<LedgerLine> lines) => Assert.Single(CycleChecker.Check(lines));
 
     private static List<string> CasesOf(CycleFindings found) =>
-        [.. found.Lost, .. found.Different, .. found.Foreign, .. found.Duplicates, .. found.Refused, .. found.Split, .. found.Resurrected, .. found.Stale, .. found.Unexpected, .. found.Pages];
+        [.. found.Lost, .. found.Different, .. found.Foreign, .. found.Duplicates, .. found.Refused, .. found.Split, .. found.Resurrected, .. found.Stale, .. found.Unexpected, .. found.Pages, .. found.Changed];
 
     /// <summary>What became of one memory in the store that does not err.</summary>
     private sealed record Memory(string Title, List<Operation> History, string? Hash, string Tier)

@@ -62,8 +62,57 @@ public sealed class CycleCheckerTests
     {
         Assert.Equal(3, Check([Create("a", Outcome.StoredLocally)]).Split.Count);
         Assert.Empty(Cases(Check([Create("a", Outcome.StoredLocally), .. Everywhere("a")])));
-        Assert.Empty(Cases(Check([Create("a", Outcome.StoredLocally), Fault(destroysDisk: true)])));
-        Assert.Single(Check([Create("a", Outcome.StoredLocally), On("n3", "a"), Fault(destroysDisk: true)]).Split);
+        Assert.Equal(3, Check([Create("a", Outcome.StoredLocally), Fault("pause")]).Split.Count);
+        Assert.Empty(Cases(Check([Create("a", Outcome.StoredLocally), Fault("replaced_empty")])));
+        Assert.Single(Check([Create("a", Outcome.StoredLocally), On("n3", "a"), Fault("replaced_empty")]).Split);
+
+        // It was another node's disk; of silos nobody knows which stored it.
+        var others = Create("a", Outcome.StoredLocally) with { Node = "n2" };
+        Assert.Equal(3, Check([others, Fault("replaced_empty")]).Split.Count);
+        Assert.Empty(Cases(CycleChecker.Check(Cycle(1, [others, Fault("replaced_empty")]), anyMayStore: true).Single()));
+    }
+
+    [Fact]
+    public void What_was_on_its_way_while_a_fault_was_put_in_is_counted_by_kind()
+    {
+        static Operation At(Operation operation, long start, long end) => operation with { Start = start, End = end };
+        var found = Check(
+        [
+            At(Create("before"), 0, 9), At(Create("a"), 5, 10), At(Create("b"), 20, 30), At(Update("a", "new"), 12, 13), At(Create("after"), 21, 22), At(Read("a", "a"), 5, 30),
+            new Injection { Cycle = 1, Fault = "pause", Victim = "n1", Injected = 10, InForce = 20, Healed = 40 },
+        ]);
+        Assert.Equal(new Dictionary<string, int> { [Operations.Create] = 2, [Operations.Update] = 1 }, found.InFlight);
+    }
+
+    [Fact]
+    public void A_change_of_a_memory_that_is_said_not_to_be_there_is_as_stale_as_a_read()
+    {
+        var refused = Update("a", "new", Outcome.Rejected) with { Status = 404 };
+        Assert.Single(Check([Create("a") with { Start = -2, End = -1 }, refused, .. Everywhere("a")]).Stale);
+        Assert.Empty(Check([Create("a") with { Start = -2, End = -1 }, refused with { Status = 503 }, .. Everywhere("a")]).Stale);
+
+        // The node that it was made on may have lost its disk; a token says what another has to know.
+        Assert.Empty(Check([Create("a") with { Start = -2, End = -1 }, refused, Fault("restored_copy"), .. Everywhere("a")]).Stale);
+        Assert.Single(Check([Create("a") with { Start = -2, End = -1 }, refused with { Token = true }, Fault("restored_copy"), .. Everywhere("a")]).Stale);
+    }
+
+    [Fact]
+    public void A_read_shows_the_tier_of_the_writes_before_it()
+    {
+        var promote = Write("a", Operations.Promote, Outcome.Acked) with { Start = 10, End = 11 };
+        var read = Read("a", "a") with { Start = 12, End = 13 };
+        LedgerLine[] held = [.. Everywhere("a").Select(static line => line with { Tier = "long" })];
+        Assert.Single(Check([Create("a"), promote, read with { Tier = "mid" }, .. held]).Stale);
+        Assert.Empty(Check([Create("a"), promote, read with { Tier = "long" }, .. held]).Stale);
+    }
+
+    [Fact]
+    public void What_a_node_shows_otherwise_after_the_last_cycle_is_named()
+    {
+        LaterReading Later(string node, params Holding[] held) => new() { Cycle = 1, Node = node, Count = held.Length, Fingerprint = LaterReading.FingerprintOf(held) };
+        var found = Check([Create("a"), .. Everywhere("a"), Later("n1", On("n1", "a")), Later("n2"), Later("n3", On("n3", "a", "other"))]);
+        Assert.Equal(["n2 listed 1 then and 0 in the end", "n3 listed 1 then and 1 in the end"], found.Changed);
+        Assert.Equal(3, found.LaterReadings);
     }
 
     [Fact]
@@ -128,7 +177,7 @@ public sealed class CycleCheckerTests
     }
 
     private static IEnumerable<string> Cases(CycleFindings found) =>
-        [.. found.Lost, .. found.Different, .. found.Foreign, .. found.Duplicates, .. found.Refused, .. found.Split, .. found.Resurrected, .. found.Stale, .. found.Unexpected, .. found.Pages];
+        [.. found.Lost, .. found.Different, .. found.Foreign, .. found.Duplicates, .. found.Refused, .. found.Split, .. found.Resurrected, .. found.Stale, .. found.Unexpected, .. found.Pages, .. found.Changed];
 
     private static CycleFindings Check(IEnumerable<LedgerLine> lines, long? stated = null) => CycleChecker.Check(Cycle(1, lines, stated)).Single();
 
@@ -139,7 +188,7 @@ public sealed class CycleCheckerTests
         return all.Concat(Nodes.Select(node => new NodeState { Cycle = cycle, Node = node, Stated = stated ?? all.OfType<Holding>().Count(holding => holding.Node == node), Digest = "d" }));
     }
 
-    private static Injection Fault(bool destroysDisk) => new() { Cycle = 1, Fault = "f", Victim = "n1", InFlight = 1, Injected = 1, Healed = 2, Converged = 3, DestroysDisk = destroysDisk };
+    private static Injection Fault(string name) => new() { Cycle = 1, Fault = name, Victim = "n1", Injected = 1, InForce = 1, Healed = 2, Converged = 3 };
 
     private static Holding On(string node, string title, string? content = null, int cycle = 1) => new() { Cycle = cycle, Node = node, Id = $"id-{title}", Title = title, Hash = Contents.Hash(content ?? title), Tier = "mid" };
 

@@ -1,5 +1,9 @@
+using System.IO.Compression;
+using System.Text;
 using OrleansMemory.Gate.Campaigns;
+using OrleansMemory.Gate.Canaries;
 using OrleansMemory.Gate.Evidence;
+using OrleansMemory.Gate.Faults;
 using OrleansMemory.Gate.Ledgers;
 using OrleansMemory.Gate.Verdicts;
 
@@ -52,6 +56,14 @@ public sealed class EvaluatorTests : IDisposable
     public async Task A_ledger_with_a_line_that_nobody_knows_is_red()
     {
         var evidence = await WriteAsync(_run);
+        await WriteRawLedgerAsync(evidence, """{"line":"rumour","cycle":1}""");
+        AssertRed(evidence, Lost, Verdict.HarnessError);
+    }
+
+    [Fact]
+    public async Task A_ledger_without_a_line_is_red()
+    {
+        var evidence = await WriteAsync(_run);
         await evidence.WriteLedgerAsync("phase4-kill", []);
         AssertRed(evidence, Lost, Verdict.HarnessError);
     }
@@ -100,8 +112,82 @@ public sealed class EvaluatorTests : IDisposable
     [Fact]
     public async Task A_fault_that_met_no_write_is_red()
     {
-        var evidence = await WriteAsync(_run with { Altered = static (_, lines) => lines.Select(static line => line is Injection { Cycle: 2 } injection ? injection with { InFlight = 0 } : line) });
+        var evidence = await WriteAsync(_run with { Altered = static (_, lines) => lines.Select(static line => line is Injection { Cycle: 2 } injection ? injection with { Injected = 0, InForce = 0 } : line) });
         AssertRed(evidence, "phase4.kill.cycles", Verdict.Fail);
+    }
+
+    [Theory]
+    [InlineData(Operations.Update)]
+    [InlineData(Operations.Promote)]
+    [InlineData(Operations.Delete)]
+    public async Task A_fault_that_never_met_a_kind_of_write_is_red(string kind)
+    {
+        var evidence = await WriteAsync(_run with
+        {
+            Altered = (name, lines) => name != "kill" ? lines : lines.Select(line => line is Operation operation && operation.Op == kind ? operation with { Start = operation.Start + 600, End = operation.End + 600 } : line),
+        });
+        AssertRed(evidence, "phase4.kill.kinds", Verdict.Fail);
+    }
+
+    [Fact]
+    public async Task Deletes_that_were_all_refused_prove_nothing_about_what_comes_back()
+    {
+        var evidence = await WriteAsync(_run with
+        {
+            Altered = static (name, lines) => name != "kill" ? lines : lines.Select(static line => line is Operation { Op: Operations.Delete } delete ? delete with { Outcome = Outcome.Rejected, Status = 503 } : line),
+        });
+        AssertRed(evidence, "phase4.kill.resurrected", Verdict.HarnessError);
+    }
+
+    [Fact]
+    public async Task A_memory_of_an_earlier_cycle_that_is_gone_in_the_end_is_red()
+    {
+        var evidence = await WriteAsync(_run with
+        {
+            Altered = static (name, lines) => name != "kill" ? lines : lines.Select(static line => line is LaterReading { Cycle: 1, Node: "b" } later ? later with { Count = later.Count - 1, Fingerprint = "another" } : line),
+        });
+        AssertRed(evidence, "phase4.kill.changed", Verdict.Fail);
+    }
+
+    [Fact]
+    public async Task Earlier_cycles_that_nobody_read_again_are_red()
+    {
+        var evidence = await WriteAsync(_run with { Altered = static (name, lines) => name != "kill" ? lines : lines.Where(static line => line is not LaterReading { Cycle: 1 }) });
+        AssertRed(evidence, "phase4.kill.changed", Verdict.HarnessError);
+    }
+
+    [Fact]
+    public async Task A_cycle_without_a_read_that_carried_a_token_is_red()
+    {
+        var evidence = await WriteAsync(_run with { Altered = static (name, lines) => name != "kill" ? lines : lines.Where(static line => line is not Operation { Cycle: 2, Op: Operations.Read }) });
+        AssertRed(evidence, "phase4.kill.stale", Verdict.HarnessError);
+    }
+
+    [Fact]
+    public async Task A_node_that_ended_by_itself_is_red()
+    {
+        var evidence = await WriteAsync(_run);
+        var raw = evidence.Read<RawPhase>(EvidenceFolder.RawPath(4));
+        raw.Observed!["crashes"]!["kill"] = new System.Text.Json.Nodes.JsonArray("n2, by itself: exit status 134");
+        evidence.Write(EvidenceFolder.RawPath(4), raw);
+        AssertRed(evidence, "phase4.kill.crashes", Verdict.Fail);
+    }
+
+    [Fact]
+    public async Task A_cycle_that_was_run_again_is_judged_all_the_same()
+    {
+        // A fifth cycle, whose fault met no write, and that lost one.
+        var evidence = await WriteAsync(_run with
+        {
+            Altered = static (name, lines) => name != "kill" ? lines : [.. lines, .. lines.Where(static line => line.Cycle == 1 && line is not LaterReading).ToList().Select(static line => line switch
+            {
+                Injection injection => injection with { Cycle = 5, Injected = 0, InForce = 0 },
+                _ => line with { Cycle = 5 },
+            }).Where(static line => line is not Holding { Node: "c" }).Select(static line => line is NodeState { Node: "c" } state ? state with { Stated = 0 } : line)],
+        });
+        AssertRed(evidence, Lost, Verdict.Fail);
+        var cycles = Conclusion.Of(evidence).Phases.SelectMany(static phase => phase.Assertions).Single(static assertion => assertion.Id == "phase4.kill.cycles");
+        Assert.Equal(Verdict.Pass, cycles.Verdict);
     }
 
     [Fact]
@@ -146,6 +232,11 @@ public sealed class EvaluatorTests : IDisposable
         var missing = await WriteAsync(_run with { Canaries = [canary] }, "missing");
         Assert.Equal(Verdict.NotRun, Conclusion.Of(missing).Verdict);
 
+        // The same red for another reason is none of its own.
+        var other = Conclusion.Of(await WriteAsync(
+            _run with { Canaries = [canary with { Actual = 2 }], CanaryRuns = new Dictionary<string, SampleRun> { [canary.Name] = new SampleRun { Scope = scope }.Losing("kill", "b") } }, "other"));
+        Assert.Equal(Verdict.HarnessError, other.Verdict);
+
         // Without the build that it needs a canary says nothing against the product, and nothing for a release.
         var elsewhere = Conclusion.Of(await WriteAsync(_run with { Canaries = [canary with { NotRun = "no such build" }] }, "elsewhere"));
         Assert.Equal(Verdict.Pass, elsewhere.Verdict);
@@ -160,19 +251,22 @@ public sealed class EvaluatorTests : IDisposable
             Mode = CampaignModes.Full,
             Cycles = Declaration.FullCycles,
             Writes = Declaration.FullWrites,
-            Faults = [.. Enumerable.Range(0, 9).Select(static number => $"f{number}")],
-            Canaries = ["one"],
+            Faults = [.. FaultInjector.All.Select(static fault => fault.Name).Where(static name => name != "disk_full")],
+            Canaries = [.. Canary.All.Select(static canary => canary.Plan.Name)],
         };
         Assert.Empty(full.Shortfalls());
         Assert.Single((full with { Mode = CampaignModes.Partial }).Shortfalls());
         Assert.Single((full with { Cycles = 49 }).Shortfalls());
         Assert.Single((full with { Writes = 99 }).Shortfalls());
         Assert.Single((full with { Phases = [1, 2, 4] }).Shortfalls());
-        Assert.Single((full with { Canaries = [] }).Shortfalls());
-        Assert.Single((full with { Faults = ["f1"] }).Shortfalls());
+        Assert.Single((full with { Canaries = [.. full.Canaries.Skip(1)] }).Shortfalls());
+        Assert.Single((full with { Faults = [.. full.Faults.Skip(1)] }).Shortfalls());
         Assert.Single((full with { LeftOut = new Dictionary<string, string>() }).Shortfalls());
-        Assert.Empty((full with { Members = "PostgreSQL" }).Shortfalls());
-        Assert.Contains("a file: none is installed", Assert.Single((full with { Members = "a file: none is installed" }).Shortfalls()), StringComparison.Ordinal);
+        Assert.Single((full with { Nodes = "given" }).Shortfalls());
+        Assert.Single((full with { Names = ["a", "a", "b"] }).Shortfalls());
+        Assert.Empty((full with { Nodes = "silo", Members = "PostgreSQL" }).Shortfalls());
+        Assert.Single((full with { Nodes = "silo" }).Shortfalls());
+        Assert.Contains("a file: none is installed", Assert.Single((full with { Nodes = "silo", Members = "a file: none is installed" }).Shortfalls()), StringComparison.Ordinal);
     }
 
     private static void AssertRed(EvidenceFolder evidence, string id, Verdict verdict)
@@ -183,6 +277,12 @@ public sealed class EvaluatorTests : IDisposable
         var assertion = conclusion.Phases.SelectMany(static phase => phase.Assertions).Single(assertion => assertion.Id == id);
         Assert.Equal(verdict, assertion.Verdict);
         Assert.NotNull(assertion.Reason);
+    }
+
+    private static async Task WriteRawLedgerAsync(EvidenceFolder evidence, string line)
+    {
+        await using var compressed = new BrotliStream(File.Create(evidence.Combine(EvidenceFolder.LedgerPath("phase4-kill"))), CompressionLevel.Fastest);
+        await compressed.WriteAsync(Encoding.UTF8.GetBytes(line + "\n"));
     }
 
     private Task<EvidenceFolder> WriteAsync(SampleRun run, string name = "run") => run.WriteAsync(Path.Combine(_folder, name));

@@ -10,9 +10,10 @@ namespace OrleansMemory.Gate.Tests;
 internal sealed record SampleRun
 {
     private const int Second = 1_000_000;
+    private const int ChangesOfCycle = 3;
 
     public static readonly CampaignScope Quick =
-        new(CampaignModes.Quick, "peers", ["a", "b", "c"], [1, 2, 3, 4], ["kill", "pause"], new Dictionary<string, string> { ["disk_full"] = "needs root" }, 3, 4);
+        new(CampaignModes.Quick, "peers", ["a", "b", "c"], [1, 2, 3, 4], ["kill", "pause"], new Dictionary<string, string> { ["disk_full"] = "needs root" }, 3, 6);
 
     public string Id { get; init; } = "quick-1";
 
@@ -90,8 +91,8 @@ internal sealed record SampleRun
                 observed = Node(Scope.Names.Select(static name => new RawNode(name, "0.1.0", Element("""{"total":3}"""), 1, 1, 1, Element("""{"errors":[]}"""), 36, 36, Hashes(3), Hashes(3), [])).ToList());
                 break;
             case 2:
-                await evidence.WriteLedgerAsync("phase2", Altered("phase2", [.. Cycle("phase2", 1, 200), .. Changes(), .. Cycle("phase2", 3, 1)]));
-                observed = Node(new RawAgents(3, [], 201, 503, "quorum_not_met", Scope.Names.ToDictionary(static name => name, static _ => "d")));
+                await evidence.WriteLedgerAsync("phase2", Altered("phase2", WithLater([.. Cycle("phase2", 1, 200), .. Changes(), .. Cycle("phase2", 3, 1)])));
+                observed = Node(new RawAgents(3, [], 201, 503, "quorum_not_met", Scope.Names.ToDictionary(static name => name, static _ => "d"), []));
                 break;
             case 3:
                 var report = Element($$"""{"memories_read":1000,"memories_written":1000,"errors":[],"to_url":"{{MigratedTo}}"}""");
@@ -100,10 +101,10 @@ internal sealed record SampleRun
             default:
                 foreach (var fault in Scope.Faults)
                 {
-                    await evidence.WriteLedgerAsync($"phase4-{fault}", Altered(fault, Enumerable.Range(1, Scope.Cycles).SelectMany(cycle => Cycle(fault, cycle, Scope.Writes))));
+                    await evidence.WriteLedgerAsync($"phase4-{fault}", Altered(fault, WithLater([.. Enumerable.Range(1, Scope.Cycles).SelectMany(cycle => Cycle(fault, cycle, Scope.Writes - ChangesOfCycle, withChanges: true))])));
                 }
 
-                observed = Node(new RawChaos(new Dictionary<string, int> { [Scope.Faults[0]] = 1 }, new Dictionary<string, string>()));
+                observed = Node(new RawChaos(Scope.Faults.ToDictionary(static fault => fault, static _ => (IReadOnlyList<string>)[]), new Dictionary<string, string>()));
                 break;
         }
 
@@ -112,65 +113,91 @@ internal sealed record SampleRun
     }
 
     /// <summary>Creates through all nodes, a read with a token, a fault in between, and what every node holds after it.</summary>
-    private IEnumerable<LedgerLine> Cycle(string fault, int cycle, int writes)
+    /// <param name="withChanges">The second memory is updated and promoted, the third deleted.</param>
+    private IEnumerable<LedgerLine> Cycle(string fault, int cycle, int creates, bool withChanges = false)
     {
         var start = cycle * 10L * Second;
         var end = start + Second;
-        for (var index = 0; index < writes; index++)
+        var held = Enumerable.Range(0, creates).Select(index => $"{fault}-{cycle}-{index}")
+            .Select(title => new Holding { Cycle = cycle, Node = "", Id = $"id-{title}", Title = title, Hash = Contents.Hash(title), Tier = "mid" }).ToList();
+        for (var index = 0; index < creates; index++)
         {
-            var title = $"{fault}-{cycle}-{index}";
             yield return new Operation
             {
                 Cycle = cycle,
                 Client = $"c{index}",
                 Op = Operations.Create,
                 Node = Scope.Names[index % Scope.Names.Count],
-                Title = title,
-                Id = $"id-{title}",
-                Hash = Contents.Hash(title),
+                Title = held[index].Title,
+                Id = held[index].Id,
+                Hash = held[index].Hash,
                 Start = start + index,
-                End = end - 1000,
+                End = end - 3000,
                 Outcome = Outcome.Acked,
                 Status = 201,
             };
         }
 
-        var first = $"{fault}-{cycle}-0";
+        if (withChanges)
+        {
+            foreach (var (op, index, at) in ((string, int, long)[])[(Operations.Update, 1, end - 2500), (Operations.Promote, 1, end - 2000), (Operations.Delete, 2, end - 2500)])
+            {
+                var memory = held[index];
+                memory = op == Operations.Update ? memory with { Hash = Contents.Hash(memory.Title + " again") } : op == Operations.Promote ? memory with { Tier = "long" } : memory;
+                yield return new Operation
+                {
+                    Cycle = cycle,
+                    Client = $"c{index}",
+                    Op = op,
+                    Node = Scope.Names[index],
+                    Title = memory.Title,
+                    Id = memory.Id,
+                    Hash = op == Operations.Update ? memory.Hash : null,
+                    Start = at,
+                    End = at + 100,
+                    Outcome = Outcome.Acked,
+                    Status = 200,
+                };
+                held[index] = memory;
+            }
+
+            held.RemoveAt(2);
+        }
+
         yield return new Operation
         {
             Cycle = cycle,
             Client = "c0",
             Op = Operations.Read,
             Node = Scope.Names[^1],
-            Title = first,
-            Id = $"id-{first}",
-            Hash = Contents.Hash(first),
+            Title = held[0].Title,
+            Id = held[0].Id,
+            Hash = held[0].Hash,
+            Tier = held[0].Tier,
             Start = end - 1000,
             End = end,
             Outcome = Outcome.Acked,
             Status = 200,
             Token = true,
         };
-        yield return new Injection
-        {
-            Cycle = cycle,
-            Fault = fault,
-            Victim = "b",
-            InFlight = writes,
-            Injected = start + 10,
-            Healed = end,
-            Converged = end + (Converges(fault, cycle) * 1000),
-        };
+        yield return new Injection { Cycle = cycle, Fault = fault, Victim = "b", Injected = start + 10, InForce = end - 2000, Healed = end, Converged = end + (Converges(fault, cycle) * 1000) };
         foreach (var node in Scope.Names)
         {
-            yield return new NodeState { Cycle = cycle, Node = node, Stated = writes, Digest = "d" };
-            for (var index = 0; index < writes; index++)
+            yield return new NodeState { Cycle = cycle, Node = node, Stated = held.Count, Digest = "d" };
+            foreach (var holding in held)
             {
-                var title = $"{fault}-{cycle}-{index}";
-                yield return new Holding { Cycle = cycle, Node = node, Id = $"id-{title}", Title = title, Hash = Contents.Hash(title), Tier = "mid" };
+                yield return holding with { Node = node };
             }
         }
     }
+
+    /// <summary>With what each node shows of each cycle after the last.</summary>
+    private static IEnumerable<LedgerLine> WithLater(List<LedgerLine> lines) =>
+    [
+        .. lines,
+        .. lines.OfType<NodeState>().Select(state => (state, Held: lines.OfType<Holding>().Where(holding => holding.Node == state.Node && holding.Cycle == state.Cycle).ToList()))
+            .Select(static pair => new LaterReading { Cycle = pair.state.Cycle, Node = pair.state.Node, Count = pair.Held.Count, Fingerprint = LaterReading.FingerprintOf(pair.Held) }),
+    ];
 
     /// <summary>The second cycle of phase 2: three memories that are updated, three that are promoted, three that are deleted.</summary>
     private IEnumerable<LedgerLine> Changes()
@@ -205,7 +232,7 @@ internal sealed record SampleRun
             }
         }
 
-        yield return new Injection { Cycle = 2, Fault = "none", Victim = "", InFlight = 0, Injected = start, Healed = start + 4000, Converged = start + 9000 };
+        yield return new Injection { Cycle = 2, Fault = "none", Victim = "", Injected = start, InForce = start, Healed = start + 4000, Converged = start + 9000 };
         foreach (var node in Scope.Names)
         {
             yield return new NodeState { Cycle = 2, Node = node, Stated = kept.Count, Digest = "d" };

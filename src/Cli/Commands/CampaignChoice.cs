@@ -61,18 +61,12 @@ internal sealed class CampaignChoice
     private static BuildFacts BuildOf(Programs programs)
     {
         var binaries = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var program in (string?[])[programs.Om, programs.Silo])
+        foreach (var (name, program) in ((string, string?)[])[("om", programs.Om), ("om-silo", programs.Silo), ("om-faulty", programs.Faulty)])
         {
-            if (program is null)
-            {
-                continue;
-            }
-
-            var own = Path.GetDirectoryName(Path.GetFullPath(program))!;
-            foreach (var file in Directory.GetFiles(own, "OrleansMemory.*.dll").Concat(Directory.GetFiles(own, $"{Path.GetFileNameWithoutExtension(program)}.dll")).Append(program))
+            foreach (var file in program is null ? [] : Directory.GetFiles(Path.GetDirectoryName(Path.GetFullPath(program))!, "*.dll").Append(program))
             {
                 using var content = File.OpenRead(file);
-                binaries[$"{Path.GetFileName(program)}/{Path.GetFileName(file)}"] = Convert.ToHexStringLower(SHA256.HashData(content));
+                binaries[$"{name}/{Path.GetFileName(file)}"] = Convert.ToHexStringLower(SHA256.HashData(content));
             }
         }
 
@@ -82,12 +76,23 @@ internal sealed class CampaignChoice
     /// <summary>Whether the sources beside the program are other than those of a commit; null when nobody can tell.</summary>
     private static bool? IsDirty(string commit)
     {
+        string[] sources = [":/src", ":/Directory.*", ":/global.json"];
+        var changed = Git(["diff", "--name-only", commit, "--", .. sources]);
+        var unknown = Git(["ls-files", "--others", "--exclude-standard", "--", .. sources]);
+        return changed is null || unknown is null ? null : changed.Length + unknown.Length > 0;
+    }
+
+    /// <returns>What it printed; null when it failed, as outside of a repository.</returns>
+    private static string? Git(string[] arguments)
+    {
         try
         {
-            var start = new ProcessStartInfo("git", ["diff", "--quiet", commit, "--", ":/src"]) { WorkingDirectory = AppContext.BaseDirectory, RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
+            var start = new ProcessStartInfo("git", ["-C", AppContext.BaseDirectory, .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
             using var git = Process.Start(start)!;
+            _ = git.StandardError.ReadToEndAsync();
+            var printed = git.StandardOutput.ReadToEnd();
             git.WaitForExit();
-            return git.ExitCode switch { 0 => false, 1 => true, _ => null };
+            return git.ExitCode == 0 ? printed : null;
         }
         catch (System.ComponentModel.Win32Exception)
         {

@@ -17,6 +17,9 @@ internal static class GateCommands
     private const string DefaultFolder = "gate-runs";
     private const int MostCycles = 10_000;
 
+    /// <summary>Digits that name one commit, as git shortens them.</summary>
+    private const int LeastCommit = 7;
+
     /// <summary>Two weeks of one each four hours.</summary>
     private const int DefaultRuns = 84;
 
@@ -122,6 +125,11 @@ internal static class GateCommands
         var command = new Command("verify", "Recompute a campaign from its evidence; ends with 0 when all of it holds together and is green") { folder, release, commit };
         return new(command, session =>
         {
+            if (session.Value(commit) is { Length: < LeastCommit })
+            {
+                throw new UsageException(command, $"'--commit' takes at least {LeastCommit} digits of a commit's name");
+            }
+
             var verified = Verifier.Verify(Path.GetFullPath(session.Required(folder)));
             var problems = verified.Problems.ToList();
             if (session.Value(release) && !verified.Certifies)

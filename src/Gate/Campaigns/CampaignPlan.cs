@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using OrleansMemory.Gate.Canaries;
+using OrleansMemory.Gate.Faults;
 using OrleansMemory.Gate.Nodes;
 using OrleansMemory.Gate.Verdicts;
 
@@ -32,6 +34,8 @@ public sealed record CampaignScope(
     int Cycles,
     int Writes)
 {
+    private const int FullNodes = 3;
+
     /// <summary>Canaries that are to run.</summary>
     public IReadOnlyList<string> Canaries { get; init; } = [];
 
@@ -56,19 +60,29 @@ public sealed record CampaignScope(
             yield return $"{Cycles} cycles of {Writes} writes for each fault class, at least {Declaration.FullCycles} of {Declaration.FullWrites} are wanted";
         }
 
-        if (Faults.Count < Declaration.LeastFullFaults || Faults.Count + LeftOut.Count < Declaration.LeastFaultClasses)
+        if (Nodes is not ("peers" or "silo") || Names.Distinct().Count() < FullNodes)
         {
-            yield return $"{Faults.Count} fault classes and {LeftOut.Count} left out with a reason, at least {Declaration.LeastFullFaults} and {Declaration.LeastFaultClasses} together are wanted";
+            yield return $"{Names.Distinct().Count()} nodes of kind {Nodes}, at least {FullNodes} peers or silos are wanted";
         }
 
-        if (Canaries.Count == 0)
+        if (Faults.Count < Declaration.LeastFullFaults)
         {
-            yield return "it has no canaries";
+            yield return $"{Faults.Count} fault classes, at least {Declaration.LeastFullFaults} are wanted";
         }
 
-        if (Members is not null and not MembersPlace.Postgres)
+        foreach (var fault in FaultInjector.All.Select(static fault => fault.Name).Except([.. Faults, .. LeftOut.Keys]))
         {
-            yield return $"its silos kept their members in {Members}";
+            yield return $"{fault} is neither part of it nor left out with a reason";
+        }
+
+        foreach (var canary in Canary.All.Select(static canary => canary.Plan.Name).Except(Canaries))
+        {
+            yield return $"canary {canary} is not part of it";
+        }
+
+        if (Nodes == "silo" && Members != MembersPlace.Postgres)
+        {
+            yield return $"its silos kept their members in {Members ?? "a place that it does not tell"}";
         }
     }
 }
@@ -91,11 +105,12 @@ public sealed record PhasePlan(int Phase, string Title, string Purpose, IReadOnl
 
 /// <summary>A run against something broken on purpose, which must come out red for its own reason.</summary>
 /// <param name="Broken">What is broken, in a sentence.</param>
-/// <param name="Assertion">The assertion that must be red.</param>
+/// <param name="Assertion">The assertion that tells.</param>
 /// <param name="Verdict">The verdict that it must have.</param>
+/// <param name="Actual">What it must have observed; null: that cannot be foreseen.</param>
 /// <param name="NotRun">Why it cannot run here; null: it runs.</param>
 public sealed record CanaryPlan(
-    string Name, string Broken, string Assertion, [property: JsonConverter(typeof(JsonStringEnumConverter<Verdict>))] Verdict Verdict, string? NotRun = null);
+    string Name, string Broken, string Assertion, [property: JsonConverter(typeof(JsonStringEnumConverter<Verdict>))] Verdict Verdict, Scalar? Actual = null, string? NotRun = null);
 
 /// <summary>Which build was tested.</summary>
 /// <param name="Commit">Of the source tree; null outside of one.</param>

@@ -8,10 +8,7 @@ public static class Declaration
     public const int FullCycles = 50;
     public const int FullWrites = 100;
 
-    /// <summary>Classes of faults there are; a full campaign runs or explains each.</summary>
-    public const int LeastFaultClasses = 10;
-
-    /// <summary>Fewer than this cannot certify, whatever is explained.</summary>
+    /// <summary>Fewer fault classes than this cannot certify, whatever is explained.</summary>
     public const int LeastFullFaults = 5;
 
     /// <summary>Tools that 0.6.0 lists.</summary>
@@ -24,6 +21,9 @@ public static class Declaration
 
     /// <summary>Nodes that run elsewhere are not taken down.</summary>
     private const int GivenAgentCycles = 2;
+
+    /// <summary>Create, update, promote, delete.</summary>
+    private const int KindsOfWrite = 4;
 
     public const int WritesOfAgent = 50;
     public const int Migrated = 1_000;
@@ -40,9 +40,10 @@ public static class Declaration
         ("refused", "writes answered as not stored that are on a node"),
         ("split", "writes of unknown fate, or stored by one node, that only some nodes hold"),
         ("resurrected", "deleted memories that a node shows"),
-        ("stale", "reads with a token that are older than the write it came from"),
+        ("stale", "reads with a token that are older than the write it came from, and memories that their client is told are not there"),
         ("unexpected", "answers that are not documented"),
         ("pages", "nodes whose list to its end is not as long as they state"),
+        ("changed", "nodes that show a cycle's memories otherwise after the last cycle"),
     ];
 
     public static string PhaseName(int phase) => $"phase{phase}";
@@ -97,7 +98,7 @@ public static class Declaration
             .. scope.Names.Select(node => new AssertionSpec($"phase2.{node}.present", $"of them on {node}, by id and content", "==", Total, Total)),
             new("phase2.changes", "updates, promotions and deletes through every node that were acknowledged", ">=", 3 * scope.Names.Count, 3 * scope.Names.Count),
             new("phase2.links", "links that a node lacks", "==", 0, scope.Names.Count),
-            .. OfLedger("phase2", scope.Names.Count, scope.Nodes == "given" ? GivenAgentCycles : AgentCycles, Total),
+            .. OfLedger("phase2", scope.Names.Count, scope.Nodes == "given" ? GivenAgentCycles : AgentCycles, Total, deletes: scope.Names.Count, reads: 1),
         ];
         if (scope.Nodes != "given")
         {
@@ -107,11 +108,14 @@ public static class Declaration
                 new("phase2.both_down", "a write while both peers are down", "==", 503),
                 new("phase2.both_down_code", "and its code", "==", "quorum_not_met"),
                 new("phase2.rejoined", "nodes that are not equal to the others after all are back", "==", 0, scope.Names.Count),
+                new("phase2.crashes", Crashes, "==", 0),
             ]);
         }
 
         return new(2, "Agents and quorum", "Four agents write at once with two of three nodes as the quorum, then change, promote, delete and link through every node; then one peer goes down, then both.", assertions);
     }
+
+    private const string Crashes = "nodes that ended by themselves, or uncleanly when they were told to";
 
     private static PhasePlan Migration() => new(3, "Migration", "A thousand memories with links, an archive and metadata go from SQLite to PostgreSQL, once more, and back.",
     [
@@ -132,20 +136,26 @@ public static class Declaration
             return (IEnumerable<AssertionSpec>)
             [
                 new($"{id}.cycles", "cycles in which the fault met writes on their way", "==", scope.Cycles, scope.Cycles),
-                new($"{id}.in_flight", "the fewest writes on their way at an injection", ">=", 1, scope.Cycles),
+                new($"{id}.in_flight", "the fewest writes on their way in one of them while the fault was put in", ">=", 1, scope.Cycles),
+                new($"{id}.kinds", "kinds of write on their way while it was put in, over all cycles: create, update, promote, delete", "==", KindsOfWrite, scope.Cycles),
+                new($"{id}.crashes", Crashes, "==", 0),
                 new($"{id}.acked", "acknowledged writes", ">=", (long)scope.Cycles * scope.Writes, scope.Cycles),
                 new($"{id}.bound", "the least share of acknowledged memories that a node holds after a cycle", "==", 1, scope.Cycles),
-                .. OfLedger(id, scope.Names.Count, scope.Cycles, (long)scope.Cycles * scope.Writes),
+                .. OfLedger(id, scope.Names.Count, scope.Cycles, (long)scope.Cycles * scope.Writes, deletes: scope.Cycles, reads: scope.Cycles),
             ];
         }),
     ]);
 
-    private static IEnumerable<AssertionSpec> OfLedger(string id, int nodes, int cycles, long writes) =>
+    /// <param name="deletes">The fewest that must have been acknowledged for anything to come back.</param>
+    /// <param name="reads">The fewest cycles with a read that carried a token and was answered.</param>
+    private static IEnumerable<AssertionSpec> OfLedger(string id, int nodes, int cycles, long writes, int deletes, int reads) =>
     [
         .. NothingOf.Select(each => new AssertionSpec($"{id}.{each.Name}", each.Description, "==", 0, each.Name switch
         {
-            "stale" => 1,
+            "resurrected" => deletes,
+            "stale" => reads,
             "pages" => cycles,
+            "changed" => cycles * nodes,
             _ => writes,
         })),
         new($"{id}.nodes", "the fewest nodes that were read after a cycle", "==", nodes, cycles),

@@ -183,7 +183,8 @@ internal static class Evaluator
 
         var changes = ledger.OfType<Operation>().Where(static operation => operation is { Cycle: 2, Op: Operations.Update or Operations.Promote or Operations.Delete }).ToList();
         seen.Add("phase2.changes", changes.Count(static change => change.Outcome == Outcome.Acked), changes.Count);
-        Ledger("phase2", CycleChecker.Check(ledger), seen, document);
+        var cycles = CycleChecker.Check(ledger, anyMayStore: scope.Nodes == "silo");
+        Ledger("phase2", cycles, cycles, seen, document);
         document["total_writes"] = creates.Count;
         document["ok"] = acked.Count;
         document["quorum_not_met"] = creates.Count(static create => create.Code == "quorum_not_met");
@@ -207,6 +208,8 @@ internal static class Evaluator
         seen.Add("phase2.both_down", observed.BothDown);
         seen.Add("phase2.both_down_code", observed.BothDownCode is { } code ? new Observation(code) : null);
         seen.Add("phase2.rejoined", observed.Rejoined.Count - observed.Rejoined.Values.GroupBy(static digest => digest).Select(static same => same.Count()).DefaultIfEmpty(0).Max(), observed.Rejoined.Count);
+        seen.Add("phase2.crashes", observed.Crashes.Count);
+        document["crashes"] = Named(observed.Crashes);
         document["probe1_single_peer_down"] = observed.OneDown?.ToString(System.Globalization.CultureInfo.InvariantCulture);
         document["probe2_both_peers_down"] = observed.BothDown?.ToString(System.Globalization.CultureInfo.InvariantCulture);
     }
@@ -251,11 +254,17 @@ internal static class Evaluator
             }
 
             var ledger = evidence.ReadLedger(name);
-            var cycles = CycleChecker.Check(ledger);
-            var met = cycles.Where(cycle => cycle.Injection is { InFlight: > 0 } injection && injection.Fault == fault).ToList();
+            var cycles = CycleChecker.Check(ledger, anyMayStore: scope.Nodes == "silo");
+
+            // The others were run again; what they show counts all the same.
+            var met = cycles.Where(cycle => cycle.InFlight.Count > 0 && cycle.Injection!.Fault == fault).ToList();
+            var kinds = met.SelectMany(static cycle => cycle.InFlight).GroupBy(static pair => pair.Key, static pair => pair.Value).ToDictionary(static kind => kind.Key, static kind => kind.Sum());
+            var crashes = observed?.Crashes.GetValueOrDefault(fault);
             var id = $"phase4.{fault}";
             seen.Add($"{id}.cycles", met.Count, cycles.Count);
-            seen.Add($"{id}.in_flight", met.Count == 0 ? null : met.Min(static cycle => cycle.Injection!.InFlight), met.Count);
+            seen.Add($"{id}.in_flight", met.Count == 0 ? null : met.Min(static cycle => cycle.InFlight.Values.Sum()), met.Count);
+            seen.Add($"{id}.kinds", kinds.Count, met.Count);
+            seen.Add($"{id}.crashes", crashes?.Count);
             seen.Add($"{id}.acked", cycles.Sum(static cycle => cycle.Acked), cycles.Count);
             var bound = cycles.Count == 0 ? (decimal?)null : cycles.Min(static cycle => cycle.Bound);
             seen.Add($"{id}.bound", bound is { } least ? new Observation(least, cycles.Count) : null);
@@ -269,11 +278,13 @@ internal static class Evaluator
                 ["token_reads"] = cycles.Sum(static cycle => cycle.TokenReads),
                 ["outcomes"] = JsonSerializer.SerializeToNode(ledger.OfType<Operation>().Where(static operation => operation.Op != Operations.Read).CountBy(static operation => operation.Outcome)
                     .OrderBy(static pair => pair.Key).ToDictionary(static pair => JsonNamingPolicy.SnakeCaseLower.ConvertName(pair.Key.ToString()), static pair => pair.Value)),
-                ["repeated_cycles"] = observed?.Repeated.GetValueOrDefault(fault),
+                ["in_flight"] = JsonSerializer.SerializeToNode(kinds),
+                ["repeated_cycles"] = cycles.Count - met.Count,
+                ["crashes"] = Named(crashes ?? []),
                 ["error"] = error,
                 ["acked_per_second"] = PerSecond(ledger),
             };
-            Ledger(id, cycles, seen, told);
+            Ledger(id, cycles, met, seen, told);
             faults.Add(told);
         }
 
@@ -294,7 +305,8 @@ internal static class Evaluator
     }
 
     /// <summary>What every ledger is held to.</summary>
-    private static void Ledger(string id, IReadOnlyList<CycleFindings> cycles, Seen seen, JsonObject document)
+    /// <param name="counted">Those of the cycles that must have converged, as many as were declared.</param>
+    private static void Ledger(string id, IReadOnlyList<CycleFindings> cycles, IReadOnlyList<CycleFindings> counted, Seen seen, JsonObject document)
     {
         var acked = cycles.Sum(static cycle => cycle.Acked);
         foreach (var name in Declaration.LedgerNames)
@@ -311,12 +323,15 @@ internal static class Evaluator
                 "stale" => cycle.Stale,
                 "unexpected" => cycle.Unexpected,
                 "pages" => cycle.Pages,
+                "changed" => cycle.Changed,
                 _ => throw new InvalidOperationException(name),
             }, static (cycle, text) => $"cycle {cycle.Cycle}: {text}").ToList();
             seen.Add($"{id}.{name}", cases.Count, name switch
             {
-                "stale" => cycles.Sum(static cycle => cycle.TokenReads),
+                "resurrected" => cycles.Sum(static cycle => cycle.Deletes),
+                "stale" => cycles.Count(static cycle => cycle.TokenReads > 0),
                 "pages" => cycles.Count(static cycle => cycle.Nodes > 0),
+                "changed" => cycles.Sum(static cycle => cycle.LaterReadings),
                 _ => acked,
             });
             if (cases.Count > 0)
@@ -328,9 +343,9 @@ internal static class Evaluator
         var read = cycles.Count(static cycle => cycle.Nodes > 0);
         seen.Add($"{id}.nodes", cycles.Count == 0 ? null : cycles.Min(static cycle => cycle.Nodes), read);
         seen.Add($"{id}.digests", cycles.Count == 0 ? null : cycles.Max(static cycle => cycle.Digests), read);
-        var converged = cycles.Select(static cycle => cycle.Injection).Where(static injection => injection?.Converged is not null)
+        var converged = counted.Select(static cycle => cycle.Injection).Where(static injection => injection?.Converged is not null)
             .Select(static injection => (injection!.Converged!.Value - injection.Healed) / Microseconds).ToList();
-        seen.Add($"{id}.converged", converged.Count, cycles.Count);
+        seen.Add($"{id}.converged", converged.Count, counted.Count);
         document["converge_ms"] = JsonSerializer.SerializeToNode(Percentiles.Of(converged), GateJson.Documents);
         document["converge_ms_by_cycle"] = JsonSerializer.SerializeToNode(converged.Select(static each => Math.Round(each, 1)));
     }

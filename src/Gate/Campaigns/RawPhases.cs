@@ -39,13 +39,15 @@ public sealed record RawNode(
 /// <param name="LinksMissing">Each with the node that lacks it.</param>
 /// <param name="OneDown">Status of the write while one peer was down; null: it was not tried.</param>
 /// <param name="Rejoined">The digest of each node after all were back.</param>
+/// <param name="Crashes">Ends of nodes that were not asked for, or not clean, a text each.</param>
 public sealed record RawAgents(
     int Links,
     IReadOnlyList<string> LinksMissing,
     int? OneDown,
     int? BothDown,
     string? BothDownCode,
-    IReadOnlyDictionary<string, string> Rejoined);
+    IReadOnlyDictionary<string, string> Rejoined,
+    IReadOnlyList<string> Crashes);
 
 /// <param name="Forward">The report of the tool, as it printed it.</param>
 /// <param name="Source">A hash over all fields of each memory, link and archived row, by what identifies it.</param>
@@ -57,6 +59,6 @@ public sealed record RawMigration(
     IReadOnlyDictionary<string, string> There,
     IReadOnlyDictionary<string, string> Returned);
 
-/// <param name="Repeated">For each fault class, cycles that were run again because the fault met no write.</param>
+/// <param name="Crashes">For each fault class that began, ends of nodes that were not asked for, or not clean, a text each.</param>
 /// <param name="Errors">For each fault class that the harness could not run to its end, the reason.</param>
-public sealed record RawChaos(IReadOnlyDictionary<string, int> Repeated, IReadOnlyDictionary<string, string> Errors);
+public sealed record RawChaos(IReadOnlyDictionary<string, IReadOnlyList<string>> Crashes, IReadOnlyDictionary<string, string> Errors);

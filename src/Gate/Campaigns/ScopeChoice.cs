@@ -39,7 +39,7 @@ internal static class ScopeChoice
 
         if (isGiven && phases.Any(static phase => !GivenPhases.Contains(phase)))
         {
-            throw new GateException("phases 3 and 4 start and kill nodes of their own: they cannot be run on nodes given by --url");
+            throw new GateException("phases 3 and 4 start and kill nodes of their own: they cannot be run on nodes given by --nodes");
         }
 
         return new(

@@ -38,7 +38,7 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
         return operation;
     }
 
-    /// <summary>Changes its newest memory, or reads it, or makes another, each in turn.</summary>
+    /// <summary>Changes its newest memory, or reads what it changed, or makes another, each in turn.</summary>
     /// <param name="turn">Counts its requests.</param>
     /// <param name="node">Where a client with a token asks.</param>
     public async Task NextAsync(int turn, int node)
@@ -51,21 +51,18 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
 
         var memory = _owned[^1];
         var place = withToken ? node : memory.Node;
-        switch (turn % 6)
+        switch (turn % 8)
         {
             case 0 or 3:
                 await CreateAsync(node);
                 break;
-            case 1:
-                await UpdateAsync(memory, place, turn);
-                break;
-            case 2 when withToken:
+            case 2 or 5 when withToken:
                 await ReadAsync(memory, place);
                 break;
             case 4:
                 await PromoteAsync(memory, place);
                 break;
-            case 5 when _owned.Count > 1:
+            case 6 when _owned.Count > 1:
                 await DeleteAsync(_owned[0], withToken ? node : _owned[0].Node);
                 break;
             default:

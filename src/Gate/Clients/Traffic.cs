@@ -26,8 +26,8 @@ internal sealed class Traffic : IDisposable
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly HttpClient[] _http;
     private readonly ConcurrentQueue<LedgerLine> _lines = new();
-    private int _inFlight;
     private long _acked;
+    private long _tokenReads;
 
     /// <param name="key">Sent to the nodes with each request; it is written down nowhere.</param>
     public Traffic(IReadOnlyList<NodeAddress> nodes, string? key = null)
@@ -51,11 +51,11 @@ internal sealed class Traffic : IDisposable
     /// <summary>Microseconds since the traffic began, in tenths of a millisecond: what is finer tells nothing, and fills ledgers.</summary>
     public long Now => _clock.Elapsed.Ticks / TicksPerStep * (TicksPerStep / TimeSpan.TicksPerMicrosecond);
 
-    /// <summary>Writes that were sent and not answered yet.</summary>
-    public int InFlight => Volatile.Read(ref _inFlight);
-
     /// <summary>Writes that were acknowledged.</summary>
     public long Acked => Interlocked.Read(ref _acked);
+
+    /// <summary>Reads with a token that were answered.</summary>
+    public long TokenReads => Interlocked.Read(ref _tokenReads);
 
     public void Record(LedgerLine line) => _lines.Enqueue(line);
 
@@ -79,29 +79,16 @@ internal sealed class Traffic : IDisposable
     public async Task<(Operation Operation, string? Token)> SendAsync(Request request, int node, string path, HttpMethod method, JsonObject? body, string? token, string? quorum = null)
     {
         var isWrite = request.Op != Operations.Read;
-        if (isWrite)
-        {
-            Interlocked.Increment(ref _inFlight);
-        }
-
         var start = Now;
-        Answer answer;
-        try
-        {
-            answer = await AskAsync(node, method, path, body, token, request.Client, quorum);
-        }
-        finally
-        {
-            if (isWrite)
-            {
-                Interlocked.Decrement(ref _inFlight);
-            }
-        }
-
+        var answer = await AskAsync(node, method, path, body, token, request.Client, quorum);
         var outcome = OutcomeOf(answer);
         if (isWrite && outcome == Outcome.Acked)
         {
             Interlocked.Increment(ref _acked);
+        }
+        else if (!isWrite && token is not null && (outcome == Outcome.Acked || answer.Status == 404))
+        {
+            Interlocked.Increment(ref _tokenReads);
         }
 
         var operation = new Operation
@@ -113,6 +100,7 @@ internal sealed class Traffic : IDisposable
             Title = request.Title,
             Id = request.Id ?? (answer.Text("id") is { Length: > 0 } id ? id : null),
             Hash = isWrite ? request.Content is { } content ? Contents.Hash(content) : null : answer.Text("content") is { } read ? Contents.Hash(read) : null,
+            Tier = isWrite ? null : answer.Text("tier"),
             Start = start,
             End = Now,
             Outcome = outcome,
@@ -134,33 +122,42 @@ internal sealed class Traffic : IDisposable
     /// <exception cref="InvalidDataException">It did not answer.</exception>
     public async Task RecordHoldingsAsync(int cycle, int node, string @namespace, string digest)
     {
+        (await ListAsync(cycle, node, @namespace)).ForEach(Record);
+        var stats = await ReadAsync(node, "/api/v1/stats");
+        var stated = stats.GetProperty("by_namespace").EnumerateArray().Where(each => each.GetProperty("namespace").GetString() == @namespace).Sum(static each => each.GetProperty("count").GetInt64());
+        Record(new NodeState { Cycle = cycle, Node = Nodes[node].Name, Stated = stated, Digest = digest });
+    }
+
+    /// <summary>Writes down what a node holds of a namespace that was written down before, to the last page.</summary>
+    /// <exception cref="InvalidDataException">It did not answer.</exception>
+    public async Task RecordLaterAsync(int cycle, int node, string @namespace)
+    {
+        var list = await ListAsync(cycle, node, @namespace);
+        Record(new LaterReading { Cycle = cycle, Node = Nodes[node].Name, Count = list.Count, Fingerprint = LaterReading.FingerprintOf(list) });
+    }
+
+    private async Task<List<Holding>> ListAsync(int cycle, int node, string @namespace)
+    {
+        var list = new List<Holding>();
         for (string? cursor = null; ;)
         {
             var query = cursor is null ? "" : $"&cursor={Uri.EscapeDataString(cursor)}";
             var page = await ReadAsync(node, $"/api/v1/memories?namespace={Uri.EscapeDataString(@namespace)}&limit={PageRows}{query}");
-            foreach (var memory in page.GetProperty("memories").EnumerateArray())
+            list.AddRange(page.GetProperty("memories").EnumerateArray().Select(memory => new Holding
             {
-                Record(new Holding
-                {
-                    Cycle = cycle,
-                    Node = Nodes[node].Name,
-                    Id = memory.GetProperty("id").GetString()!,
-                    Title = memory.GetProperty("title").GetString()!,
-                    Hash = Contents.Hash(memory.GetProperty("content").GetString()!),
-                    Tier = memory.GetProperty("tier").GetString()!,
-                });
-            }
-
+                Cycle = cycle,
+                Node = Nodes[node].Name,
+                Id = memory.GetProperty("id").GetString()!,
+                Title = memory.GetProperty("title").GetString()!,
+                Hash = Contents.Hash(memory.GetProperty("content").GetString()!),
+                Tier = memory.GetProperty("tier").GetString()!,
+            }));
             cursor = page.TryGetProperty("next_cursor", out var next) ? next.GetString() : null;
             if (cursor is null)
             {
-                break;
+                return list;
             }
         }
-
-        var stats = await ReadAsync(node, "/api/v1/stats");
-        var stated = stats.GetProperty("by_namespace").EnumerateArray().Where(each => each.GetProperty("namespace").GetString() == @namespace).Sum(static each => each.GetProperty("count").GetInt64());
-        Record(new NodeState { Cycle = cycle, Node = Nodes[node].Name, Stated = stated, Digest = digest });
     }
 
     public void Dispose()
@@ -184,8 +181,8 @@ internal sealed class Traffic : IDisposable
             "stored_locally" => Outcome.StoredLocally,
             "not_stored" => Outcome.Rejected,
             "unknown" => Outcome.Indeterminate,
-            null when answer.Text("code") is "not_yet" or "draining" => Outcome.Rejected,
-            null when answer.Text("code") is not null => Outcome.Indeterminate,
+            null when answer.Text("code") is "not_yet" or "draining" or "overloaded" => Outcome.Rejected,
+            null when answer.Text("code") is "store_failed" or "store_full" or "unreachable" => Outcome.Indeterminate,
             _ => Outcome.Unexpected,
         },
         _ => Outcome.Unexpected,
@@ -211,9 +208,10 @@ internal sealed class Traffic : IDisposable
             message.Headers.Add("X-Quorum", quorum);
         }
 
-        if (body is not null)
+        if (method != HttpMethod.Get)
         {
-            message.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, new MediaTypeHeaderValue("application/json"));
+            // Without a content the client may send a request again by itself, and nobody would know of the first.
+            message.Content = body is null ? new ByteArrayContent([]) : new StringContent(body.ToJsonString(), Encoding.UTF8, new MediaTypeHeaderValue("application/json"));
         }
 
         try

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OrleansMemory.Gate.Campaigns;
+using OrleansMemory.Gate.Canaries;
 using OrleansMemory.Gate.Verdicts;
 
 namespace OrleansMemory.Gate.Evidence;
@@ -20,7 +21,7 @@ internal sealed record Conclusion(Verdict Verdict, IReadOnlyList<PhaseResult> Ph
         // A canary that cannot run here says nothing against the product, and nothing for a release.
         var verdict = Evaluator.Worst([own, .. plan.Canaries.Zip(canaries).Where(static pair => pair.First.NotRun is null).Select(static pair => pair.Second.Verdict)]);
         var documents = phases.SelectMany(static phase => phase.Documents).ToDictionary();
-        var obstacles = Obstacles(plan, verdict, canaries.Select(static canary => canary.Verdict)).ToList();
+        var obstacles = Obstacles(plan, verdict, canaries.Select(static canary => canary.Verdict), evidence).ToList();
         documents[EvidenceFolder.SummaryName] = new()
         {
             ["campaign_id"] = plan.CampaignId,
@@ -52,7 +53,7 @@ internal sealed record Conclusion(Verdict Verdict, IReadOnlyList<PhaseResult> Ph
     }
 
     /// <summary>Why no release can be cut by it, a text each. None: it is whole and green, on a build that a commit names.</summary>
-    private static IEnumerable<string> Obstacles(CampaignPlan plan, Verdict verdict, IEnumerable<Verdict> canaries)
+    private static IEnumerable<string> Obstacles(CampaignPlan plan, Verdict verdict, IEnumerable<Verdict> canaries, EvidenceFolder evidence)
     {
         if (verdict != Verdict.Pass)
         {
@@ -69,13 +70,27 @@ internal sealed record Conclusion(Verdict Verdict, IReadOnlyList<PhaseResult> Ph
             yield return $"canary {canary.Name} did not run";
         }
 
+        foreach (var canary in Canary.All.Where(canary => plan.Scope.Canaries.Contains(canary.Plan.Name) && !IsAsDeclared(canary, plan, evidence)))
+        {
+            yield return $"canary {canary.Plan.Name} is not what this gate declares";
+        }
+
         if (plan.Build is not { Commit: not null, Dirty: false })
         {
             yield return plan.Build.Commit is null ? "no commit names what was tested" : "the source tree had changes that its commit does not hold";
         }
     }
 
-    /// <summary>A canary must be red at its own assertion and in its own way; one that is not shows that the gate does not see.</summary>
+    private static bool IsAsDeclared(Canary canary, CampaignPlan plan, EvidenceFolder evidence)
+    {
+        var own = evidence.Canary(canary.Plan.Name);
+        return plan.Canaries.Any(stated => stated with { NotRun = null } == canary.Plan)
+            && (!own.Exists(EvidenceFolder.PlanName) || Text(own.Read<CampaignPlan>(EvidenceFolder.PlanName).Scope) == Text(canary.Scope));
+
+        static string Text(CampaignScope scope) => JsonSerializer.Serialize(scope, GateJson.Lines);
+    }
+
+    /// <summary>A canary must come out at its own assertion in its own way; one that does not shows that the gate does not see.</summary>
     private static (Verdict Verdict, JsonObject Document) Judge(CanaryPlan canary, EvidenceFolder evidence)
     {
         var (verdict, reason, assertion) = Look();
@@ -108,8 +123,10 @@ internal sealed record Conclusion(Verdict Verdict, IReadOnlyList<PhaseResult> Ph
                 var conclusion = Of(folder);
                 var seen = conclusion.Phases.SelectMany(static phase => phase.Assertions).FirstOrDefault(each => each.Id == canary.Assertion);
                 return seen is null ? (Verdict.HarnessError, $"it declares no {canary.Assertion}", null)
-                    : seen.Verdict == canary.Verdict ? (Verdict.Pass, null, seen)
-                    : (Verdict.HarnessError, $"{canary.Assertion} came out {seen.Verdict}, {canary.Verdict} is wanted: the gate does not see what is broken", seen);
+                    : seen.Verdict != canary.Verdict
+                        ? (Verdict.HarnessError, $"{canary.Assertion} came out {seen.Verdict}, {canary.Verdict} is wanted: the gate does not see what is broken, or breaks what it looks at", seen)
+                    : canary.Actual is { } actual && seen.Actual != actual ? (Verdict.HarnessError, $"{canary.Assertion} observed {seen.Actual}, {actual} is wanted: it came out {seen.Verdict} for another reason", seen)
+                    : (Verdict.Pass, null, seen);
             }
             catch (InvalidDataException exception)
             {

@@ -94,13 +94,18 @@ internal sealed class EvidenceFolder(string path)
 
     public Task WriteLedgerAsync(string name, IEnumerable<LedgerLine> lines) => LedgerFile.WriteAsync(Combine(LedgerPath(name)), lines);
 
-    /// <summary>Keeps a node's log, compressed.</summary>
-    public void KeepLog(string path, string name)
+    /// <summary>Keeps the logs of the nodes whose folder it is, compressed; nothing when there is no such folder.</summary>
+    /// <param name="folder">Of the nodes.</param>
+    /// <param name="prefix">Of the names that they get here.</param>
+    public void KeepLogs(string folder, string prefix)
     {
-        using var plain = File.OpenRead(path);
-        using var kept = File.Create(Combine($"{LogsFolder}/{name}.br"));
-        using var compressed = new BrotliStream(kept, CompressionLevel.Optimal);
-        plain.CopyTo(compressed);
+        foreach (var log in Directory.Exists(folder) ? Directory.GetFiles(folder, "*.log") : [])
+        {
+            using var plain = File.OpenRead(log);
+            using var kept = File.Create(Combine($"{LogsFolder}/{prefix}-{System.IO.Path.GetFileName(log)}.br"));
+            using var compressed = new BrotliStream(kept, CompressionLevel.Optimal);
+            plain.CopyTo(compressed);
+        }
     }
 
     public void Write<T>(string name, T document) => WriteText(name, JsonSerializer.Serialize(document, GateJson.Documents) + "\n");

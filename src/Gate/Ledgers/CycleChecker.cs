@@ -1,3 +1,5 @@
+using OrleansMemory.Gate.Faults;
+
 namespace OrleansMemory.Gate.Ledgers;
 
 /// <summary>
@@ -19,28 +21,36 @@ public sealed class CycleChecker
     private readonly List<string> _stale = [];
     private readonly List<string> _unexpected = [];
     private readonly List<string> _pages = [];
+    private readonly List<string> _changed = [];
     private readonly Dictionary<string, int> _keptOn = [];
     private readonly Injection? _injection;
     private readonly List<NodeState> _nodes;
+    private readonly bool _anyMayStore;
+    private readonly bool _losesDisk;
     private long _kept;
     private long _tokenReads;
 
-    private CycleChecker(IReadOnlyCollection<LedgerLine> lines)
+    private CycleChecker(IReadOnlyCollection<LedgerLine> lines, bool anyMayStore)
     {
         _injection = lines.OfType<Injection>().LastOrDefault();
         _nodes = [.. lines.OfType<NodeState>()];
+        _anyMayStore = anyMayStore;
+        _losesDisk = FaultInjector.All.Any(fault => fault.DestroysDisk && fault.Name == _injection?.Fault);
     }
 
     /// <summary>Judges each cycle of a ledger, in order.</summary>
-    public static IReadOnlyList<CycleFindings> Check(IEnumerable<LedgerLine> ledger) =>
-        [.. ledger.GroupBy(static line => line.Cycle).OrderBy(static cycle => cycle.Key).Select(static cycle => CheckOne(cycle.Key, [.. cycle]))];
+    /// <param name="anyMayStore">Another node than the one that was asked may have stored a write, as in a cluster of silos.</param>
+    public static IReadOnlyList<CycleFindings> Check(IEnumerable<LedgerLine> ledger, bool anyMayStore = false) =>
+        [.. ledger.GroupBy(static line => line.Cycle).OrderBy(static cycle => cycle.Key).Select(cycle => CheckOne(cycle.Key, [.. cycle], anyMayStore))];
 
-    private static CycleFindings CheckOne(int cycle, List<LedgerLine> lines)
+    private static CycleFindings CheckOne(int cycle, List<LedgerLine> lines, bool anyMayStore)
     {
-        var checker = new CycleChecker(lines);
+        var checker = new CycleChecker(lines, anyMayStore);
         var operations = lines.OfType<Operation>().ToList();
         var held = lines.OfType<Holding>().ToList();
+        var later = lines.OfType<LaterReading>().ToList();
         checker.CheckLists(held);
+        checker.CheckLater(held, later);
         var byTitle = held.ToLookup(static holding => holding.Title);
         var titles = operations.GroupBy(static operation => operation.Title).ToDictionary(static group => group.Key, static group => group.OrderBy(static operation => operation.Start).ToList());
         foreach (var (title, history) in titles)
@@ -69,6 +79,13 @@ public sealed class CycleChecker
             TokenReads = checker._tokenReads,
             Unexpected = checker._unexpected,
             Pages = checker._pages,
+            Changed = checker._changed,
+            LaterReadings = later.Select(static reading => reading.Node).Distinct().Count(),
+            Deletes = operations.LongCount(static operation => operation is { Outcome: Outcome.Acked, Op: Operations.Delete }),
+            InFlight = checker._injection is { } injection
+                ? operations.Where(operation => operation.Op != Operations.Read && operation.Start <= injection.InForce && operation.End >= injection.Injected)
+                    .CountBy(static operation => operation.Op).ToDictionary()
+                : new Dictionary<string, int>(),
             Nodes = checker._nodes.Select(static node => node.Node).Distinct().Count(),
             Digests = checker._nodes.Select(static node => node.Digest).Distinct().Count(),
             Injection = checker._injection,
@@ -92,6 +109,12 @@ public sealed class CycleChecker
             }
         }
     }
+
+    private void CheckLater(List<Holding> held, List<LaterReading> later) => _changed.AddRange(
+        from reading in later
+        let before = held.Where(holding => holding.Node == reading.Node).ToList()
+        where LaterReading.FingerprintOf(before) != reading.Fingerprint
+        select $"{reading.Node} listed {before.Count} then and {reading.Count} in the end");
 
     private void CheckMemory(string title, List<Operation> history, Dictionary<string, Holding> on)
     {
@@ -140,9 +163,7 @@ public sealed class CycleChecker
     {
         var ids = certain.Concat(possible).Select(static write => write.Id).Where(static id => id is not null).ToHashSet();
         var hashes = HashesOf(certain, possible);
-        HashSet<string> tiers = certain.Any(static write => write.Op == Operations.Promote) ? [Long]
-            : possible.Any(static write => write.Op == Operations.Promote) ? [Mid, Long]
-            : [Mid];
+        var tiers = TiersOf(certain, possible);
         foreach (var holding in on.Values)
         {
             if (ids.Count > 0 && !ids.Contains(holding.Id))
@@ -178,24 +199,38 @@ public sealed class CycleChecker
         return hashes;
     }
 
+    /// <summary>
+    /// What a client is shown of its own memory, and what it is told is not there. A client with a token may ask any node; one without stays with
+    /// the node that made the memory, which knows of it unless it lost its disk.
+    /// </summary>
     private void CheckReads(List<Operation> history)
     {
-        foreach (var read in history.Where(static operation => operation is { Op: Operations.Read, Token: true } && (operation.Outcome == Outcome.Acked || operation.Status == 404)))
+        foreach (var asked in history.Where(operation => IsTold(operation) && (operation.Token == true || !_losesDisk)))
         {
-            _tokenReads++;
-            var before = history.Where(write => write.Op != Operations.Read && write.End <= read.Start && write.Outcome != Outcome.Rejected).ToList();
+            _tokenReads += asked is { Op: Operations.Read, Token: true } ? 1 : 0;
+            var before = history.Where(write => write.Op != Operations.Read && write.End <= asked.Start && write.Outcome != Outcome.Rejected).ToList();
             var acked = before.Where(static write => write.Outcome == Outcome.Acked).ToList();
             var others = before.Except(acked).ToList();
-            var isShown = read.Outcome == Outcome.Acked;
+            var isShown = asked.Outcome == Outcome.Acked;
             var deleted = acked.Any(static write => write.Op == Operations.Delete);
             var mayBeDeleted = deleted || others.Any(static write => write.Op == Operations.Delete);
-            if (isShown ? deleted || !HashesOf(acked, others).Contains(read.Hash) : acked.Count > 0 && !mayBeDeleted)
+            if (isShown
+                ? deleted || !HashesOf(acked, others).Contains(asked.Hash) || (asked.Tier is { } tier && !TiersOf(acked, others).Contains(tier))
+                : acked.Count > 0 && !mayBeDeleted)
             {
-                _stale.Add($"{read.Title} read by {read.Client} on {read.Node}");
+                _stale.Add($"{asked.Op} of {asked.Title} by {asked.Client} on {asked.Node}");
             }
         }
+
+        static bool IsTold(Operation operation) => operation.Status == 404 || operation is { Op: Operations.Read, Outcome: Outcome.Acked };
     }
 
-    /// <summary>It is everywhere in the end: acknowledged, or on the disk of a node while no disk was lost. In a cluster of silos another node than the one that was asked may have stored it.</summary>
-    private bool IsCertain(Operation write) => write.Outcome == Outcome.Acked || (write.Outcome == Outcome.StoredLocally && _injection is not { DestroysDisk: true });
+    private static HashSet<string> TiersOf(IEnumerable<Operation> certain, IEnumerable<Operation> possible) =>
+        certain.Any(static write => write.Op == Operations.Promote) ? [Long]
+            : possible.Any(static write => write.Op == Operations.Promote) ? [Mid, Long]
+            : [Mid];
+
+    /// <summary>It is everywhere in the end: acknowledged, or on the disk of a node that was not lost.</summary>
+    private bool IsCertain(Operation write) =>
+        write.Outcome == Outcome.Acked || (write.Outcome == Outcome.StoredLocally && !(_losesDisk && (_anyMayStore || write.Node == _injection!.Victim)));
 }

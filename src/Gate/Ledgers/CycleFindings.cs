@@ -35,7 +35,7 @@ public sealed record CycleFindings
     /// <summary>Deleted, acknowledged, and on a node.</summary>
     public required IReadOnlyList<string> Resurrected { get; init; }
 
-    /// <summary>Reads with a token that showed less than the client's own acknowledged writes.</summary>
+    /// <summary>Answers to a client that know less than its own acknowledged writes: reads with a token, and changes of a memory that is said not to be there.</summary>
     public required IReadOnlyList<string> Stale { get; init; }
 
     /// <summary>Reads with a token that were answered.</summary>
@@ -46,6 +46,18 @@ public sealed record CycleFindings
 
     /// <summary>Nodes whose list to the end has another length than they state.</summary>
     public required IReadOnlyList<string> Pages { get; init; }
+
+    /// <summary>Nodes that show otherwise, after the last cycle of all, what they showed after this one.</summary>
+    public required IReadOnlyList<string> Changed { get; init; }
+
+    /// <summary>Nodes that were read after the last cycle of all.</summary>
+    public required int LaterReadings { get; init; }
+
+    /// <summary>Deletes that were acknowledged.</summary>
+    public required long Deletes { get; init; }
+
+    /// <summary>Writes that were on their way while the fault was being put in, by kind.</summary>
+    public required IReadOnlyDictionary<string, int> InFlight { get; init; }
 
     /// <summary>Nodes that were read.</summary>
     public required int Nodes { get; init; }

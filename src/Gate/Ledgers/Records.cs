@@ -33,6 +33,7 @@ public enum Outcome
 [JsonDerivedType(typeof(Injection), "fault")]
 [JsonDerivedType(typeof(NodeState), "node")]
 [JsonDerivedType(typeof(Holding), "held")]
+[JsonDerivedType(typeof(LaterReading), "later")]
 public abstract record LedgerLine
 {
     /// <summary>Lines of one cycle are judged together.</summary>
@@ -66,6 +67,9 @@ public sealed record Operation : LedgerLine
 
     public required Outcome Outcome { get; init; }
 
+    /// <summary>Of the memory, as a read showed it.</summary>
+    public string? Tier { get; init; }
+
     /// <summary>HTTP status; null without an answer.</summary>
     public int? Status { get; init; }
 
@@ -93,19 +97,17 @@ public sealed record Injection : LedgerLine
 
     public required string Victim { get; init; }
 
-    /// <summary>Writes on their way just before the fault was put in, and just after.</summary>
-    public required int InFlight { get; init; }
-
+    /// <summary>When putting the fault in began.</summary>
     public required long Injected { get; init; }
+
+    /// <summary>When it was in force.</summary>
+    public required long InForce { get; init; }
 
     /// <summary>When the nodes were as before, and the traffic over.</summary>
     public required long Healed { get; init; }
 
     /// <summary>When all nodes were ready and equal; null when they were not within the deadline.</summary>
     public long? Converged { get; init; }
-
-    /// <summary>The victim lost what only it held.</summary>
-    public bool DestroysDisk { get; init; }
 }
 
 /// <summary>What a node says of itself after a cycle.</summary>
@@ -132,4 +134,20 @@ public sealed record Holding : LedgerLine
     public required string Hash { get; init; }
 
     public required string Tier { get; init; }
+}
+
+/// <summary>What a node shows of a cycle's memories after the last cycle of all.</summary>
+public sealed record LaterReading : LedgerLine
+{
+    public required string Node { get; init; }
+
+    /// <summary>Memories that it lists.</summary>
+    public required long Count { get; init; }
+
+    /// <summary><see cref="FingerprintOf"/> of them.</summary>
+    public required string Fingerprint { get; init; }
+
+    /// <summary>Over id, title, content and tier of each, in whatever order they are listed.</summary>
+    public static string FingerprintOf(IEnumerable<Holding> list) =>
+        Contents.Hash(string.Join('\n', list.Select(static held => $"{held.Id} {held.Title} {held.Hash} {held.Tier}").Order(StringComparer.Ordinal)));
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
@@ -17,6 +18,9 @@ public sealed class NodeSet : IAsyncDisposable
     private static readonly TimeSpan StartDeadline = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StartPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
+    /// <summary>With which a silo ends that hears that the others declared it dead.</summary>
+    private const int DeclaredDead = 75;
+
     private static readonly TimeSpan AnswerDeadline = TimeSpan.FromSeconds(2);
 
     private readonly NodesPlan _plan;
@@ -27,6 +31,7 @@ public sealed class NodeSet : IAsyncDisposable
     private readonly Node[] _nodes;
     private readonly LinkProxy?[,] _links;
     private readonly SharedDoor[] _doors;
+    private readonly ConcurrentQueue<string> _crashes = new();
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = AnswerDeadline };
 
     private NodeSet(NodesPlan plan, IReadOnlyList<SmallDisk> disks)
@@ -123,8 +128,14 @@ public sealed class NodeSet : IAsyncDisposable
     /// <summary>Also when it is suspended.</summary>
     public bool IsRunning(int node) => _nodes[node].IsRunning;
 
-    /// <summary>How often the node ended by itself and was started again by <see cref="WaitReadyAsync"/>.</summary>
+    /// <summary>How often the node ended by itself and was started again by <see cref="ReviveAsync"/>.</summary>
     public int RevivalsOf(int node) => _nodes[node].Revivals;
+
+    /// <summary>
+    /// Ends that nobody asked for, and that were not clean, a text each. A silo that was declared dead ends as it should, and a node on a small
+    /// disk may end when that is full.
+    /// </summary>
+    public IReadOnlyList<string> Crashes => [.. _crashes];
 
     /// <summary>From one node's calls to another node; null when they call each other directly.</summary>
     public LinkProxy? Link(int from, int to) => _links[from, to];
@@ -178,6 +189,11 @@ public sealed class NodeSet : IAsyncDisposable
     {
         _nodes[node].IsWanted = false;
         var status = await _nodes[node].Process.StopAsync(StopDeadline);
+        if (status != 0)
+        {
+            NoteEnd(node, status, "told to end");
+        }
+
         await _nodes[node].LeaveAsync();
         return status;
     }
@@ -230,8 +246,17 @@ public sealed class NodeSet : IAsyncDisposable
             if (_nodes[node] is { IsWanted: true, IsRunning: false })
             {
                 _nodes[node].Revivals++;
+                NoteEnd(node, await _nodes[node].Process.Ended, "by itself");
                 await StartNodeAsync(node);
             }
+        }
+    }
+
+    private void NoteEnd(int node, int status, string how)
+    {
+        if (!(Kind == NodesKind.Silo && status == DeclaredDead) && !_plan.WithSmallDisks)
+        {
+            _crashes.Enqueue(string.Create(CultureInfo.InvariantCulture, $"{NameOf(node)}, {how}: exit status {status}"));
         }
     }
 

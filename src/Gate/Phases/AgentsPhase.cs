@@ -10,6 +10,8 @@ namespace OrleansMemory.Gate.Phases;
 internal static class AgentsPhase
 {
     private const string Namespace = "ship-gate-phase2";
+    private const string Changed = $"{Namespace}-changes";
+    private const string Probed = $"{Namespace}-probes";
     private const int Burst = 1;
     private const int Changes = 2;
     private const int Probes = 3;
@@ -38,18 +40,18 @@ internal static class AgentsPhase
             await SettleAsync(context, cluster, traffic, Burst, Namespace, cancellation);
 
             context.Say("changes through every node");
-            const string Changed = $"{Namespace}-changes";
             var links = await ChangeAsync(traffic, Changed);
             await SettleAsync(context, cluster, traffic, Changes, Changed, cancellation);
             var missing = await MissingAsync(traffic, links);
             var (oneDown, bothDown, code) = cluster.Nodes is { } nodes ? await ProbeAsync(context, cluster, nodes, traffic, cancellation) : default;
+            await Convergence.RecordLaterAsync(traffic, [(Burst, Namespace), (Changes, Changed), .. cluster.Nodes is null ? [] : ((int, string)[])[(Probes, Probed)]]);
             var digests = new Dictionary<string, string>();
             for (var node = 0; node < traffic.Nodes.Count; node++)
             {
                 digests[traffic.Nodes[node].Name] = await traffic.DigestAsync(node) ?? $"{traffic.Nodes[node].Name} did not answer";
             }
 
-            return new(links.Count, missing, oneDown, bothDown, code, digests);
+            return new(links.Count, missing, oneDown, bothDown, code, digests, cluster.Nodes?.Crashes ?? []);
         }
         finally
         {
@@ -114,7 +116,6 @@ internal static class AgentsPhase
     /// <summary>Writes while one peer is down, and while both are; then both come back.</summary>
     private static async Task<(int? OneDown, int? BothDown, string? Code)> ProbeAsync(PhaseContext context, Cluster cluster, NodeSet nodes, Traffic traffic, CancellationToken cancellation)
     {
-        const string Probed = $"{Namespace}-probes";
         context.Say("one peer down, then both");
         var agent = new Agent(traffic, Probes, "ai:agent-erin", Probed, withToken: true);
         await nodes.KillAsync(1);
@@ -131,14 +132,15 @@ internal static class AgentsPhase
         await SettleAsync(context, cluster, traffic, Probes, Probed, cancellation);
         return (one.Status, both.Status, both.Code);
 
-        // A cluster of silos takes a moment to see that a member is gone, and answers 503 meanwhile: as a client would, it is asked again.
+        // A cluster of silos takes a moment to see that a member is gone, and answers 503 meanwhile: as a client would, it is asked again. Peers
+        // answer at once what they answer.
         async Task<Operation> RetryAsync(Agent client, Func<Operation, bool> isExpected)
         {
             var until = traffic.Now + (ProbeDeadline.Ticks / TimeSpan.TicksPerMicrosecond);
             while (true)
             {
                 var operation = await client.CreateAsync(0);
-                if (isExpected(operation) || traffic.Now > until)
+                if (isExpected(operation) || traffic.Now > until || nodes.Kind != NodesKind.Silo)
                 {
                     return operation;
                 }
@@ -154,7 +156,7 @@ internal static class AgentsPhase
         var digest = await Convergence.WaitAsync(traffic, cluster, Deadline, cancellation);
         var converged = traffic.Now;
         await Convergence.RecordAsync(traffic, cycle, @namespace);
-        traffic.Record(new Injection { Cycle = cycle, Fault = "none", Victim = "", InFlight = 0, Injected = ended, Healed = ended, Converged = digest is null ? null : converged });
+        traffic.Record(new Injection { Cycle = cycle, Fault = "none", Victim = "", Injected = ended, InForce = ended, Healed = ended, Converged = digest is null ? null : converged });
         context.Say(digest is null ? "the nodes did not become equal" : $"all equal after {(converged - ended) / 1000} ms");
     }
 }

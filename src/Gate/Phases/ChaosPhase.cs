@@ -15,8 +15,14 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
     /// <summary>Clients that write for as long as a cycle lasts; half of them send tokens.</summary>
     private const int Steady = 4;
 
-    /// <summary>A cycle whose fault met no write on its way is run again, so often at most.</summary>
+    /// <summary>A cycle whose fault met no write on its way is followed by another in its place, so often at most.</summary>
     private const int Repetitions = 5;
+
+    /// <summary>Of ten writes that are sent at once three are changes of memories made before: an update, a promotion and a delete.</summary>
+    private const int Tens = 10;
+
+    /// <summary>Writes that are sent at once when the fault is in force.</summary>
+    private const int SecondBurst = 10;
 
     /// <summary>Faults strike at other moments of the burst in each cycle: up to so many milliseconds after its begin, in steps without a pattern.</summary>
     private const int Spread = 25;
@@ -41,7 +47,7 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
 
     public async Task<RawChaos> RunAsync(CancellationToken cancellation)
     {
-        var repeated = new ConcurrentDictionary<string, int>();
+        var crashes = new ConcurrentDictionary<string, IReadOnlyList<string>>();
         var errors = new ConcurrentDictionary<string, string>();
         await Parallel.ForEachAsync(context.Scope.Faults, new ParallelOptions { MaxDegreeOfParallelism = Lanes, CancellationToken = cancellation }, async (fault, stop) =>
         {
@@ -49,7 +55,7 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
             injector.Duration = Duration ?? injector.Duration;
             try
             {
-                repeated[fault] = await RunAsync(injector, stop);
+                await RunAsync(injector, crashes, stop);
             }
             catch (Exception exception) when (exception is GateException or IOException or TimeoutException)
             {
@@ -58,71 +64,72 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
                 context.Say($"{fault}: {exception.Message}");
             }
         });
-        return new(repeated, errors);
+        return new(crashes, errors);
     }
 
-    /// <returns>Cycles that were run again.</returns>
-    private async Task<int> RunAsync(FaultInjector injector, CancellationToken cancellation)
+    private async Task RunAsync(FaultInjector injector, ConcurrentDictionary<string, IReadOnlyList<string>> crashes, CancellationToken cancellation)
     {
         var folder = Path.Combine(nodes.Folder, injector.Name);
         var ledger = new List<LedgerLine>();
-        var repeated = 0;
         try
         {
             await using var cluster = await Cluster.StartAsync(injector.Require(nodes with { Folder = folder }), cancellation);
             using var traffic = cluster.NewTraffic();
             try
             {
-                for (var cycle = 1; cycle <= context.Scope.Cycles; cycle++)
+                var (met, repeated) = (0, 0);
+                for (var cycle = 1; met < context.Scope.Cycles && repeated <= Repetitions; cycle++)
                 {
-                    var converged = await CycleAsync(cluster, traffic, injector, cycle, repeated, cancellation);
+                    var converged = await CycleAsync(cluster, traffic, injector, cycle, cancellation);
                     var lines = traffic.Take();
-                    if (lines.OfType<Injection>().Single().InFlight == 0 && repeated < Repetitions)
-                    {
-                        repeated++;
-                        cycle--;
-                        continue;
-                    }
-
                     ledger.AddRange(lines);
-                    context.Say($"{injector.Name} {cycle}/{context.Scope.Cycles}: {lines.OfType<Operation>().Count(static operation => operation is { Outcome: Outcome.Acked, Op: not Operations.Read })} acknowledged, {(converged is { } time ? $"equal after {time.TotalMilliseconds:F0} ms" : "not equal")}");
+                    var found = CycleChecker.Check(lines).Single();
+                    (met, repeated) = found.InFlight.Count > 0 ? (met + 1, 0) : (met, repeated + 1);
+                    context.Say($"{injector.Name} {met}/{context.Scope.Cycles}: {found.Acked} acknowledged, {(converged is { } time ? $"equal after {time.TotalMilliseconds:F0} ms" : "not equal")}{(repeated > 0 ? ", and the fault met no write: once more" : "")}");
                     if (converged is null)
                     {
                         // Red already; the cycles after it would only say the same.
                         break;
                     }
                 }
+
+                await Convergence.RecordLaterAsync(traffic, [.. ledger.Select(static line => line.Cycle).Distinct().Select(cycle => (cycle, NamespaceOf(injector, cycle)))]);
             }
             finally
             {
                 ledger.AddRange(traffic.Take());
+                crashes[injector.Name] = cluster.Nodes!.Crashes;
             }
         }
         finally
         {
             await context.Evidence.WriteLedgerAsync($"phase4-{injector.Name}", ledger);
-            Keep(folder, injector.Name);
+            context.Evidence.KeepLogs(folder, $"phase4-{injector.Name}");
+            if (Directory.Exists(folder))
+            {
+                Directory.Delete(folder, recursive: true);
+            }
         }
-
-        return repeated;
     }
+
+    private static string NamespaceOf(FaultInjector injector, int cycle) => $"chaos-{injector.Name}-{cycle}";
 
     /// <summary>By turns too short for the others to declare a silo dead, and long enough.</summary>
     private TimeSpan DurationOf(FaultInjector injector, NodesKind kind, int cycle) =>
         Duration is null && injector.Silences && kind == NodesKind.Silo && cycle % 2 == 0 ? DeathOfSilo : injector.Duration;
 
     /// <returns>How long the nodes took to become equal; null when they did not.</returns>
-    private async Task<TimeSpan?> CycleAsync(Cluster cluster, Traffic traffic, FaultInjector injector, int cycle, int attempt, CancellationToken cancellation)
+    private async Task<TimeSpan?> CycleAsync(Cluster cluster, Traffic traffic, FaultInjector injector, int cycle, CancellationToken cancellation)
     {
         var set = cluster.Nodes!;
-        var @namespace = attempt == 0 ? $"chaos-{injector.Name}-{cycle}" : $"chaos-{injector.Name}-{cycle}-{attempt}";
+        var @namespace = NamespaceOf(injector, cycle);
         var primary = cycle % set.Count;
         var victim = injector.Victim == FaultVictim.Follower ? (primary + 1) % set.Count : primary;
         await injector.PrepareAsync(set, victim, cancellation);
         await set.WaitReadyAsync(ReadyDeadline, cancellation);
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var before = traffic.Acked;
+        var (before, readsBefore) = (traffic.Acked, traffic.TokenReads);
         var heads = await HeadsAsync(traffic);
         var stock = injector.WantsDeletes ? Agent.Stock : 1;
         var steady = Enumerable.Range(0, Steady).Select(client => WriteAsync(traffic, cycle, client, @namespace, primary, injector.WantsDeletes, stop.Token)).ToArray();
@@ -138,12 +145,18 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
                 victim = injector.Victim == FaultVictim.Follower ? (primary + 1) % set.Count : primary;
             }
 
-            var burst = Enumerable.Range(0, context.Scope.Writes).Select(client => CreateAsync(traffic, cycle, client, @namespace, client % 2 == 0 ? primary : client % set.Count)).ToArray();
+            var clients = Enumerable.Range(0, context.Scope.Writes).Select(client => (Agent: new Agent(traffic, cycle, $"b{client}", @namespace, withToken: false), Number: client)).ToList();
+            int NodeOf(int client) => client % 2 == 0 ? primary : client % set.Count;
+            await Task.WhenAll(clients.Where(static client => ChangeOf(client.Number) is not null).Select(client => client.Agent.CreateAsync(NodeOf(client.Number))));
+            var burst = clients.ConvertAll(client => WriteOnceAsync(client.Agent, ChangeOf(client.Number), NodeOf(client.Number)));
             await Task.Delay(TimeSpan.FromMilliseconds(cycle * Step % Spread), cancellation);
-            var (inFlight, injected) = (traffic.InFlight, traffic.Now);
+            var injected = traffic.Now;
+            long inForce;
             try
             {
                 await injector.InjectAsync(set, victim, cancellation);
+                inForce = traffic.Now;
+                burst.AddRange(Enumerable.Range(0, SecondBurst).Select(client => new Agent(traffic, cycle, $"f{client}", @namespace, withToken: false).CreateAsync(NodeOf(client))));
                 await Task.Delay(DurationOf(injector, set.Kind, cycle), cancellation);
             }
             finally
@@ -157,15 +170,15 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
             // Until enough were acknowledged, and some of them after the fault.
             var healed = traffic.Acked;
             await UntilAsync("enough writes are acknowledged", () => traffic.Acked >= Math.Max(before + context.Scope.Writes, healed + Steady), cancellation);
+            await UntilAsync("a read with a token is answered", () => traffic.TokenReads > readsBefore, cancellation);
             injection = new()
             {
                 Cycle = cycle,
                 Fault = injector.Name,
                 Victim = NodeSet.NameOf(victim),
-                InFlight = inFlight,
                 Injected = injected,
+                InForce = inForce,
                 Healed = 0,
-                DestroysDisk = injector.DestroysDisk,
             };
         }
         finally
@@ -197,8 +210,22 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
         }
     }
 
-    private static Task<Operation> CreateAsync(Traffic traffic, int cycle, int client, string @namespace, int node) =>
-        new Agent(traffic, cycle, $"b{client}", @namespace, withToken: false).CreateAsync(node);
+    /// <summary>What a client of the burst does to a memory that it made before; null: it makes one.</summary>
+    private static string? ChangeOf(int client) => (client % Tens) switch
+    {
+        2 => Operations.Update,
+        5 => Operations.Promote,
+        8 => Operations.Delete,
+        _ => null,
+    };
+
+    private static Task<Operation> WriteOnceAsync(Agent agent, string? change, int node) => (change, agent.Owns) switch
+    {
+        (Operations.Update, [var memory]) => agent.UpdateAsync(memory, memory.Node, turn: 1),
+        (Operations.Promote, [var memory]) => agent.PromoteAsync(memory, memory.Node),
+        (Operations.Delete, [var memory]) => agent.DeleteAsync(memory, memory.Node),
+        _ => agent.CreateAsync(node),
+    };
 
     private static async Task<List<long>> HeadsAsync(Traffic traffic) => [.. await Task.WhenAll(Enumerable.Range(0, traffic.Nodes.Count).Select(async node =>
         (await traffic.AskAsync(node, HttpMethod.Get, "/api/v1/cluster")) is { Status: 200, Body: { } body } ? body.GetProperty("head").GetInt64() : 0))];
@@ -218,21 +245,5 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
         {
             throw new TimeoutException($"within {TrafficDeadline.TotalSeconds} s it did not come to this: {what}", exception);
         }
-    }
-
-    /// <summary>Keeps the nodes' logs and nothing else of a class.</summary>
-    private void Keep(string folder, string name)
-    {
-        if (!Directory.Exists(folder))
-        {
-            return;
-        }
-
-        foreach (var log in Directory.GetFiles(folder, "*.log"))
-        {
-            context.Evidence.KeepLog(log, $"phase4-{name}-{Path.GetFileName(log)}");
-        }
-
-        Directory.Delete(folder, recursive: true);
     }
 }

@@ -49,6 +49,25 @@ internal static class Convergence
         }
     }
 
+    /// <summary>Writes down what every node that answers holds now of what earlier cycles wrote.</summary>
+    public static async Task RecordLaterAsync(Traffic traffic, IReadOnlyCollection<(int Cycle, string Namespace)> written)
+    {
+        for (var node = 0; node < traffic.Nodes.Count; node++)
+        {
+            try
+            {
+                foreach (var (cycle, @namespace) in written)
+                {
+                    await traffic.RecordLaterAsync(cycle, node, @namespace);
+                }
+            }
+            catch (InvalidDataException)
+            {
+                // The evaluator counts what is missing.
+            }
+        }
+    }
+
     private static async Task<List<string?>> DigestsAsync(Traffic traffic) =>
         [.. (await Task.WhenAll(Enumerable.Range(0, traffic.Nodes.Count).Select(traffic.DigestAsync))).Distinct()];
 }

@@ -37,7 +37,8 @@ internal static class FunctionalPhase
         {
             context.Say($"{node.Name}: recall, statistics, curator, MCP");
             await node.TryAsync("recall", async () =>
-                node.RecallCount = (await om.JsonAsync(["recall", $"functional check on {node.Name}", "--limit", "5", "--json", .. node.Place], cancellation: cancellation)).GetProperty("memories").GetArrayLength());
+                node.RecallCount = (await om.JsonAsync(["recall", $"functional check on {node.Name}", "--limit", "5", "--json", .. node.Place], cancellation: cancellation)).GetProperty("memories").EnumerateArray()
+                    .Count(memory => memory.GetProperty("title").GetString() == $"phase1-{node.Name}"));
             await node.TryAsync("stats", async () => node.Stats = await om.JsonAsync(["stats", "--json", .. node.Place], cancellation: cancellation));
             await node.TryAsync("curator", async () => node.Curator = await om.JsonAsync(["curator", "--once", "--dry-run", "--max-ops", "10", "--json", .. node.Place], cancellation: cancellation));
             await node.TryAsync("mcp over standard input", async () => node.Stdio = await McpProbe.StdioAsync(om, node.Address, cancellation));

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -8,6 +10,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using OrleansMemory.Gate.Clients;
+using OrleansMemory.Gate.Ledgers;
 
 namespace OrleansMemory.Gate.Tests.Clients;
 
@@ -61,5 +64,56 @@ public sealed class AgentTests : IAsyncLifetime
         Assert.Equal(
             ["POST  ", "POST  t1", "GET /m1 t1", "PUT /m1 t1", "GET /m2 t2", "GET /m1 t4", "DELETE /m2 t2", "GET /m1 t4", "POST  t7"],
             _requests);
+    }
+
+    [Theory]
+    [InlineData(Operations.Delete)]
+    [InlineData(Operations.Promote)]
+    [InlineData(Operations.Update)]
+    public async Task A_write_that_was_sent_is_never_taken_for_one_that_was_not(string op)
+    {
+        // It answers one request and takes another, and then neither it nor anybody else is there.
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var taken = TakeTwoAsync(listener);
+        using var traffic = new Traffic([new("n1", new($"http://{listener.LocalEndpoint}"))]);
+        var agent = new Agent(traffic, 1, "c", "ns", withToken: false);
+        await agent.CreateAsync(0);
+        var memory = Assert.Single(agent.Owns);
+        var operation = await (op switch
+        {
+            Operations.Delete => agent.DeleteAsync(memory, 0),
+            Operations.Promote => agent.PromoteAsync(memory, 0),
+            _ => agent.UpdateAsync(memory, 0, turn: 1),
+        });
+        Assert.Equal((op, Outcome.Indeterminate), (operation.Op, operation.Outcome));
+        await taken;
+
+        static async Task TakeTwoAsync(TcpListener listener)
+        {
+            using var connection = await listener.AcceptTcpClientAsync();
+            await using var stream = connection.GetStream();
+            await ReadAsync(stream);
+            await stream.WriteAsync("HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"id\":\"m\"}"u8.ToArray());
+            await ReadAsync(stream);
+            listener.Stop();
+        }
+
+        static async Task ReadAsync(NetworkStream stream)
+        {
+            // To the end of the head: what follows it is not looked at.
+            var last = 0;
+            var one = new byte[1];
+            while (last != 0x0d0a0d0a)
+            {
+                await stream.ReadExactlyAsync(one);
+                last = (last << 8) | one[0];
+            }
+
+            while (stream.DataAvailable)
+            {
+                await stream.ReadExactlyAsync(one);
+            }
+        }
     }
 }

@@ -30,7 +30,7 @@ public sealed class RunPageTests : IDisposable
         Assert.EndsWith("PASS", page.Heading("Campaign quick-1"), StringComparison.Ordinal);
         Assert.All(Declaration.AllPhases, phase => Assert.EndsWith("PASS", page.Heading($"Phase {phase}"), StringComparison.Ordinal));
         Assert.Equal("", page.Alarm);
-        Assert.Equal("224", page.Fact("Acknowledged writes"));
+        Assert.Equal("236", page.Fact("Acknowledged writes"));
         Assert.Equal("0", page.Fact("Lost"));
         Assert.Equal("2 min 20 s", page.Fact("Duration"));
         Assert.Equal("0123456789abcdef0123456789abcdef01234567", page.Fact("Commit"));
@@ -64,7 +64,7 @@ public sealed class RunPageTests : IDisposable
         Assert.Contains("phase 4 (Chaos) failed", page.Text, StringComparison.Ordinal);
         Assert.Contains("cycle 2: pause-2-0 on c", page.Text, StringComparison.Ordinal);
         Assert.Contains("FAIL", page.Rows("phase4.pause.lost")[0][5], StringComparison.Ordinal);
-        Assert.Contains("0.75", page.Rows("pause")[0][5], StringComparison.Ordinal);
+        Assert.Contains("0.5", page.Rows("pause")[0][5], StringComparison.Ordinal);
         Assert.Contains("PASS", page.Rows("kill")[0][1], StringComparison.Ordinal);
         Assert.Contains("because its verdict is Fail", page.Text, StringComparison.Ordinal);
         Assert.Equal("1", page.Fact("Lost"));

@@ -30,7 +30,7 @@ public sealed class SoakTests : IDisposable
         Assert.Contains("3 of 3 runs: 3 green, 0 red.", page.Text, StringComparison.Ordinal);
         Assert.Contains("Nothing is to be called out.", page.Text, StringComparison.Ordinal);
         Assert.Equal(4, page.Elements("figure").Count());
-        Assert.Equal("24", page.Rows("run-001")[0][6]);
+        Assert.Equal("36", page.Rows("run-001")[0][6]);
     }
 
     [Fact]
