@@ -77,8 +77,8 @@ internal sealed record Narrative(string Reader, string SetOut, string Showed)
         var ran = summary.Canaries.Where(static canary => canary.Verdict != Verdict.NotRun).ToList();
         var missed = ran.Where(static canary => canary.Verdict != Verdict.Pass).Select(static canary => canary.Name).ToList();
         var canaries = ran.Count == 0 ? "No canary ran, so nothing shows here that the gate would have seen a fault."
-            : missed.Count > 0 ? $"The gate did not see what is broken in {Layout.Listed(missed)}, so a green result of it is worth nothing."
-            : $"The gate saw what is broken in {(ran.Count == 1 ? "the one canary" : $"each of the {ran.Count} canaries")} that ran.";
+            : missed.Count > 0 ? $"The gate did not see what is broken, or saw what is not, in {Layout.Listed(missed)}, so a green result of it is worth nothing."
+            : $"{(ran.Count == 1 ? "The one canary" : $"Each of the {ran.Count} canaries")} that ran came out as it had to.";
         var release = run.Certifies ? "A release can be cut from it." : "No release can be cut from it.";
         return $"{result} {canaries} {release}";
     }

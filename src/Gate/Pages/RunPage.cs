@@ -203,7 +203,7 @@ internal sealed class RunPage(RunFolder run, Insights? insights, bool hasTable)
 
     private Html Canaries() => run.Summary is not { Canaries: { Count: > 0 } canaries } ? Html.Empty : Html.Of($"""
         <section><h2 id="canaries">Canaries {CanaryMark()}</h2>
-        <p>Each is the same gate against something that is broken on purpose. It must come out red at the named assertion; PASS here says that the gate saw the fault.</p>
+        <p>Each is the same gate against something that is broken on purpose. It must come out red at the named assertion, and where nothing is broken green; PASS here says that it did.</p>
         {Layout.Table("Canaries", ["Canary", "What is broken", "Had to come out", "Came out", "Verdict"], Html.Each(canaries, canary => Html.Of($"""
         <tr{Layout.Redden(canary.Verdict)}><th scope="row">{(File.Exists(Path.Combine(run.Path, CanarySummary(canary))) ? Html.Of($"""<a href="{Layout.Href(CanarySummary(canary))}">{canary.Name}</a>""") : Html.Of($"{canary.Name}"))}</th><td class="what">{canary.Broken}</td><td class="id">{Layout.Id(canary.Assertion)} {Layout.Word(canary.Expected)}</td><td class="what">{CameOut(canary)}</td><td>{Layout.Badge(canary.Verdict)}</td></tr>
 
