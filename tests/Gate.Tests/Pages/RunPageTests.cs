@@ -35,7 +35,7 @@ public sealed class RunPageTests : IDisposable
         Assert.Equal("2 min 20 s", page.Fact("Duration"));
         Assert.Equal("0123456789abcdef0123456789abcdef01234567", page.Fact("Commit"));
         Assert.Contains("needs root", page.Rows("disk_full")[0][1], StringComparison.Ordinal);
-        Assert.Contains("Of 224 acknowledged writes none was lost", page.Text, StringComparison.Ordinal);
+        Assert.Contains("Of 236 acknowledged writes none was lost", page.Text, StringComparison.Ordinal);
         Assert.Contains("Certifies a release: no, because its mode is quick, not full", page.Text, StringComparison.Ordinal);
     }
 
