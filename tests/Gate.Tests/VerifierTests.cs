@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using OrleansMemory.Gate.Canaries;
 using OrleansMemory.Gate.Evidence;
 using OrleansMemory.Gate.Ledgers;
 using OrleansMemory.Gate.Verdicts;
@@ -76,6 +77,18 @@ public sealed class VerifierTests : IAsyncLifetime
         File.Delete(_evidence.Combine(name));
         var problems = Verifier.Verify(_evidence.Path).Problems;
         Assert.Contains(problems, problem => problem.Contains(name, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_damaged_plan_of_a_canary_hides_nothing_else()
+    {
+        var canary = Canary.All.First(static canary => canary.Plan.Name == "zero_acks");
+        _evidence = await new SampleRun { Scope = SampleRun.Quick with { Canaries = [canary.Plan.Name] }, Canaries = [canary.Plan] }.WriteAsync(Path.Combine(_folder, "with-canary"));
+        _evidence.Canary(canary.Plan.Name).WriteText(EvidenceFolder.PlanName, "{");
+        Edit("phase4.json", static document => document["acked"] = 1_000_000);
+        var problems = Verifier.Verify(_evidence.Path).Problems;
+        Assert.Contains(problems, static problem => problem.StartsWith("canaries/zero_acks/campaign.json cannot be read", StringComparison.Ordinal));
+        Assert.Contains(problems, static problem => problem.StartsWith("phase4.json: acked is stated as 1000000", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -84,8 +84,16 @@ internal sealed record Conclusion(Verdict Verdict, IReadOnlyList<PhaseResult> Ph
     private static bool IsAsDeclared(Canary canary, CampaignPlan plan, EvidenceFolder evidence)
     {
         var own = evidence.Canary(canary.Plan.Name);
-        return plan.Canaries.Any(stated => stated with { NotRun = null } == canary.Plan)
-            && (!own.Exists(EvidenceFolder.PlanName) || Text(own.Read<CampaignPlan>(EvidenceFolder.PlanName).Scope) == Text(canary.Scope));
+        try
+        {
+            return plan.Canaries.Any(stated => stated with { NotRun = null } == canary.Plan)
+                && (!own.Exists(EvidenceFolder.PlanName) || Text(own.Read<CampaignPlan>(EvidenceFolder.PlanName).Scope) == Text(canary.Scope));
+        }
+        catch (InvalidDataException)
+        {
+            // Its own verdict tells why.
+            return false;
+        }
 
         static string Text(CampaignScope scope) => JsonSerializer.Serialize(scope, GateJson.Lines);
     }
