@@ -139,7 +139,7 @@ internal sealed class LocalCluster
         }
 
         await using var first = new RemoteMemoryService(_cluster.Addresses[0], _session.Configuration.ApiKey);
-        return (await SampleSet.ImportAsync(first)).Imported;
+        return (await SampleSet.ImportAsync(first, _stop)).Imported;
     }
 
     /// <summary>Follows one node until the cluster stops.</summary>

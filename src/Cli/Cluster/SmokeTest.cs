@@ -102,16 +102,7 @@ internal sealed class SmokeTest : IDisposable
     private async Task<List<(string Query, string Id)>> ImportSampleAsync()
     {
         await using var service = new RemoteMemoryService(_scratch.Cluster.Addresses[0], apiKey: null);
-        var began = Stopwatch.GetTimestamp();
         var summary = await SampleSet.ImportAsync(service);
-        while (summary.Errors.Count > 0 && Stopwatch.GetElapsedTime(began) < WriteDeadline)
-        {
-            // Nodes that have just started may be too slow for their first writes. What is there already stays as it is.
-            Interlocked.Increment(ref _retries);
-            await Task.Delay(LongestPause);
-            summary = await SampleSet.ImportAsync(service);
-        }
-
         if (summary.Errors is [var first, ..])
         {
             Off($"the sample set was not imported whole: {summary.Errors.Count} memories, the first: {first}");

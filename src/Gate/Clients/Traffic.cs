@@ -27,6 +27,7 @@ internal sealed class Traffic : IDisposable
     private readonly HttpClient[] _http;
     private readonly ConcurrentQueue<LedgerLine> _lines = new();
     private long _acked;
+    private long _deleted;
     private long _tokenReads;
 
     /// <param name="key">Sent to the nodes with each request; it is written down nowhere.</param>
@@ -53,6 +54,9 @@ internal sealed class Traffic : IDisposable
 
     /// <summary>Writes that were acknowledged.</summary>
     public long Acked => Interlocked.Read(ref _acked);
+
+    /// <summary>Deletes among them.</summary>
+    public long Deleted => Interlocked.Read(ref _deleted);
 
     /// <summary>Reads with a token that were answered.</summary>
     public long TokenReads => Interlocked.Read(ref _tokenReads);
@@ -85,6 +89,10 @@ internal sealed class Traffic : IDisposable
         if (isWrite && outcome == Outcome.Acked)
         {
             Interlocked.Increment(ref _acked);
+            if (request.Op == Operations.Delete)
+            {
+                Interlocked.Increment(ref _deleted);
+            }
         }
         else if (!isWrite && token is not null && (outcome == Outcome.Acked || answer.Status == 404))
         {

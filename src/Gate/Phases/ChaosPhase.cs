@@ -129,7 +129,7 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
         await set.WaitReadyAsync(ReadyDeadline, cancellation);
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var (before, readsBefore) = (traffic.Acked, traffic.TokenReads);
+        var (before, deletedBefore, readsBefore) = (traffic.Acked, traffic.Deleted, traffic.TokenReads);
         var heads = await HeadsAsync(traffic);
         var stock = injector.WantsDeletes ? Agent.Stock : 1;
         var steady = Enumerable.Range(0, Steady).Select(client => WriteAsync(traffic, cycle, client, @namespace, primary, injector.WantsDeletes, stop.Token)).ToArray();
@@ -170,6 +170,7 @@ internal sealed class ChaosPhase(PhaseContext context, NodesPlan nodes)
             // Until enough were acknowledged, and some of them after the fault.
             var healed = traffic.Acked;
             await UntilAsync("enough writes are acknowledged", () => traffic.Acked >= Math.Max(before + context.Scope.Writes, healed + Steady), cancellation);
+            await UntilAsync("a delete is acknowledged", () => traffic.Deleted > deletedBefore, cancellation);
             await UntilAsync("a read with a token is answered", () => traffic.TokenReads > readsBefore, cancellation);
             injection = new()
             {
