@@ -2,36 +2,9 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace OrleansMemory.Core.Replication;
 
-/// <summary>What a replica set knows of its own store, for its greetings.</summary>
-public interface IReplicaCondition
-{
-    bool IsRecovering { get; }
-
-    bool IsReadable { get; }
-
-    Floors Floors { get; }
-
-    /// <summary>The first number that the own log still brings.</summary>
-    long LogStart { get; }
-
-    /// <summary>This store is behind the floor: what it applies it may let go of again, until it has rejoined.</summary>
-    bool IsStale { get; }
-
-    /// <summary>A peer ships rows as it holds them now.</summary>
-    void Arriving(IReadOnlyList<Mutation> batch);
-
-    /// <summary>A peer greets, and may ship right after.</summary>
-    void Greeted(PeerHello greeting);
-
-    /// <summary>A peer holds what this store has lost: the store is an older copy of what this node once was.</summary>
-    void FoundOlder();
-
-    void Heard(string address, PeerHello hello);
-}
-
 /// <summary>What a node says of itself to its peers, and what it makes of what they say.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "A source without timers and wait handles holds nothing to dispose; a late greeting may still cancel it.")]
-public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, ClockComparison clock, TimeProvider time, IReplicaCondition condition)
+public sealed class PeerSession(IMemoryStore store, CommandWriter writer, ReplicaSetSettings settings, ClockComparison clock, TimeProvider time, ReplicaCondition condition)
 {
     private readonly Lock _gate = new();
     private readonly HashSet<string> _lost = new(StringComparer.Ordinal);
@@ -70,6 +43,16 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
 
     /// <summary>Nodes that were heard, by address.</summary>
     public IReadOnlyDictionary<string, PeerHello> Hellos => _hellos;
+
+    /// <exception cref="QuorumException">The nodes do not agree: no quorum of them means anything.</exception>
+    public void RequireAgreement()
+    {
+        if (!MembersAgree)
+        {
+            throw new QuorumException(
+                new(0, settings.QuorumReads, QuorumReasons.Unreachable), QuorumException.NotStored, "nodes disagree about who belongs to the set; finish the change of members first");
+        }
+    }
 
     public async Task<PeerHello> HelloAsync()
     {
@@ -161,7 +144,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
             await writer.RenewLogAsync();
         }
 
-        condition.Heard(address, hello);
+        condition.Heard(address, hello, _hellos);
         _compared.TrySetResult();
         lock (_gate)
         {

@@ -3,7 +3,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Core.Replication;
 
 /// <summary>The answering side of <see cref="IReplicaLink"/>: what HTTP routes, grains and the in-process link call.</summary>
-public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSession session, IReplicaCondition condition)
+public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSession session, ReplicaCondition condition)
 {
     private const int HashRows = 5_000;
 
