@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using OrleansMemory.Compliance;
 using OrleansMemory.Gate.Nodes;
@@ -85,6 +88,32 @@ public sealed class GateRunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_port_that_somebody_takes_makes_the_campaign_red_with_the_reason_and_keeps_what_ran()
+    {
+        var evidence = Path.Combine(_scratch.Path, "run");
+        var command = Command("gate", "run", "--phases", "4", "--faults", "kill_follower", "--no-canaries", "--out", evidence);
+        command.Environment["TMPDIR"] = _scratch.Path;
+        using var gate = Process.Start(command)!;
+        var output = gate.StandardOutput.ReadToEndAsync();
+        while (await gate.StandardError.ReadLineAsync() is { } line && !line.Contains("kill_follower 1/", StringComparison.Ordinal))
+        {
+        }
+
+        _ = gate.StandardError.ReadToEndAsync();
+        using var taker = await TakePortOfNodeAsync(gate.Id);
+        await gate.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Deadline);
+        Assert.Equal(1, gate.ExitCode);
+        Assert.Contains("verdict=HarnessError", await output, StringComparison.Ordinal);
+        var phase = await File.ReadAllTextAsync(Path.Combine(evidence, "phase4.json"));
+        Assert.Contains(((IPEndPoint)taker.LocalEndpoint).Port.ToString(CultureInfo.InvariantCulture), phase, StringComparison.Ordinal);
+        Assert.Contains("address already in use", phase, StringComparison.Ordinal);
+        var summary = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(evidence, "campaign-summary.json")))!;
+        Assert.InRange((int)summary["acked"]!, 100, int.MaxValue);
+        Assert.Empty(JsonNode.Parse((await RunAsync("gate", "verify", evidence, "--json")).Output)!["problems"]!.AsArray());
+        Assert.Empty(Left());
+    }
+
+    [Fact]
     public async Task What_cannot_begin_is_refused_with_what_to_do()
     {
         await File.WriteAllTextAsync(Path.Combine(_scratch.Path, "taken"), "");
@@ -112,6 +141,50 @@ public sealed class GateRunTests : IDisposable
         Assert.Equal(1, run.Status);
         Assert.Contains("HarnessError: phase2.acked", run.Output, StringComparison.Ordinal);
         Assert.Contains("http://127.0.0.1:1/ is not ready", run.Output, StringComparison.Ordinal);
+    }
+
+    /// <summary>Ends a node while the gate stands still, and listens in its place.</summary>
+    private async Task<TcpListener> TakePortOfNodeAsync(int gate)
+    {
+        TcpListener? taker = null;
+        await Eventually.HoldsAsync("a node runs", async () =>
+        {
+            ProcessSignal.Suspend(gate);
+            try
+            {
+                if (Left().FirstOrDefault(static process => Read(process, "cmdline").Contains("n1.db", StringComparison.Ordinal)) is { } node)
+                {
+                    var arguments = Read(node, "cmdline").Split('\0');
+                    taker = new(IPAddress.Loopback, int.Parse(arguments[Array.IndexOf(arguments, "--port") + 1], CultureInfo.InvariantCulture));
+                    using (var process = Process.GetProcessById(int.Parse(Path.GetFileName(node), CultureInfo.InvariantCulture)))
+                    {
+                        process.Kill();
+                    }
+
+                    await Eventually.HoldsAsync("its port is free", () => Task.FromResult(Listens(taker)));
+                }
+            }
+            finally
+            {
+                ProcessSignal.Resume(gate);
+            }
+
+            return taker is not null;
+        });
+        return taker!;
+    }
+
+    private static bool Listens(TcpListener listener)
+    {
+        try
+        {
+            listener.Start();
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Processes of the gate, by their folders.</summary>

@@ -174,7 +174,7 @@ public sealed class ReplicaCondition
     }
 
     /// <summary>What an operator is shown, of one instant.</summary>
-    public (bool Recovering, Floors Floors, IReadOnlyDictionary<LogId, AppliedSet> Vector) Show()
+    public (bool Recovering, Floors Floors, IReadOnlyDictionary<LogId, AppliedSet> Vector) Snapshot()
     {
         lock (_gate)
         {

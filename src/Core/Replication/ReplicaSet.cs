@@ -137,7 +137,7 @@ public sealed class ReplicaSet : IAsyncDisposable
 
     public ReplicaSetStatus Status()
     {
-        var (recovering, floors, vector) = _condition.Show();
+        var (recovering, floors, vector) = _condition.Snapshot();
         return new(
             _store.Log,
             vector.GetValueOrDefault(_store.Log)?.Through ?? 0,
