@@ -24,18 +24,12 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
 
     /// <summary>Makes a memory on a node.</summary>
     /// <returns>What became of it.</returns>
-    public async Task<Operation> CreateAsync(int node)
+    public Task<Operation> CreateAsync(int node)
     {
         var title = $"{@namespace}-{name}-{_made++}";
         var content = $"{title} as it was made";
         var body = new JsonObject { ["title"] = title, ["content"] = content, ["namespace"] = @namespace, ["tier"] = Mid, ["priority"] = 5, ["confidence"] = 1.0, ["source"] = "api" };
-        var operation = await SendAsync(new(cycle, name, Operations.Create, title, Content: content), node, "/api/v1/memories", HttpMethod.Post, body);
-        if (operation is { Outcome: Outcome.Acked, Id: { } id })
-        {
-            _owned.Add(new(title, id, node));
-        }
-
-        return operation;
+        return SendAsync(new(cycle, name, Operations.Create, title, Content: content), node, "/api/v1/memories", HttpMethod.Post, body);
     }
 
     /// <summary>Changes its newest memory, or reads what it changed, or makes another, each in turn.</summary>
@@ -106,10 +100,15 @@ internal sealed class Agent(Traffic traffic, int cycle, string name, string @nam
     {
         // A token names one place in one node's log: it says nothing of what the client wrote through another node.
         var sent = withToken ? _tokens.GetValueOrDefault(request.Title) ?? _token : null;
-        var (operation, token) = await traffic.SendAsync(request, node, path, method, body, sent, quorum);
+        var (operation, id, token) = await traffic.SendAsync(request, node, path, method, body, sent, quorum);
         if (operation is { Outcome: Outcome.Acked, Op: not Operations.Read } && token is not null)
         {
             _tokens[request.Title] = _token = token;
+        }
+
+        if (operation is { Outcome: Outcome.Acked, Op: Operations.Create } && id is not null)
+        {
+            _owned.Add(new(request.Title, id, node));
         }
 
         return operation;

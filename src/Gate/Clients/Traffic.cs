@@ -79,8 +79,8 @@ internal sealed class Traffic : IDisposable
     /// <param name="body">Null: none.</param>
     /// <param name="token">The client's, or null.</param>
     /// <param name="quorum">Nodes that must hold the write; null: as the nodes are set.</param>
-    /// <returns>What was written down, and the token of the answer.</returns>
-    public async Task<(Operation Operation, string? Token)> SendAsync(Request request, int node, string path, HttpMethod method, JsonObject? body, string? token, string? quorum = null)
+    /// <returns>What was written down, the id of the memory as far as it is known, and the token of the answer.</returns>
+    public async Task<(Operation Operation, string? Id, string? Token)> SendAsync(Request request, int node, string path, HttpMethod method, JsonObject? body, string? token, string? quorum = null)
     {
         var isWrite = request.Op != Operations.Read;
         var start = Now;
@@ -99,6 +99,7 @@ internal sealed class Traffic : IDisposable
             Interlocked.Increment(ref _tokenReads);
         }
 
+        var id = request.Id ?? (answer.Text("id") is { Length: > 0 } told ? told : null);
         var operation = new Operation
         {
             Cycle = request.Cycle,
@@ -106,7 +107,7 @@ internal sealed class Traffic : IDisposable
             Op = request.Op,
             Node = Nodes[node].Name,
             Title = request.Title,
-            Id = request.Id ?? (answer.Text("id") is { Length: > 0 } id ? id : null),
+            Id = id is null ? null : Contents.EndOfId(id),
             Hash = isWrite ? request.Content is { } content ? Contents.Hash(content) : null : answer.Text("content") is { } read ? Contents.Hash(read) : null,
             Tier = isWrite ? null : answer.Text("tier"),
             Start = start,
@@ -117,7 +118,7 @@ internal sealed class Traffic : IDisposable
             Token = token is null ? null : true,
         };
         Record(operation);
-        return (operation, answer.Token);
+        return (operation, id, answer.Token);
     }
 
     /// <summary>Asks a node something that no ledger is about.</summary>
@@ -155,7 +156,7 @@ internal sealed class Traffic : IDisposable
             {
                 Cycle = cycle,
                 Node = Nodes[node].Name,
-                Id = memory.GetProperty("id").GetString()!,
+                Id = Contents.EndOfId(memory.GetProperty("id").GetString()!),
                 Title = memory.GetProperty("title").GetString()!,
                 Hash = Contents.Hash(memory.GetProperty("content").GetString()!),
                 Tier = memory.GetProperty("tier").GetString()!,

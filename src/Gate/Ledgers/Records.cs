@@ -55,7 +55,7 @@ public sealed record Operation : LedgerLine
     /// <summary>Unique in the campaign.</summary>
     public required string Title { get; init; }
 
-    /// <summary>Of the memory; null while nobody answered it.</summary>
+    /// <summary><see cref="Contents.EndOfId"/> of the memory; null while nobody answered it.</summary>
     public string? Id { get; init; }
 
     /// <summary><see cref="Contents.Hash"/> of what was written or read; null where there is none.</summary>
@@ -127,10 +127,12 @@ public sealed record Holding : LedgerLine
 {
     public required string Node { get; init; }
 
+    /// <summary><see cref="Contents.EndOfId"/> of the memory.</summary>
     public required string Id { get; init; }
 
     public required string Title { get; init; }
 
+    /// <summary><see cref="Contents.Hash"/> of its content.</summary>
     public required string Hash { get; init; }
 
     public required string Tier { get; init; }
