@@ -6,9 +6,16 @@ namespace OrleansMemory.Compliance;
 public sealed class LinkFaults
 {
     private volatile TaskCompletionSource? _hung;
+    private int _batches;
+
+    /// <summary>Batches that were to be applied at the other end.</summary>
+    public int Batches => Volatile.Read(ref _batches);
 
     /// <summary>Calls fail at once, as if nothing listened.</summary>
     public bool Cut { get; set; }
+
+    /// <summary>Calls fail, and nothing tells whether the other end is there.</summary>
+    public bool Broken { get; set; }
 
     /// <summary>Added before each call, in milliseconds.</summary>
     public int DelayMilliseconds { get; set; }
@@ -32,6 +39,8 @@ public sealed class LinkFaults
         }
     }
 
+    internal void Count() => Interlocked.Increment(ref _batches);
+
     internal async Task PassAsync(string address, CancellationToken cancellation)
     {
         if (_hung is { } hung)
@@ -48,6 +57,11 @@ public sealed class LinkFaults
         {
             throw new LinkException($"{address} is cut", isDown: true);
         }
+
+        if (Broken)
+        {
+            throw new LinkException($"the way to {address} is broken", isDown: false);
+        }
     }
 }
 
@@ -58,8 +72,11 @@ public sealed class FaultyLink(IReplicaLink inner, LinkFaults faults) : IReplica
 
     public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => ThroughAsync(() => inner.GreetAsync(mine, cancellation), cancellation);
 
-    public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) =>
-        ThroughAsync(() => inner.ApplyAsync(batch, cancellation), cancellation);
+    public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation)
+    {
+        faults.Count();
+        return ThroughAsync(() => inner.ApplyAsync(batch, cancellation), cancellation);
+    }
 
     public Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) =>
         ThroughAsync(() => inner.ReadDigestsAsync(floor, cancellation), cancellation);

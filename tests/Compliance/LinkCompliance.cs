@@ -55,6 +55,26 @@ public abstract class LinkCompliance
     }
 
     [Fact]
+    public async Task What_is_awaited_travels_together_to_a_peer_that_answers_again()
+    {
+        await using var set = await SetAsync(3, static settings => settings with { Timeout = TimeSpan.FromSeconds(30) });
+        set.Faults(0, 1).Hung = true;
+        set.Faults(0, 2).Hung = true;
+        var writes = Task.WhenAll(Enumerable.Range(0, 100).Select(index => set[0].StoreAsync(Draft($"t{index}"), Alice)));
+        await Eventually.HoldsAsync("all are written and wait", () => Task.FromResult(set[0].Cluster().HeadSequence >= 100));
+        set.Faults(0, 2).Broken = true;
+        set.Faults(0, 2).Hung = false;
+        await Eventually.HoldsAsync("the way to the third node is seen to be broken", () => Task.FromResult(set[0].Cluster().Peers.Any(static peer => !peer.IsUp)));
+        Assert.False(writes.IsCompleted);
+        var before = set.Faults(0, 2).Batches;
+        set.Faults(0, 2).Broken = false;
+        Assert.All(await writes, static receipt => Assert.Equal(Durabilities.Quorum, receipt.Durability));
+        Assert.InRange(set.Faults(0, 2).Batches - before, 1, 5);
+        set.Faults(0, 1).Hung = false;
+        await set.ConvergedAsync();
+    }
+
+    [Fact]
     public async Task One_peer_down_is_a_quorum_and_two_are_not()
     {
         await using var set = await SetAsync(3);

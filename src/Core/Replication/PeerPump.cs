@@ -235,8 +235,9 @@ public sealed class PeerPump(
 
         var inFlight = new List<Task>(GapInFlight);
 
-        // What somebody waits for is sent again: that the peer's vector covers it does not say what the peer answered to it.
-        foreach (var (first, last) in quorum.Awaited(link.Address, through).Concat(held.Missing(through.Sequence)).ToList())
+        // What somebody waits for goes first, and is sent again: that the peer's vector covers it does not say what the peer answered to it.
+        var awaited = quorum.Awaited(link.Address, through);
+        foreach (var (first, last) in awaited.Ranges.Concat(held.With(awaited).Missing(through.Sequence)))
         {
             for (var next = first; next <= last;)
             {

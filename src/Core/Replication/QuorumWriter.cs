@@ -87,12 +87,12 @@ public sealed class QuorumWriter(LogId log, TimeProvider time)
     }
 
     /// <summary>Rows that somebody waits for and the peer has not answered for, up to a place in the log.</summary>
-    public IReadOnlyList<(long First, long Last)> Awaited(string peer, LogPosition through)
+    public AppliedSet Awaited(string peer, LogPosition through)
     {
         lock (_gate)
         {
-            return [.. _waiters.Where(waiter => waiter.Log == through.Log && waiter.Last <= through.Sequence && !waiter.IsHeldBy(_peers[peer]))
-                .Select(static waiter => (waiter.First, waiter.Last))];
+            return _waiters.Where(waiter => waiter.Log == through.Log && waiter.Last <= through.Sequence && !waiter.IsHeldBy(_peers[peer]))
+                .Aggregate(AppliedSet.None, static (rows, waiter) => rows.With(waiter.First, waiter.Last));
         }
     }
 

@@ -19,6 +19,9 @@ public sealed record AppliedSet(long Through, IReadOnlyList<(long First, long La
     public bool Covers(long first, long last) =>
         last <= Through || Above.Any(range => Math.Max(first, Through + 1) >= range.First && last <= range.Last);
 
+    /// <summary>What is in the set, ascending, with a gap between every two.</summary>
+    public IEnumerable<(long First, long Last)> Ranges => Through > 0 ? Above.Prepend((1, Through)) : Above;
+
     /// <summary>The ranges up to <paramref name="last"/> that are not in the set, ascending.</summary>
     public IEnumerable<(long First, long Last)> Missing(long last)
     {

@@ -16,11 +16,11 @@ public sealed class QuorumWriterTests
         // The row may be in the peer's vector because it was refused or fenced there, and the answer that said so was lost.
         quorum.Connected("b");
         Assert.False(waiting.IsCompleted);
-        Assert.Equal([(7, 8)], quorum.Awaited("b", new(Log, 8)));
-        Assert.Empty(quorum.Awaited("b", new(Log, 7)));
+        Assert.Equal([(7, 8)], quorum.Awaited("b", new(Log, 8)).Ranges);
+        Assert.Empty(quorum.Awaited("b", new(Log, 7)).Ranges);
         quorum.Acknowledged("b", Log, 7, 8);
         Assert.True((await waiting).IsMet);
-        Assert.Empty(quorum.Awaited("b", new(Log, 8)));
+        Assert.Empty(quorum.Awaited("b", new(Log, 8)).Ranges);
     }
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class QuorumWriterTests
         // Also for who comes to wait when the delete was taken in its place already, unless nobody else need hold it.
         Assert.True((await quorum.WaitAsync(Log, 9, 9, 2, TimeSpan.FromSeconds(30), ["x"])).MetDelete);
         Assert.Equal(new(2, 1, null), await quorum.WaitAsync(Log, 9, 9, 1, TimeSpan.FromSeconds(30), ["x"]));
-        Assert.Empty(quorum.Awaited("c", new(Log, 9)));
+        Assert.Empty(quorum.Awaited("c", new(Log, 9)).Ranges);
 
         // A memory that comes under the same id later is another one.
         quorum.Acknowledged("b", Log, 10, 10);
@@ -112,7 +112,7 @@ public sealed class QuorumWriterTests
         Assert.Equal(new(1, 3, QuorumReasons.Refused), await refused);
 
         // Nobody waits any more.
-        Assert.Empty(quorum.Awaited("c", new(Log, 9)));
+        Assert.Empty(quorum.Awaited("c", new(Log, 9)).Ranges);
     }
 
     [Fact]
@@ -161,8 +161,8 @@ public sealed class QuorumWriterTests
         quorum.Acknowledged("b", Log, 1, 5);
         quorum.Refused("b", new(Log, 1), ApplyOutcome.RefusedDeleted);
         quorum.Refused("b", new(next, 5), ApplyOutcome.RefusedDeleted);
-        Assert.Equal([(5, 5)], quorum.Awaited("c", new(Log, 9)));
-        Assert.Equal(3, quorum.Awaited("c", new(next, 9)).Count);
+        Assert.Equal([(5, 5)], quorum.Awaited("c", new(Log, 9)).Ranges);
+        Assert.Equal([(1, 3)], quorum.Awaited("c", new(next, 9)).Ranges);
         Assert.False(quorum.WaitAsync(next, 3, 3, 3, TimeSpan.FromSeconds(30)).IsCompleted);
         Assert.All(waiting.Append(old), static wait => Assert.False(wait.IsCompleted));
         quorum.Acknowledged("b", next, 1, 3);
