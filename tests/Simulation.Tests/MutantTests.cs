@@ -14,14 +14,15 @@ public sealed class MutantTests(ITestOutputHelper output)
         ["FanOutEndsAtQuorum"] = 87,
         ["TombstoneCollectedEarly"] = 72,
         ["RejoinKeepsOldRows"] = 199,
-        ["FloorPastGap"] = 931,
+        ["FloorPastGap"] = 1221,
         ["OnePeerCompared"] = 737,
         ["RecoveryForgottenAtStart"] = 485,
         ["RefusalOutlivesItsGround"] = 206,
         ["RepetitionDecidedAnew"] = 66,
         ["RejoinDropsNewRows"] = 240,
         ["RefusedRowCounts"] = 84,
-        ["RefusedRowsAnswerReads"] = 127,
+        ["RefusedRowsAnswerReads"] = 235,
+        ["FeedSkipsRow"] = 51,
     };
 
     /// <summary>
