@@ -28,10 +28,14 @@ public sealed class BackupTests(PostgresDatabases databases) : IDisposable
         using var http = new HttpClient { BaseAddress = new Uri(node.Url) };
         var answered = new ConcurrentDictionary<int, int>();
         using var stop = new CancellationTokenSource();
+
+        // They write until a backup is made, and not while it is looked at.
+        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var writers = Enumerable.Range(0, Writers).Select(async writer =>
         {
             for (var number = 0; !stop.IsCancellationRequested; number++)
             {
+                await go.Task;
                 await StoreAsync(http, $"{writer:d2}-{number}");
                 answered[writer] = number;
             }
@@ -40,9 +44,11 @@ public sealed class BackupTests(PostgresDatabases databases) : IDisposable
         {
             var before = new Dictionary<int, int>(answered);
             var floor = before.Values.Sum();
+            go.TrySetResult();
             await Eventually.HoldsAsync("more was written", () => Task.FromResult(answered.Values.Sum() > floor + 500));
             before = new(answered);
             var manifest = (await _om.RunAsync("backup", "--db", database, "--to", $"round{round}", "--json")).Exits(0).Json;
+            go = new(TaskCreationOptions.RunContinuationsAsynchronously);
             Assert.Equal("n", manifest.GetProperty("node_id").GetString());
             (await _om.RunAsync("verify", $"round{round}")).Exits(0);
             (await _om.RunAsync("restore", "--from", $"round{round}", "--db", $"copy{round}.db")).Exits(0);
@@ -66,6 +72,7 @@ public sealed class BackupTests(PostgresDatabases databases) : IDisposable
         }
 
         await stop.CancelAsync();
+        go.TrySetResult();
         await Task.WhenAll(writers);
     }
 
