@@ -3,7 +3,7 @@ using Orleans.Storage;
 namespace OrleansMemory.Grains;
 
 /// <inheritdoc cref="ICuratorGrain"/>
-[GrainType("curator")]
+[CollectionAgeLimit(AlwaysActive = true), GrainType("curator")]
 public sealed class CuratorGrain([PersistentState("lease")] IPersistentState<CuratorRecord> record, TimeProvider time) : Grain, ICuratorGrain
 {
     public async Task<CuratorLease?> TakeAsync(string node, TimeSpan duration)

@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Orleans.Concurrency;
+using Orleans.Configuration;
 using OrleansMemory.Core;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
@@ -7,25 +9,54 @@ using OrleansMemory.Core.Replication;
 namespace OrleansMemory.Grains;
 
 /// <inheritdoc cref="INamespaceGrain"/>
-[Reentrant, GrainType("namespace")]
+[Reentrant, CollectionAgeLimit(AlwaysActive = true), GrainType("namespace")]
 public sealed partial class NamespaceGrain : Grain, INamespaceGrain
 {
     private readonly MemoryNode _node;
     private readonly IClusterMembershipService _membership;
+    private readonly TimeSpan _idleLimit;
+    private readonly TimeProvider _time;
     private readonly ILogger<NamespaceGrain> _logger;
     private Decider _decider;
+    private long _usedAt;
 
-    public NamespaceGrain(MemoryNode node, IClusterMembershipService membership, ILogger<NamespaceGrain> logger)
+    /// <param name="collection">Its age is how long an activation lasts that nobody writes through; one ends at most twice that late.</param>
+    public NamespaceGrain(
+        MemoryNode node, IClusterMembershipService membership, IOptions<GrainCollectionOptions> collection, TimeProvider time, ILogger<NamespaceGrain> logger)
     {
         _node = node;
         _membership = membership;
+        _idleLimit = collection.Value.CollectionAge;
+        _time = time;
         _logger = logger;
         _decider = DeciderOn(Own);
     }
 
     private string Own => _node.Store.Log.Node;
 
-    public async Task<AnswerBatch> WriteAsync(WriteBatch writes) => new(await Task.WhenAll(writes.Commands.Select(WriteAsync)));
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        // Not left to Orleans' collector, which goes by the wall clock: after a clock was ahead for a moment it refuses new activations.
+        _usedAt = _time.GetTimestamp();
+        this.RegisterGrainTimer(EndWhenIdleAsync, new GrainTimerCreationOptions(_idleLimit, _idleLimit) { Interleave = true });
+        return Task.CompletedTask;
+    }
+
+    public async Task<AnswerBatch> WriteAsync(WriteBatch writes)
+    {
+        _usedAt = _time.GetTimestamp();
+        return new(await Task.WhenAll(writes.Commands.Select(WriteAsync)));
+    }
+
+    private Task EndWhenIdleAsync(CancellationToken cancellation)
+    {
+        if (_time.GetElapsedTime(_usedAt) >= _idleLimit)
+        {
+            DeactivateOnIdle();
+        }
+
+        return Task.CompletedTask;
+    }
 
     private async Task<AnswerMessage> WriteAsync(byte[] command)
     {

@@ -6,7 +6,7 @@ using OrleansMemory.Core.Replication;
 namespace OrleansMemory.Grains;
 
 /// <inheritdoc cref="IQuorumWriteGrain"/>
-[Reentrant, NodePlacement, GrainType("quorum-write")]
+[Reentrant, NodePlacement, CollectionAgeLimit(AlwaysActive = true), GrainType("quorum-write")]
 public sealed class QuorumWriteGrain(MemoryNode node) : NodeGrain(node), IQuorumWriteGrain
 {
     public Task<EpochAnswer> TakeEpochAsync(string @namespace) => TakeEpochAsync(Node, @namespace);

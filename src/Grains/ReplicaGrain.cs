@@ -6,7 +6,7 @@ using OrleansMemory.Core.Replication;
 namespace OrleansMemory.Grains;
 
 /// <inheritdoc cref="IReplicaGrain"/>
-[Reentrant, NodePlacement, GrainType("replica")]
+[Reentrant, NodePlacement, CollectionAgeLimit(AlwaysActive = true), GrainType("replica")]
 public sealed class ReplicaGrain(MemoryNode node) : NodeGrain(node), IReplicaGrain
 {
     public Task<LinkMessage> GreetAsync(LinkMessage greeting) =>

@@ -6,7 +6,7 @@ using OrleansMemory.Core.Memories;
 namespace OrleansMemory.Grains;
 
 /// <inheritdoc cref="IServiceGrain"/>
-[Reentrant, NodePlacement, GrainType("service")]
+[Reentrant, NodePlacement, CollectionAgeLimit(AlwaysActive = true), GrainType("service")]
 public sealed class ServiceGrain(MemoryNode node) : NodeGrain(node), IServiceGrain
 {
     /// <summary>Rows of an export in one answer: the largest of them fit.</summary>

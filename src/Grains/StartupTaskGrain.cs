@@ -3,7 +3,7 @@ using Orleans.Storage;
 namespace OrleansMemory.Grains;
 
 /// <inheritdoc cref="IStartupTaskGrain"/>
-[GrainType("startup-task")]
+[CollectionAgeLimit(AlwaysActive = true), GrainType("startup-task")]
 public sealed class StartupTaskGrain([PersistentState("record")] IPersistentState<StartupTaskRecord> record) : Grain, IStartupTaskGrain
 {
     private const int Tries = 3;

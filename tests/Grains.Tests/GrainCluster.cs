@@ -8,7 +8,7 @@ using OrleansMemory.Storage.Sqlite;
 namespace OrleansMemory.Grains.Tests;
 
 /// <summary>Three silos in this process, each around a node on a file of its own; made once for all tests of a class.</summary>
-public sealed class GrainCluster : IAsyncLifetime
+public class GrainCluster : IAsyncLifetime
 {
     public const int Count = 3;
 
@@ -56,6 +56,7 @@ public sealed class GrainCluster : IAsyncLifetime
             silo.Services.AddSingleton(_nodes[int.Parse(options.SiloName[^1..], System.Globalization.CultureInfo.InvariantCulture)]);
             silo.AddMemoryGrainStorageAsDefault();
             silo.AddPlacementDirector<NodePlacement, NodePlacementDirector>();
+            Configure(silo);
         });
         _cluster = builder.Build();
         await _cluster.DeployAsync();
@@ -74,6 +75,11 @@ public sealed class GrainCluster : IAsyncLifetime
         var digests = await Task.WhenAll(_nodes.Select(static node => node.DigestAsync()));
         return digests.Distinct().Count() == 1;
     });
+
+    /// <summary>What a cluster has besides.</summary>
+    protected virtual void Configure(ISiloBuilder silo)
+    {
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -94,5 +100,6 @@ public sealed class GrainCluster : IAsyncLifetime
         }
 
         _files.Dispose();
+        GC.SuppressFinalize(this);
     }
 }
