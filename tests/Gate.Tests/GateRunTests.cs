@@ -48,14 +48,9 @@ public sealed class GateRunTests : IDisposable
     public async Task A_campaign_that_is_interrupted_keeps_what_ran_and_leaves_no_process_behind()
     {
         var evidence = Path.Combine(_scratch.Path, "run");
-        var command = Command("gate", "run", "--phases", "2,4", "--no-canaries", "--out", evidence);
-        command.Environment["TMPDIR"] = _scratch.Path;
-        using var gate = Process.Start(command)!;
+        using var gate = Start("gate", "run", "--phases", "2,4", "--no-canaries", "--out", evidence);
         _ = gate.StandardOutput.ReadToEndAsync();
-        while (await gate.StandardError.ReadLineAsync() is { } line && !line.Contains("phase 4", StringComparison.Ordinal))
-        {
-        }
-
+        await SaysAsync(gate, "phase 4");
         var errors = gate.StandardError.ReadToEndAsync();
         ProcessSignal.Interrupt(gate.Id);
         await gate.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Deadline);
@@ -76,9 +71,7 @@ public sealed class GateRunTests : IDisposable
     {
         // At its worst moment: one node is suspended, and does not see that its input ends.
         string[] faults = SmallDisk.WhyNot is null ? ["pause", "disk_full"] : ["pause"];
-        var command = Command("gate", "run", "--phases", "4", "--faults", string.Join(',', faults), "--no-canaries", "--out", Path.Combine(_scratch.Path, "run"));
-        command.Environment["TMPDIR"] = _scratch.Path;
-        using var gate = Process.Start(command)!;
+        using var gate = Start("gate", "run", "--phases", "4", "--faults", string.Join(',', faults), "--no-canaries", "--out", Path.Combine(_scratch.Path, "run"));
         _ = gate.StandardOutput.ReadToEndAsync();
         _ = gate.StandardError.ReadToEndAsync();
         await Eventually.HoldsAsync("a node is suspended, and another has a small disk", () => Task.FromResult(
@@ -91,14 +84,9 @@ public sealed class GateRunTests : IDisposable
     public async Task A_port_that_somebody_takes_makes_the_campaign_red_with_the_reason_and_keeps_what_ran()
     {
         var evidence = Path.Combine(_scratch.Path, "run");
-        var command = Command("gate", "run", "--phases", "4", "--faults", "kill_follower", "--no-canaries", "--out", evidence);
-        command.Environment["TMPDIR"] = _scratch.Path;
-        using var gate = Process.Start(command)!;
+        using var gate = Start("gate", "run", "--phases", "4", "--faults", "kill_follower", "--no-canaries", "--out", evidence);
         var output = gate.StandardOutput.ReadToEndAsync();
-        while (await gate.StandardError.ReadLineAsync() is { } line && !line.Contains("kill_follower 1/", StringComparison.Ordinal))
-        {
-        }
-
+        await SaysAsync(gate, "kill_follower 1/");
         _ = gate.StandardError.ReadToEndAsync();
         using var taker = await TakePortOfNodeAsync(gate.Id);
         await gate.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Deadline);
@@ -141,6 +129,22 @@ public sealed class GateRunTests : IDisposable
         Assert.Equal(1, run.Status);
         Assert.Contains("HarnessError: phase2.acked", run.Output, StringComparison.Ordinal);
         Assert.Contains("http://127.0.0.1:1/ is not ready", run.Output, StringComparison.Ordinal);
+    }
+
+    /// <summary>A program whose processes <see cref="Left"/> finds.</summary>
+    private Process Start(params string[] arguments)
+    {
+        var command = Command(arguments);
+        command.Environment["TMPDIR"] = _scratch.Path;
+        return Process.Start(command)!;
+    }
+
+    /// <summary>Ends with the line that contains a text, or with the program.</summary>
+    private static async Task SaysAsync(Process gate, string text)
+    {
+        while (await gate.StandardError.ReadLineAsync() is { } line && !line.Contains(text, StringComparison.Ordinal))
+        {
+        }
     }
 
     /// <summary>Ends a node while the gate stands still, and listens in its place.</summary>
