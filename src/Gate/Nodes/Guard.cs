@@ -5,7 +5,8 @@ namespace OrleansMemory.Gate.Nodes;
 
 /// <summary>
 /// A shell that sets something up, and takes it back when it is disposed or this process ends, however that ends: it waits at its
-/// standard input, which closes then. Signals of a terminal pass it by.
+/// standard input, which closes then. Signals of a terminal pass it by. What was set up by half, or when nobody was left to hear
+/// of it, is taken back too.
 /// </summary>
 internal sealed class Guard : IAsyncDisposable
 {
@@ -30,7 +31,7 @@ internal sealed class Guard : IAsyncDisposable
     /// <exception cref="GateException">It failed: what it said. Or it took longer than 90 s.</exception>
     public static async Task<Guard> StartAsync(string begin, string end, params string[] arguments)
     {
-        var start = new ProcessStartInfo("sh", ["-c", $"trap '' INT HUP TERM\n{begin} || exit\nread -r _\n{end}", "sh", .. arguments])
+        var start = new ProcessStartInfo("sh", ["-c", $"trap '' INT HUP TERM PIPE\n{begin} && read -r _\nexec 2>/dev/null\n{end}", "sh", .. arguments])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
