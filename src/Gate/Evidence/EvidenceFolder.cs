@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.IO.Compression;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OrleansMemory.Gate.Campaigns;
@@ -16,6 +18,9 @@ internal sealed class EvidenceFolder(string path)
     public const string InsightsName = "insights.json";
     public const string LogsFolder = "logs";
     public const string CanariesFolder = "canaries";
+
+    /// <summary>What is kept of a longer log, half of it from each end: a node that cries without end must not fill the evidence.</summary>
+    internal const int LongestLog = 1 << 20;
 
     private const string RawFolder = "raw";
     private const string LedgersFolder = "ledgers";
@@ -94,7 +99,10 @@ internal sealed class EvidenceFolder(string path)
 
     public Task WriteLedgerAsync(string name, IEnumerable<LedgerLine> lines) => LedgerFile.WriteAsync(Combine(LedgerPath(name)), lines);
 
-    /// <summary>Keeps the logs of the nodes whose folder it is, compressed; nothing when there is no such folder.</summary>
+    /// <summary>
+    /// Keeps the logs of the nodes whose folder it is, compressed; nothing when there is no such folder. What is left out of a log
+    /// that is longer than <see cref="LongestLog"/> bytes is said at its place.
+    /// </summary>
     /// <param name="folder">Of the nodes.</param>
     /// <param name="prefix">Of the names that they get here.</param>
     public void KeepLogs(string folder, string prefix)
@@ -104,6 +112,15 @@ internal sealed class EvidenceFolder(string path)
             using var plain = File.OpenRead(log);
             using var kept = File.Create(Combine($"{LogsFolder}/{prefix}-{System.IO.Path.GetFileName(log)}.br"));
             using var compressed = new BrotliStream(kept, CompressionLevel.Optimal);
+            if (plain.Length - LongestLog is > 0 and var leftOut)
+            {
+                var head = new byte[LongestLog / 2];
+                plain.ReadExactly(head);
+                compressed.Write(head);
+                compressed.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"\n[{leftOut} bytes are left out here]\n")));
+                plain.Seek(-LongestLog / 2, SeekOrigin.End);
+            }
+
             plain.CopyTo(compressed);
         }
     }
