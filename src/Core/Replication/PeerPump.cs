@@ -322,8 +322,8 @@ public sealed class PeerPump(
         Faults.Replace(
             Fault.FanOutEndsAtQuorum,
             ref batch,
-            quorum.WaitAsync(batch[0].Position.Log, batch[0].Position.Sequence, batch[^1].Position.Sequence, (quorum.Nodes / 2) + 1, TimeSpan.Zero)
-                is { IsCompletedSuccessfully: true, Result.IsMet: true } ? [] : batch);
+            [.. batch.Where(row => quorum.WaitAsync(row.Position.Log, row.Position.Sequence, row.Position.Sequence, (quorum.Nodes / 2) + 1, TimeSpan.Zero)
+                is not { IsCompletedSuccessfully: true, Result.IsMet: true })]);
         try
         {
             outcomes = await link.ApplyAsync(batch, both.Token);
