@@ -94,9 +94,15 @@ public sealed class UpTests : IDisposable
     [Fact]
     public async Task A_port_that_is_taken_is_named_and_nothing_is_left()
     {
-        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        // The port before it is free, and stays so: both are below the range that the system gives to clients.
+        var port = FreePorts.Take(1)[0];
+        while (FreePorts.FirstTaken([port - 1, port]) is not null)
+        {
+            port = FreePorts.Take(1)[0];
+        }
+
+        using var taken = new TcpListener(IPAddress.Loopback, port);
         taken.Start();
-        var port = ((IPEndPoint)taken.LocalEndpoint).Port;
         var outcome = (await _om.RunAsync("up", "--port", (port - 1).ToString(CultureInfo.InvariantCulture), "--data", "try")).Exits(1);
         Assert.Contains($"port {port}", outcome.Error, StringComparison.Ordinal);
         Assert.Contains("in use", outcome.Error, StringComparison.Ordinal);
