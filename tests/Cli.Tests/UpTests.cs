@@ -95,11 +95,12 @@ public sealed class UpTests : IDisposable
     public async Task A_port_that_is_taken_is_named_and_nothing_is_left()
     {
         // The port before it is free, and stays so: both are below the range that the system gives to clients.
-        var port = FreePorts.Take(1)[0];
-        while (FreePorts.FirstTaken([port - 1, port]) is not null)
+        int port;
+        do
         {
             port = FreePorts.Take(1)[0];
         }
+        while (FreePorts.FirstTaken([port - 1, port]) is not null);
 
         using var taken = new TcpListener(IPAddress.Loopback, port);
         taken.Start();
