@@ -35,6 +35,9 @@ internal enum Fault
     /// <summary>A node that was away comes back with rows that were deleted and forgotten meanwhile.</summary>
     RejoinKeepsOldRows,
 
+    /// <summary>A node that was away comes back with rows that were deleted and forgotten meanwhile, if it has written to them.</summary>
+    RejoinKeepsRewrittenRows,
+
     /// <summary>A node that was away lets go of what it wrote since it came back.</summary>
     RejoinDropsNewRows,
 
@@ -43,6 +46,9 @@ internal enum Fault
 
     /// <summary>An older copy of a store goes on with numbers that were used.</summary>
     SequenceReused,
+
+    /// <summary>An older copy of a store takes numbers by which a peer keeps rows that it refused for free.</summary>
+    RefusedNumberReused,
 
     /// <summary>A replica that has lost rows counts for quorum reads.</summary>
     RecoveringReplicaCounts,

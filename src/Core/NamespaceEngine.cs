@@ -627,7 +627,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         foreach (var member in group)
         {
             // The shown id goes with all that it was shown with, so that it comes back with it.
-            var own = member == group[0] ? Joint(group) with { CreatedAt = member.Own.CreatedAt } : member.Own;
+            var own = member == group[0] ? Joint(group) with { CreatedAt = member.Own.CreatedAt, FirstStamp = member.Own.FirstStamp } : member.Own;
             var stamp = session.NextStamp();
             await session.PutAsync(own with { Archive = new(mark, stamp), UpdatedAt = Later(member.Own, session.Now) }, stamp);
         }

@@ -54,6 +54,7 @@ public sealed class States(Random random)
             CreatedAt = new(random.Next(1, 5)),
             UpdatedAt = new(random.Next(5, 9)),
             CreatedEpoch = random.Next(3) == 0 ? random.Next(3) : 0,
+            FirstStamp = random.Next(4) == 0 ? NextStamp() with { Clock = 0 } : null,
             Unknown = random.Next(4) == 0 ? [Unknown(32 + random.Next(3))] : [],
         };
     }

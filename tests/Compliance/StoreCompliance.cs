@@ -144,7 +144,7 @@ public abstract partial class StoreCompliance
         {
             foreach (var row in rows)
             {
-                await session.DropAsync(new(row.Kind, row.Key), long.MaxValue);
+                await session.DropAsync(new(row.Kind, row.Key));
             }
 
             foreach (var row in rows)
@@ -160,7 +160,7 @@ public abstract partial class StoreCompliance
         {
             foreach (var row in rows)
             {
-                await session.DropAsync(new(row.Kind, row.Key), long.MaxValue);
+                await session.DropAsync(new(row.Kind, row.Key));
             }
 
             return 0;
@@ -790,7 +790,7 @@ public abstract partial class StoreCompliance
                 await session.PutAsync(EntryState.Decode(mutation.Body));
                 break;
             case 3 when drops && mutation.Kind is not (MutationKind.Memory or MutationKind.MemoryDelete):
-                await session.DropAsync(new(mutation.Kind, mutation.Key), long.MaxValue);
+                await session.DropAsync(new(mutation.Kind, mutation.Key));
                 break;
             default:
                 session.Resolve(mutation.Position);

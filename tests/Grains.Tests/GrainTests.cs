@@ -44,7 +44,7 @@ public sealed class GrainTests(GrainCluster cluster) : IClassFixture<GrainCluste
         var answer = await cluster.Grains(0).GetGrain<IReplicaGrain>(GrainCluster.NameOf(1)).ApplyAsync(new([9, 9, 9]));
         Assert.NotNull(answer.Problem);
         var link = new GrainReplicaLink(cluster.Connection(0), GrainCluster.NameOf(1), TimeProvider.System);
-        var future = new PeerHello(new("x", 1), -1, 0, 0, 3, 2, [], false, true, 0, 0, new Dictionary<LogId, AppliedSet>());
+        var future = new PeerHello(new("x", 1), -1, 0, 0, 3, 2, [], false, true, 0, 0, new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>());
         await Assert.ThrowsAsync<LinkException>(() => link.GreetAsync(future, CancellationToken.None));
         await Eventually.HoldsAsync("the replica holds the write and is asked again", async () => (await link.ReadDigestsAsync(0, CancellationToken.None)).Vector.Count > 0);
     }
@@ -212,5 +212,5 @@ public sealed class GrainTests(GrainCluster cluster) : IClassFixture<GrainCluste
 
     private static MemoryDraft Draft(string @namespace, string title) => new() { Title = title, Content = $"content{title}", Namespace = @namespace };
 
-    private static PeerHello Stranger { get; } = new(new("stranger", 1), 0, 0, 0, 3, 2, ["stranger"], false, true, 0, 0, new Dictionary<LogId, AppliedSet>());
+    private static PeerHello Stranger { get; } = new(new("stranger", 1), 0, 0, 0, 3, 2, ["stranger"], false, true, 0, 0, new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>());
 }

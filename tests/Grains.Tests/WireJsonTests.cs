@@ -106,13 +106,13 @@ public sealed class WireJsonTests
         var log = new LogId("n1", 7);
         var held = AppliedSet.None.With(1, 5).With(9, 9).With(12, 20);
         var vector = new Dictionary<LogId, AppliedSet> { [log] = held };
-        var hello = new PeerHello(log, 20, 99, 98, 3, 2, ["n1", "n2"], Recovering: true, Readable: false, 4, 3, vector, 6);
+        var hello = new PeerHello(log, 20, 99, 98, 3, 2, ["n1", "n2"], Recovering: true, Readable: false, 4, 3, vector, new Dictionary<LogId, long> { [log] = 21 }, 6);
         var status = new ReplicaSetStatus(
             log, 20, 3, 2, Recovering: false, TimeSpan.FromMilliseconds(-5), new(4, 3), vector, [new("silo:n2", "n2", IsUp: true, null, 3, 0.5, new Timestamp(9), hello)]);
         var answer = WireJson.Decode<ReplicaSetStatus>(WireJson.EncodeAnswer(status));
         Assert.Equivalent(status with { Vector = new Dictionary<LogId, AppliedSet>(), Peers = [] }, answer with { Vector = new Dictionary<LogId, AppliedSet>(), Peers = [] }, strict: true);
         Assert.Equal(held.FormatAbove(), answer.Vector[log].FormatAbove());
-        Assert.Equal((held.Through, 20L), (answer.Vector[log].Through, answer.Peers[0].Hello!.HeadSequence));
+        Assert.Equal((held.Through, 20L, 21L), (answer.Vector[log].Through, answer.Peers[0].Hello!.HeadSequence, answer.Peers[0].Hello!.HighestOf(log)));
         var digest = new Digest(3, UInt128.MaxValue - 1);
         Assert.Equal(digest, WireJson.Decode<Digest>(WireJson.EncodeAnswer(digest)));
         var mutation = new Mutation(new(log, 5), new(77, log), 3, MutationKind.Memory, "k", new byte[] { 1, 2, 250 }, "key");

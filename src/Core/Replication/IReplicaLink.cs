@@ -49,6 +49,7 @@ public sealed class LinkException(string message, bool isDown, Exception? inner 
 /// <param name="Readable">False until it has compared floors: it may be an old copy that still holds what was deleted.</param>
 /// <param name="Floor">The clock below which it holds every log of the set without a gap.</param>
 /// <param name="CommonFloor">The lowest floor of all nodes, as it knows it: below it deletes may be forgotten.</param>
+/// <param name="Refused">Of each log, the highest number of a row that it refused and keeps to try again: the number is used, though the vector does not cover it.</param>
 /// <param name="LogStart">The first number that the log still brings; what is below it comes by digest exchange.</param>
 public sealed record PeerHello(
     LogId Log,
@@ -63,7 +64,18 @@ public sealed record PeerHello(
     long Floor,
     long CommonFloor,
     IReadOnlyDictionary<LogId, AppliedSet> Vector,
-    long LogStart = 1);
+    IReadOnlyDictionary<LogId, long> Refused,
+    long LogStart = 1)
+{
+    /// <summary>The highest number of a log by which the node knows a row; 0 when it knows none.</summary>
+    public long HighestOf(LogId log)
+    {
+        var held = Vector.GetValueOrDefault(log) ?? AppliedSet.None;
+        var refused = Refused.GetValueOrDefault(log);
+        Faults.Replace(Fault.RefusedNumberReused, ref refused, 0);
+        return Math.Max(held.Above.Count > 0 ? held.Above[^1].Last : held.Through, refused);
+    }
+}
 
 /// <param name="Digests">Over the live rows of every bucket, and over the tombstones.</param>
 public sealed record DigestSnapshot(IReadOnlyDictionary<DigestKey, Digest> Digests, IReadOnlyDictionary<LogId, AppliedSet> Vector);

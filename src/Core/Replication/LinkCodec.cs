@@ -52,6 +52,13 @@ public static class LinkCodec
         writer.WriteLong(hello.Floor);
         writer.WriteLong(hello.CommonFloor);
         Write(ref writer, hello.Vector);
+        writer.WriteNumber((ulong)hello.Refused.Count);
+        foreach (var (log, sequence) in hello.Refused)
+        {
+            Write(ref writer, log);
+            writer.WriteLong(sequence);
+        }
+
         writer.WriteLong(hello.LogStart);
         return writer.Detach();
     }
@@ -82,11 +89,17 @@ public static class LinkCodec
         var floor = ReadSequence(reader.ReadLong());
         var commonFloor = ReadSequence(reader.ReadLong());
         var vector = ReadVector(ref reader);
+        var refused = new Dictionary<LogId, long>();
+        for (var left = reader.ReadCount(); left > 0; left--)
+        {
+            refused[ReadLog(ref reader)] = ReadSequence(reader.ReadLong());
+        }
+
         var logStart = ReadSequence(reader.ReadLong());
 
         // A newer version may say more behind this.
         return new(
-            log, head, clock, unixMilliseconds, nodes, quorumWrites, members, (bits & RecoveringBit) != 0, (bits & ReadableBit) != 0, floor, commonFloor, vector, logStart);
+            log, head, clock, unixMilliseconds, nodes, quorumWrites, members, (bits & RecoveringBit) != 0, (bits & ReadableBit) != 0, floor, commonFloor, vector, refused, logStart);
     }
 
     /// <summary>Parts that each fit <see cref="BatchBytes"/>, of at least one row; a batch that fits is the one part.</summary>

@@ -30,6 +30,7 @@ public static class MemoryCodec
     private const int CreatedAtTag = 10;
     private const int UpdatedAtTag = 11;
     private const int CreatedEpochTag = 12;
+    private const int FirstStampTag = 13;
 
     /// <summary>The canonical bytes.</summary>
     public static byte[] Encode(MemoryState state)
@@ -196,6 +197,11 @@ public static class MemoryCodec
             Field(ref writer, CreatedEpochTag, -1, state.CreatedEpoch, static (ref ByteWriter to, long epoch) => to.WriteLong(epoch));
         }
 
+        if (state.FirstStamp is { } first)
+        {
+            Field(ref writer, FirstStampTag, stamps.IndexOf(first), 0, static (ref ByteWriter _, int _) => { });
+        }
+
         foreach (var unknown in state.Unknown)
         {
             Field(ref writer, unknown.Tag, stamps.IndexOf(unknown.Stamp), unknown.Value, static (ref ByteWriter to, ReadOnlyMemory<byte> value) => to.WriteBytes(value.Span));
@@ -246,6 +252,11 @@ public static class MemoryCodec
             Add(stamps, archive.Stamp);
         }
 
+        if (state.FirstStamp is { } first)
+        {
+            Add(stamps, first);
+        }
+
         foreach (var unknown in state.Unknown)
         {
             Add(stamps, unknown.Stamp);
@@ -289,6 +300,7 @@ public static class MemoryCodec
         var createdAt = view?.CreatedAt;
         var updatedAt = view?.UpdatedAt;
         long epoch = 0;
+        Stamp? first = null;
         List<UnknownField>? unknown = null;
         while (!reader.AtEnd)
         {
@@ -339,6 +351,9 @@ public static class MemoryCodec
                 case CreatedEpochTag:
                     epoch = field.ReadLong();
                     break;
+                case FirstStampTag:
+                    first = field.ReadIndexed(stamps);
+                    break;
                 case >= FirstUnknownTag:
                     (unknown ??= []).Add(new(tag, field.ReadIndexed(stamps), field.ReadRest()));
                     break;
@@ -353,7 +368,7 @@ public static class MemoryCodec
             throw ByteReader.Malformed();
         }
 
-        return new MemoryState
+        var state = new MemoryState
         {
             Id = id,
             Name = name.Value,
@@ -367,8 +382,10 @@ public static class MemoryCodec
             CreatedAt = createdAt.Value,
             UpdatedAt = updatedAt.Value,
             CreatedEpoch = epoch,
+            FirstStamp = first,
             Unknown = unknown ?? [],
         };
+        return first is null || first < state.OldestOfGroups ? state : throw ByteReader.Malformed();
     }
 
     private static MemoryBody ReadBody(ref ByteReader field)

@@ -20,7 +20,7 @@ public static class MemoryMerge
             throw new ArgumentException("states of different ids do not merge", nameof(right));
         }
 
-        return new MemoryState
+        var merged = new MemoryState
         {
             Id = left.Id,
             Name = Newer(left.Name, right.Name, Compare),
@@ -36,6 +36,8 @@ public static class MemoryMerge
             CreatedEpoch = Math.Max(left.CreatedEpoch, right.CreatedEpoch),
             Unknown = Unknown(left.Unknown, right.Unknown),
         };
+        var first = Stamp.Min(left.OldestStamp, right.OldestStamp);
+        return first < merged.OldestOfGroups ? merged with { FirstStamp = first } : merged;
     }
 
     /// <summary>Two deletes of one id: what is later of each is kept.</summary>

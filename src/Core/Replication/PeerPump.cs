@@ -28,6 +28,7 @@ public sealed class PeerPump(
     Replica replica,
     QuorumWriter quorum,
     PeerSession session,
+    ReplicaCondition condition,
     Func<Task> mayWrite,
     TimeProvider time,
     Random random)
@@ -194,6 +195,8 @@ public sealed class PeerPump(
 
     private async Task ShipLiveAsync(LogPosition from, CancellationToken ended)
     {
+        // What an old copy wrote to a memory that the peer has deleted and forgotten would be a new memory there.
+        await condition.RejoinedAsync(ended);
         var inFlight = new List<Task>(LiveInFlight);
         var next = from;
         while (true)
@@ -227,6 +230,7 @@ public sealed class PeerPump(
 
     private async Task ShipGapAsync(LogPosition through, CancellationToken ended)
     {
+        await condition.RejoinedAsync(ended);
         AppliedSet held;
         lock (_gate)
         {

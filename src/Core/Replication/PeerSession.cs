@@ -79,6 +79,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
             condition.Floors.Own,
             condition.Floors.Common,
             vector,
+            condition.Refused,
             condition.LogStart);
     }
 
@@ -137,7 +138,7 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
         }
 
         clock.Heard(address, hello.UnixMilliseconds, roundTrip);
-        if (hello.Vector.TryGetValue(store.Log, out var held) && Highest(held) > (await store.ReadHeadAsync()).Sequence)
+        if (hello.HighestOf(store.Log) > (await store.ReadHeadAsync()).Sequence)
         {
             // The store is an older copy of what this node once was: its numbers would name other rows than they did.
             condition.FoundOlder();
@@ -157,6 +158,4 @@ public sealed class PeerSession(IMemoryStore store, CommandWriter writer, Replic
             }
         }
     }
-
-    private static long Highest(AppliedSet held) => held.Above.Count > 0 ? held.Above[^1].Last : held.Through;
 }

@@ -29,6 +29,9 @@ public sealed class ReplicaCondition
 
     /// <summary>Peers that know of no floor above this node's, asked after one that did.</summary>
     private readonly HashSet<string> _notAhead = new(StringComparer.Ordinal);
+
+    /// <summary>The highest number of each log by which this store refused a row; replaced as a whole.</summary>
+    private Dictionary<LogId, long> _refused = [];
     private TaskCompletionSource _advanced = NewSignal();
     private TaskCompletionSource _rejoined = NewSignal();
     private Dictionary<LogId, AppliedSet> _vector;
@@ -45,13 +48,16 @@ public sealed class ReplicaCondition
 
     /// <param name="store">Asked only which log it writes.</param>
     /// <param name="logStart">The first row of the own log that it still brings.</param>
-    public ReplicaCondition(IMemoryStore store, ReplicaSetSettings settings, IReadOnlyDictionary<LogId, AppliedSet> vector, Floors floors, LogPosition logStart)
+    /// <param name="letters">The rows that it has refused.</param>
+    public ReplicaCondition(
+        IMemoryStore store, ReplicaSetSettings settings, IReadOnlyDictionary<LogId, AppliedSet> vector, Floors floors, LogPosition logStart, IReadOnlyList<DeadLetter> letters)
     {
         _store = store;
         _settings = settings;
         _vector = new(vector);
         _floors = floors;
         _logStart = logStart;
+        Refuse(letters);
         if (settings.Peers > 0 && floors.Common > floors.Own)
         {
             // It was stopped while it rejoined.
@@ -136,6 +142,18 @@ public sealed class ReplicaCondition
         }
     }
 
+    /// <summary>Of each log, the highest number of a row that this store refused. Never lowered while the node runs.</summary>
+    public IReadOnlyDictionary<LogId, long> Refused
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _refused;
+            }
+        }
+    }
+
     /// <summary>Rows of all logs that this store holds.</summary>
     public long HeldRows
     {
@@ -208,12 +226,22 @@ public sealed class ReplicaCondition
         }
     }
 
+    /// <summary>Ends when this store is no old copy.</summary>
+    public async Task RejoinedAsync(CancellationToken cancellation)
+    {
+        while (MustRejoin(out var rejoined))
+        {
+            await rejoined.OnOwnScheduler().WaitAsync(cancellation);
+        }
+    }
+
     /// <summary>A transaction of the store is on disk.</summary>
     public void Committed(ChangeSet changes)
     {
         lock (_gate)
         {
             _floors = changes.Floors ?? _floors;
+            Refuse(changes.DeadLetters);
             if (changes.Vector.Count == 0)
             {
                 return;
@@ -442,6 +470,16 @@ public sealed class ReplicaCondition
             {
                 EndStale();
             }
+        }
+    }
+
+    /// <summary>Under the gate, or before anybody else knows of this.</summary>
+    private void Refuse(IReadOnlyList<DeadLetter> letters)
+    {
+        if (letters.Count > 0)
+        {
+            _refused = _refused.Concat(letters.Select(static letter => KeyValuePair.Create(letter.Mutation.Position.Log, letter.Mutation.Position.Sequence)))
+                .GroupBy(static pair => pair.Key).ToDictionary(static log => log.Key, static log => log.Max(static pair => pair.Value));
         }
     }
 

@@ -63,7 +63,7 @@ public sealed class ReplicaSet : IAsyncDisposable
             feed.Append(log, changes);
             condition.Committed(changes);
         };
-        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, quorum, _session, _comparison.ReadyToWriteAsync, time, new Random(random.Next())))];
+        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, quorum, _session, condition, _comparison.ReadyToWriteAsync, time, new Random(random.Next())))];
         _upkeep = new(store, writer, Replica, _session, condition, _comparison, _pumps, settings, time);
         var exchange = new RowExchange(store, writer, Replica, quorum, antiEntropy, _session, condition, settings, time, stopped);
         _running = [.. _pumps.Select(pump => pump.RunAsync(stopped)), .. links.Select(exchange.RunAsync), _upkeep.RunAsync(stopped)];
@@ -101,7 +101,7 @@ public sealed class ReplicaSet : IAsyncDisposable
         var head = await store.ReadHeadAsync();
         var first = await store.ReadLogAsync(0, 1, 1);
         var start = first.Count > 0 ? first[0].Position : new(store.Log, head.Sequence + 1);
-        var condition = new ReplicaCondition(store, settings, await store.ReadVectorAsync(), await store.ReadFloorsAsync(), start);
+        var condition = new ReplicaCondition(store, settings, await store.ReadVectorAsync(), await store.ReadFloorsAsync(), start, await store.ReadDeadLettersAsync(int.MaxValue));
         return new(store, writer, links, settings, condition, head, time, random);
     }
 

@@ -13,6 +13,7 @@ internal sealed class RowExchange(
     TimeProvider time,
     CancellationToken stopped)
 {
+    private const int ComparedRows = 500;
     private const int DroppedRows = 500;
     private const int WrittenRows = 10_000;
 
@@ -83,7 +84,7 @@ internal sealed class RowExchange(
                     return;
                 }
 
-                await LetGoAsync(stale);
+                await LetGoAsync(stale, await GoneAsync(link, stale));
             }
 
             if (!await antiEntropy.PullAsync(link, Math.Max(condition.Floors.Common, hello.CommonFloor), stopped))
@@ -110,10 +111,58 @@ internal sealed class RowExchange(
     }
 
     /// <summary>
-    /// This store is an older copy than what every node, itself included, once held: what it holds below the floor is either held
-    /// by all the others or was deleted and forgotten. So it lets go of all of that, and begins a log of its own anew.
+    /// Rows that began below the floor and that a peer which holds all below it does not: they were deleted and forgotten since,
+    /// whatever has been written to them here.
     /// </summary>
-    private async Task LetGoAsync(long floor)
+    private async Task<HashSet<RowKey>> GoneAsync(IReplicaLink link, long floor)
+    {
+        var gone = new HashSet<RowKey>();
+        Faults.Replace(Fault.RejoinDropsNewRows, ref floor, long.MaxValue);
+        string? after = null;
+        do
+        {
+            var page = await store.ReadHashesAsync(null, after, ComparedRows, stopped);
+            var old = (await store.ReadRowsAsync([.. page.Rows.Select(static row => row.Key)], stopped))
+                .Select(static row => (row.Key, BeganAt: BeganAt(row))).Where(row => row.BeganAt < floor).ToDictionary(static row => row.Key, static row => row.BeganAt);
+            if (old.Count > 0)
+            {
+                gone.UnionWith(old.Keys);
+
+                // A memory that began later there is another one, brought in under an id that was free again.
+                gone.ExceptWith((await link.ReadRowsAsync([.. old.Keys], stopped))
+                    .Where(row => row.Key.Kind != MutationKind.Memory || (old.TryGetValue(row.Key, out var began) && BeganAt(row) <= began)).Select(static row => row.Key));
+            }
+
+            after = page.Next;
+        }
+        while (after is not null);
+
+        Faults.Run(Fault.RejoinKeepsOldRows, gone.Clear);
+        return gone;
+    }
+
+    /// <summary>The clock of the first write of what a row names.</summary>
+    private static long BeganAt(ReplicatedRow row)
+    {
+        switch (row.Key.Kind)
+        {
+            case MutationKind.Memory:
+                var state = MemoryCodec.Decode(row.Body);
+                var first = state.OldestStamp;
+                Faults.Replace(Fault.RejoinKeepsRewrittenRows, ref first, state.NewestStamp);
+                return first.Clock;
+            case MutationKind.MemoryDelete:
+                return MemoryCodec.DecodeTombstone(row.Body).Stamp.Clock;
+            default:
+                return EntryState.Decode(row.Body).Stamp.Clock;
+        }
+    }
+
+    /// <summary>
+    /// This store is an older copy than what every node, itself included, once held: what it holds below the floor is either held
+    /// by all the others or was deleted and forgotten. It lets go of the latter, and begins a log of its own anew.
+    /// </summary>
+    private async Task LetGoAsync(long floor, HashSet<RowKey> gone)
     {
         // Its log goes first: a row of the log must not outlive the row that it names, whenever the process dies. Then what it says
         // that it holds: nobody may take its word for a row that is about to go. And its clock may be as old as the copy: what it
@@ -135,7 +184,7 @@ internal sealed class RowExchange(
             async write =>
             {
                 write.ForgetVector();
-                foreach (var row in written)
+                foreach (var row in written.Where(row => !gone.Contains(row.Key)))
                 {
                     await write.RelogAsync(row.Key, floor);
                 }
@@ -145,34 +194,24 @@ internal sealed class RowExchange(
             ReadHints.Of([.. written.Select(static row => row.Key)]));
         condition.ForgotVector();
 
-        var below = floor;
-        Faults.Replace(Fault.RejoinKeepsOldRows, ref below, 0);
-        Faults.Replace(Fault.RejoinDropsNewRows, ref below, long.MaxValue);
-
         // What came from a peer since this node runs is not old, unless the peer is an old copy itself, nor is what a peer took from this
         // node: somebody may have been told who holds it.
         HashSet<string> kept = [.. written.Where(row => row.Any(quorum.WasHeld)).Select(static row => row.Key.Key), .. condition.ArrivedAbove(floor, session.Hellos)];
         Faults.Run(Fault.RejoinDropsNewRows, kept.Clear);
-
-        string? after = null;
-        do
+        foreach (var chunk in gone.Where(key => !kept.Contains(key.Key)).Chunk(DroppedRows))
         {
-            // Which of them are old is decided where they go: one that is written meanwhile stays.
-            var page = await store.ReadHashesAsync(null, after, DroppedRows, stopped);
             await writer.RunAsync(
                 async write =>
                 {
-                    foreach (var (key, _) in page.Rows.Where(row => !kept.Contains(row.Key.Key)))
+                    foreach (var key in chunk)
                     {
-                        await write.DropAsync(key, below);
+                        await write.DropAsync(key);
                     }
 
-                    return page.Rows.Count;
+                    return chunk.Length;
                 },
-                ReadHints.Of([.. page.Rows.Select(static row => row.Key)]));
-            after = page.Next;
+                ReadHints.Of(chunk));
         }
-        while (after is not null);
     }
 
     /// <summary>Now this store holds all that the peer held, and so all below the floor that the peer knew.</summary>

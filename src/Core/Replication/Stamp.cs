@@ -81,6 +81,8 @@ public readonly record struct Stamp(long Clock, LogId Log) : IComparable<Stamp>
 
     public static Stamp Max(Stamp left, Stamp right) => left >= right ? left : right;
 
+    public static Stamp Min(Stamp left, Stamp right) => left <= right ? left : right;
+
     /// <summary>The clock reading after <paramref name="last"/> at the given wall time: at least one more, at least the wall time.</summary>
     public static long Next(long last, long unixMilliseconds) => Math.Max(last + 1, unixMilliseconds << CounterBits);
 

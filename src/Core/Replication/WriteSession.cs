@@ -293,23 +293,20 @@ public sealed class WriteSession
         }
     }
 
-    /// <summary>
-    /// Takes a row out without a trace, as if it had never come, unless something of it was decided at or above the floor: only for
-    /// a store that rejoins as empty.
-    /// </summary>
-    public async ValueTask DropAsync(RowKey key, long floor)
+    /// <summary>Takes a row out without a trace, as if it had never come: only for a store that rejoins.</summary>
+    public async ValueTask DropAsync(RowKey key)
     {
         switch (key.Kind)
         {
             case MutationKind.Memory:
             case MutationKind.MemoryDelete:
                 var slot = await SlotAsync(key.Key);
-                if (slot.Tombstone is { } tombstone && tombstone.Stamp.Clock < floor)
+                if (slot.Tombstone is not null)
                 {
                     Collect(key.Key);
                 }
 
-                if (slot.Row is { } row && row.Own.NewestStamp.Clock < floor)
+                if (slot.Row is not null)
                 {
                     await LeaveGroupAsync(slot);
                     Replace(slot, null);
@@ -318,21 +315,20 @@ public sealed class WriteSession
 
                 break;
             default:
-                await DropAsync(new EntryKey(key.Kind, key.Key), floor);
-
+                await DropAsync(new EntryKey(key.Kind, key.Key));
                 break;
         }
     }
 
-    private async ValueTask DropAsync(EntryKey key, long floor)
+    private async ValueTask DropAsync(EntryKey key)
     {
-        if (await FindEntryAsync(key) is not { } entry || entry.Stamp.Clock >= floor)
+        if (await FindEntryAsync(key) is not { } entry)
         {
             return;
         }
 
         // The sum is taken anew below: a count that stands in the row alone would be lost.
-        if (key.Kind == MutationKind.Access && await SplitAccessAsync(entry.Owner) && (await FindEntryAsync(key))!.Stamp.Clock >= floor)
+        if (key.Kind == MutationKind.Access && await SplitAccessAsync(entry.Owner) && !entry.Equals(await FindEntryAsync(key)))
         {
             return;
         }

@@ -14,7 +14,7 @@ public sealed class LinkCodecTests
         [B] = AppliedSet.None,
     };
 
-    private static readonly PeerHello Hello = new(A, 17, 1L << 60, 1_790_000_000_000, 3, 2, ["node-a", "ж/b"], Recovering: true, Readable: false, 5, 3, Vector, LogStart: 9);
+    private static readonly PeerHello Hello = new(A, 17, 1L << 60, 1_790_000_000_000, 3, 2, ["node-a", "ж/b"], Recovering: true, Readable: false, 5, 3, Vector, new Dictionary<LogId, long> { [B] = 44 }, LogStart: 9);
 
     private static readonly Mutation[] Batch =
     [
@@ -57,9 +57,10 @@ public sealed class LinkCodecTests
     public void Everything_is_read_as_it_was_written()
     {
         var hello = LinkCodec.DecodeHello(Bytes(LinkCodec.Encode(Hello)));
-        Assert.Equal(Hello with { Members = hello.Members, Vector = hello.Vector }, hello);
+        Assert.Equal(Hello with { Members = hello.Members, Vector = hello.Vector, Refused = hello.Refused }, hello);
         Assert.Equal(Hello.Members, hello.Members);
         AssertEqual(Vector, hello.Vector);
+        Assert.Equal(Hello.Refused, hello.Refused);
 
         var batch = LinkCodec.DecodeBatch(Bytes(LinkCodec.Encode(Batch)));
         Assert.Equal(Batch.Length, batch.Count);

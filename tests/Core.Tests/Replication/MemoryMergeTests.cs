@@ -132,6 +132,36 @@ public sealed class MemoryMergeTests
     }
 
     [Fact]
+    public void The_stamp_of_the_first_write_stays_when_every_group_was_written_again()
+    {
+        var (first, later) = (new Stamp(1, new("n", 1)), new Stamp(2, new("n", 1)));
+        var state = new States(new Random(1)).State("x") with { FirstStamp = null, Archive = null, Unknown = [] };
+        var (written, again) = (Stamped(state, first), Stamped(state, later));
+        Assert.Equal(first, written.OldestStamp);
+        foreach (var merged in new[] { MemoryMerge.Merge(written, again), MemoryMerge.Merge(again, written) })
+        {
+            Assert.Equal((first, later), (merged.OldestStamp, merged.NewestStamp));
+            var read = MemoryCodec.Decode(MemoryCodec.Encode(merged));
+            Assert.Equal(first, read.OldestStamp);
+            Assert.Equal(MemoryCodec.Hash(merged), MemoryCodec.Hash(MemoryMerge.Merge(read, again)));
+        }
+
+        // Where a group still carries it, it is not kept twice: equal states have equal bytes.
+        Assert.Null(MemoryMerge.Merge(written, again with { Name = written.Name }).FirstStamp);
+        Assert.Throws<MemoryException>(() => MemoryCodec.Decode(MemoryCodec.Encode(again with { FirstStamp = later })));
+
+        static MemoryState Stamped(MemoryState state, Stamp stamp) => state with
+        {
+            Name = state.Name with { Stamp = stamp },
+            Body = state.Body with { Stamp = stamp },
+            Metadata = state.Metadata with { Stamp = stamp },
+            Priority = state.Priority with { Stamp = stamp },
+            Confidence = state.Confidence with { Stamp = stamp },
+            Expiry = state.Expiry with { Stamp = stamp },
+        };
+    }
+
+    [Fact]
     public void Of_two_deletes_the_later_of_each_is_kept()
     {
         var early = new Tombstone("x", "a", new(1, new("n", 1)), new(9));

@@ -183,6 +183,17 @@ public sealed class SimulatedLink(SimulatedNetwork network, string from, string 
             }
 
             void Died() => Back(() => Reset("died"));
+            void Answer(Action arrive) => Back(() =>
+            {
+                if (host.Process.IsForgotten)
+                {
+                    Reset("died");
+                }
+                else
+                {
+                    arrive();
+                }
+            });
             host.Process.OnDeath(Died);
             host.Process.Post(async () =>
             {
@@ -208,14 +219,14 @@ public sealed class SimulatedLink(SimulatedNetwork network, string from, string 
                 host.Process.ForgetOnDeath(Died);
                 if (answered is null)
                 {
-                    Back(() => Fail($"{to} refused: {problem}", isDown: false));
+                    Answer(() => Fail($"{to} refused: {problem}", isDown: false));
                     return;
                 }
 
                 var bytes = answered.Memory.ToArray();
                 answered.Dispose();
                 network.World.Record(bytes);
-                Back(() => _answered.TrySetResult(bytes));
+                Answer(() => _answered.TrySetResult(bytes));
             });
         }
 

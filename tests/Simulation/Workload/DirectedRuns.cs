@@ -18,8 +18,10 @@ public static class DirectedRuns
     {
         ["two nodes set back one after the other write again"] = static () => new Run(nodes: 2, writes: null).Play(SetBackOneAfterTheOtherAsync),
         ["an old copy decides nothing before it has rejoined"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAsync),
-        ["an old copy answers for nothing that it lets go of"] = static () => new Run(nodes: 2, writes: null).Play(OldCopyAnswersAsync),
+        ["an old copy answers for nothing that it lets go of"] = static () => new Run(nodes: 3, writes: 2).Play(OldCopyAnswersAsync),
         ["what an old copy ships to a wiped node does not come back"] = static () => new Run(nodes: 3, writes: 3, upkeep: 6).Play(OldCopyShipsAsync),
+        ["what was deleted does not come back by being written to on an old copy"] = static () => new Run(nodes: 3, writes: 2).Play(OldCopyWritesAsync),
+        ["a number by which a peer keeps a row that it refused is not used again"] = static () => new Run(nodes: 2, writes: null, upkeep: 20).Play(RefusedNumberAsync),
         ["two wiped nodes are no proof for each other"] = static () => new Run(nodes: 3, writes: 3).Play(TwoWipedAsync),
         ["a peer that is slow while the log is trimmed is shipped to again"] = static () => new Run(nodes: 2, writes: null).Play(TrimmedUnderLaneAsync),
         ["a delete is remembered as long as the log names it"] = static () => new Run(nodes: 1, writes: null).Play(LogKeptAsync),
@@ -79,19 +81,35 @@ public static class DirectedRuns
         run.Require(await run.WriteAsync(first, quorum: "all") is null, "a node that has rejoined takes no writes");
     }
 
-    /// <summary>A repetition has an old row logged again, and counts who holds it.</summary>
+    /// <summary>
+    /// A repetition has an old row logged again, and counts who holds it: on one old copy that knows nothing yet, shipped to one that
+    /// knows, and that finds the row gone when it rejoins.
+    /// </summary>
     private static async Task OldCopyAnswersAsync(Run run)
     {
-        var (first, second) = (run.Nodes[0], run.Nodes[1]);
+        var (first, second, third) = (run.Nodes[0], run.Nodes[1], run.Nodes[2]);
         run.Require(await run.WriteAsync(second, quorum: "all", key: "key") is null, "the first request failed");
         await run.PassAsync(10);
-        var copy = first.Disk.Durable;
-        await run.WorkAsync(first);
+        var (copy, other) = (first.Disk.Durable, second.Disk.Durable);
+        var id = second.Disk.Tables.Memories.Keys.Single();
+        await third.Process!.RunAsync(() => third.Memory!.DeleteAsync(id, new("caller")));
+        await run.PassAsync(60);
+        run.Require(run.Nodes.All(static node => node.Disk.Tables.Tombstones.Count == 0), "a delete is not forgotten");
         run.Lose(first, copy);
+        run.Lose(second, other);
+        run.Cut(second, third, isCut: true);
         first.Start();
         await run.PassAsync(0.1);
-        run.Require(await run.WriteAsync(second, quorum: "all", key: "key") is null, "the repetition failed");
+        run.Cut(first, third, isCut: true);
+        second.Start();
+        await run.PassAsync(5);
+        run.Require(first.Disk.Tables.Memories.ContainsKey(id) && second.Disk.Tables.Memories.ContainsKey(id), "a copy does not hold what was deleted");
+        await run.WriteAsync(second, quorum: "2", key: "key");
+        run.Cut(first, third, isCut: false);
         await run.PassAsync(30);
+        run.Cut(second, third, isCut: false);
+        await run.PassAsync(30);
+        run.Require(run.Nodes.All(node => !node.Disk.Tables.Memories.ContainsKey(id)), "what was deleted is back");
     }
 
     /// <summary>The copy is older than any floor, and neither has heard yet of a node that knows what was deleted and forgotten.</summary>
@@ -119,6 +137,71 @@ public static class DirectedRuns
         await run.PassAsync(30);
         run.Require(run.Nodes.All(node => !node.Disk.Tables.Memories.ContainsKey(id)), "what was deleted is back");
         run.Require(await run.WriteAsync(first, quorum: "all") is null, "a node that has rejoined takes no writes");
+    }
+
+    /// <summary>The copy hears of nobody for so long that it takes writes: to a memory that is deleted and forgotten, to one that is not, and a new one.</summary>
+    private static async Task OldCopyWritesAsync(Run run)
+    {
+        var (first, second) = (run.Nodes[0], run.Nodes[1]);
+        var (gone, left) = (await StoreAsync("gone", "first"), await StoreAsync("left", "first"));
+        await run.PassAsync(5);
+        var copy = first.Disk.Durable;
+        await second.Process!.RunAsync(() => second.Memory!.DeleteAsync(gone, new("caller")));
+        await run.PassAsync(60);
+        run.Require(run.Nodes.All(static node => node.Disk.Tables.Tombstones.Count == 0), "a delete is not forgotten");
+        run.Lose(first, copy);
+        Isolate(isCut: true);
+        first.Start();
+        await run.PassAsync(5);
+        run.Require(await StoreAsync("gone", "again") == gone, "the copy does not hold what was deleted");
+        run.Require(await StoreAsync("left", "again") == left, "the copy does not hold what was left");
+        var added = await StoreAsync("added", "first");
+        Isolate(isCut: false);
+        await run.PassAsync(60);
+        run.Require(run.Nodes.All(node => !node.Disk.Tables.Memories.ContainsKey(gone)), "what was deleted is back");
+        run.Require(
+            run.Nodes.All(node => node.Disk.Tables.Memories.TryGetValue(left, out var row) && row.Own.Body.Value.Content == "again"), "what was written to a memory that is there is lost");
+        run.Require(run.Nodes.All(node => node.Disk.Tables.Memories.ContainsKey(added)), "a memory that was written on the copy is lost");
+
+        void Isolate(bool isCut)
+        {
+            foreach (var other in run.Nodes.Skip(1))
+            {
+                run.Cut(first, other, isCut);
+            }
+        }
+
+        Task<string> StoreAsync(string title, string content) => first.Process!.RunAsync(
+            async () => (await first.Memory!.StoreAsync(Run.Draft with { Title = title, Content = content }, new("caller", Quorum: "1"))).Memory.Id);
+    }
+
+    /// <summary>
+    /// A row is stamped too far ahead of the peer's clock, and the disk that has it loses it. When the clocks are right again the peer takes
+    /// the row in under its number, just before the next write.
+    /// </summary>
+    private static async Task RefusedNumberAsync(Run run)
+    {
+        var (first, second) = (run.Nodes[0], run.Nodes[1]);
+        second.Clock.Offset = TimeSpan.FromSeconds(50);
+        await run.WorkAsync(second);
+        second.Clock.Offset = TimeSpan.Zero;
+        await run.PassAsync(2);
+        first.Clock.Offset = TimeSpan.FromSeconds(-50);
+        var copy = second.Disk.Durable;
+        run.Require(await run.WriteAsync(second, quorum: "1") is null, "the write failed");
+        await run.PassAsync(0.1);
+        run.Require(first.Disk.Tables.DeadLetters.Count == 1, "the row was not refused");
+        run.Lose(second, copy);
+        second.Start();
+        await run.PassAsync(0.5);
+        first.Clock.Offset = TimeSpan.Zero;
+        while (first.Disk.Tables.DeadLetters.Count > 0)
+        {
+            await run.PassAsync(0.001);
+        }
+
+        run.Require(await run.WriteAsync(second, quorum: "all") is null, "the next write failed");
+        await run.PassAsync(30);
     }
 
     private static async Task TwoWipedAsync(Run run)

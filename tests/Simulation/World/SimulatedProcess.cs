@@ -20,7 +20,7 @@ public sealed class SimulatedProcess(SimulatedWorld world, string name, long num
 
     public bool IsPaused { get; private set; }
 
-    /// <summary>It died with the end of its disk: by the time such a machine is back, no request of this life is on its way any more.</summary>
+    /// <summary>It died with the end of its disk: by the time such a machine is back, no request and no answer of this life is on its way any more.</summary>
     public bool IsForgotten { get; set; }
 
     public override int MaximumConcurrencyLevel => 1;
