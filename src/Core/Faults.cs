@@ -38,6 +38,9 @@ internal enum Fault
     /// <summary>A node that was away comes back with rows that were deleted and forgotten meanwhile, if it has written to them.</summary>
     RejoinKeepsRewrittenRows,
 
+    /// <summary>What an old copy ships is taken by a node that has forgotten deletes which the copy never met.</summary>
+    OldCopyShips,
+
     /// <summary>A node that was away lets go of what it wrote since it came back.</summary>
     RejoinDropsNewRows,
 
@@ -49,6 +52,9 @@ internal enum Fault
 
     /// <summary>An older copy of a store takes numbers by which a peer keeps rows that it refused for free.</summary>
     RefusedNumberReused,
+
+    /// <summary>An exchange of digests that began before its peer was set back goes on with what the peer holds then.</summary>
+    ExchangeSpansSetback,
 
     /// <summary>A replica that has lost rows counts for quorum reads.</summary>
     RecoveringReplicaCounts,

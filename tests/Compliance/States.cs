@@ -40,7 +40,7 @@ public sealed class States(Random random)
     public MemoryState State(string id)
     {
         var archive = NextStamp();
-        return new()
+        var state = new MemoryState
         {
             Id = id,
             Name = Stamped(stamp => new MemoryName(Pick(stamp, 2) == 0 ? "ns" : "ns/b", $"title {Pick(stamp, 3)}")),
@@ -54,9 +54,9 @@ public sealed class States(Random random)
             CreatedAt = new(random.Next(1, 5)),
             UpdatedAt = new(random.Next(5, 9)),
             CreatedEpoch = random.Next(3) == 0 ? random.Next(3) : 0,
-            FirstStamp = random.Next(4) == 0 ? NextStamp() with { Clock = 0 } : null,
-            Unknown = random.Next(4) == 0 ? [Unknown(32 + random.Next(3))] : [],
+            Unknown = random.Next(4) == 0 ? [Unknown(MemoryCodec.FirstUnknownTag + random.Next(3))] : [],
         };
+        return random.Next(4) == 0 ? state.Born(NextStamp()) : state;
     }
 
     public Stamp NextStamp() => new(random.Next(1, 40), Logs[random.Next(Logs.Length)]);

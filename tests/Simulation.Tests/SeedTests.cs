@@ -43,6 +43,7 @@ public sealed class SeedTests(ITestOutputHelper output)
     [InlineData(5764)]
     [InlineData(5877)]
     [InlineData(6109)]
+    [InlineData(6412)]
     [InlineData(8201)]
     [InlineData(12215)]
     [InlineData(12624)]

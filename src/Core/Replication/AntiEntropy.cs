@@ -62,9 +62,13 @@ public sealed class AntiEntropy(IMemoryStore store, Replica replica)
             // And one that moved may be deleted by now.
             changed.Add(DigestKey.Tombstones);
             whole &= await FetchAsync(peer, changed, cancellation);
+            later = await peer.ReadDigestsAsync(floor, cancellation);
         }
 
-        return whole;
+        // A peer that holds less than it did was set back meanwhile: what it sent may be of before and after.
+        var isSame = theirs.Vector.All(pair => (later.Vector.GetValueOrDefault(pair.Key) ?? AppliedSet.None).Covers(pair.Value));
+        Faults.Replace(Fault.ExchangeSpansSetback, ref isSame, true);
+        return whole && isSame;
     }
 
     /// <returns>False when some of it could not be taken in.</returns>

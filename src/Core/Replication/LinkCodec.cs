@@ -52,6 +52,7 @@ public static class LinkCodec
         writer.WriteLong(hello.Floor);
         writer.WriteLong(hello.CommonFloor);
         Write(ref writer, hello.Vector);
+        writer.WriteLong(hello.LogStart);
         writer.WriteNumber((ulong)hello.Refused.Count);
         foreach (var (log, sequence) in hello.Refused)
         {
@@ -59,7 +60,6 @@ public static class LinkCodec
             writer.WriteLong(sequence);
         }
 
-        writer.WriteLong(hello.LogStart);
         return writer.Detach();
     }
 
@@ -89,13 +89,14 @@ public static class LinkCodec
         var floor = ReadSequence(reader.ReadLong());
         var commonFloor = ReadSequence(reader.ReadLong());
         var vector = ReadVector(ref reader);
+        var logStart = ReadSequence(reader.ReadLong());
+
+        // An older version ends here.
         var refused = new Dictionary<LogId, long>();
-        for (var left = reader.ReadCount(); left > 0; left--)
+        for (var left = reader.AtEnd ? 0 : reader.ReadCount(); left > 0; left--)
         {
             refused[ReadLog(ref reader)] = ReadSequence(reader.ReadLong());
         }
-
-        var logStart = ReadSequence(reader.ReadLong());
 
         // A newer version may say more behind this.
         return new(

@@ -10,12 +10,13 @@ namespace OrleansMemory.Core.Replication;
 /// <para>
 /// Layout: a version byte; the distinct stamps in ascending order; then fields in ascending order of tag, each
 /// <c>tag, length, value</c> with variable-length integers. A group's value starts with the index of its stamp. Tags from
-/// <see cref="FirstUnknownTag"/> on are groups of newer versions: kept as they are and merged by stamp.
+/// <see cref="FirstUnknownTag"/> on are groups of newer versions: kept as they are and merged by stamp. The stamp of the first write is
+/// left out when it is the oldest of the groups'.
 /// </para>
 /// </summary>
 public static class MemoryCodec
 {
-    public const int FirstUnknownTag = 32;
+    public const int FirstUnknownTag = 33;
 
     private const byte Version = 1;
     private const int IdTag = 1;
@@ -30,7 +31,9 @@ public static class MemoryCodec
     private const int CreatedAtTag = 10;
     private const int UpdatedAtTag = 11;
     private const int CreatedEpochTag = 12;
-    private const int FirstStampTag = 13;
+
+    /// <summary>Above what programs know that were made before it: they keep the stamp, and pass it on.</summary>
+    private const int FirstStampTag = 32;
 
     /// <summary>The canonical bytes.</summary>
     public static byte[] Encode(MemoryState state)
@@ -385,7 +388,7 @@ public static class MemoryCodec
             FirstStamp = first,
             Unknown = unknown ?? [],
         };
-        return first is null || first < state.OldestOfGroups ? state : throw ByteReader.Malformed();
+        return first is null || first != state.OldestOfGroups ? state : throw ByteReader.Malformed();
     }
 
     private static MemoryBody ReadBody(ref ByteReader field)

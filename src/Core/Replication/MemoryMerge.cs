@@ -20,7 +20,7 @@ public static class MemoryMerge
             throw new ArgumentException("states of different ids do not merge", nameof(right));
         }
 
-        var merged = new MemoryState
+        return new MemoryState
         {
             Id = left.Id,
             Name = Newer(left.Name, right.Name, Compare),
@@ -35,9 +35,7 @@ public static class MemoryMerge
             UpdatedAt = left.UpdatedAt >= right.UpdatedAt ? left.UpdatedAt : right.UpdatedAt,
             CreatedEpoch = Math.Max(left.CreatedEpoch, right.CreatedEpoch),
             Unknown = Unknown(left.Unknown, right.Unknown),
-        };
-        var first = Stamp.Min(left.OldestStamp, right.OldestStamp);
-        return first < merged.OldestOfGroups ? merged with { FirstStamp = first } : merged;
+        }.Born(Stamp.Min(left.BornAt, right.BornAt));
     }
 
     /// <summary>Two deletes of one id: what is later of each is kept.</summary>

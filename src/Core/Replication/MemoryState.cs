@@ -65,18 +65,25 @@ public sealed record MemoryState
     /// <summary>The epoch of the activation that created the id; 0 outside the Orleans host.</summary>
     public long CreatedEpoch { get; init; }
 
-    /// <summary>The stamp of the first write of the id, when no group carries it any more; else null.</summary>
+    /// <summary>The stamp of the first write of the id, when it is not the oldest that a group carries; else null.</summary>
     public Stamp? FirstStamp { get; init; }
 
     /// <summary>Ascending by tag.</summary>
     public IReadOnlyList<UnknownField> Unknown { get; init; } = [];
 
     /// <summary>The stamp of the first write of the id.</summary>
-    public Stamp OldestStamp => FirstStamp ?? OldestOfGroups;
+    public Stamp BornAt => FirstStamp ?? OldestOfGroups;
 
     /// <summary>The oldest stamp that a group carries.</summary>
     internal Stamp OldestOfGroups => Stamp.Min(
         Stamp.Min(Stamp.Min(Name.Stamp, Body.Stamp), Stamp.Min(Metadata.Stamp, Priority.Stamp)), Stamp.Min(Confidence.Stamp, Expiry.Stamp));
+
+    /// <summary>The same with another stamp of the first write.</summary>
+    public MemoryState Born(Stamp at)
+    {
+        Stamp? first = at == OldestOfGroups ? null : at;
+        return first == FirstStamp ? this : this with { FirstStamp = first };
+    }
 
     /// <summary>The newest stamp that a caller's write set; touches do not move it.</summary>
     public Stamp NewestStamp

@@ -41,6 +41,19 @@ public sealed class MutationFeed
     public void Append(LogId log, ChangeSet changes)
     {
         Bury(changes.Tombstones);
+        lock (_gate)
+        {
+            if (log != _log)
+            {
+                // Also when nothing is logged yet: what it holds of the log that was left is not to be shipped any more.
+                _log = log;
+                _head = changes.Head.Sequence - changes.Log.Count;
+                Clear();
+                _grown.TrySetResult();
+                _grown = NewSignal();
+            }
+        }
+
         if (changes.Log.Count == 0)
         {
             return;
@@ -67,12 +80,6 @@ public sealed class MutationFeed
 
         lock (_gate)
         {
-            if (log != _log)
-            {
-                _log = log;
-                Clear();
-            }
-
             foreach (var row in changes.Log)
             {
                 var kind = row.Kind == MutationKind.MemoryDelete ? MutationKind.Memory : row.Kind;

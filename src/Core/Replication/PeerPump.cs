@@ -28,7 +28,6 @@ public sealed class PeerPump(
     Replica replica,
     QuorumWriter quorum,
     PeerSession session,
-    ReplicaCondition condition,
     Func<Task> mayWrite,
     TimeProvider time,
     Random random)
@@ -195,8 +194,6 @@ public sealed class PeerPump(
 
     private async Task ShipLiveAsync(LogPosition from, CancellationToken ended)
     {
-        // What an old copy wrote to a memory that the peer has deleted and forgotten would be a new memory there.
-        await condition.RejoinedAsync(ended);
         var inFlight = new List<Task>(LiveInFlight);
         var next = from;
         while (true)
@@ -230,7 +227,6 @@ public sealed class PeerPump(
 
     private async Task ShipGapAsync(LogPosition through, CancellationToken ended)
     {
-        await condition.RejoinedAsync(ended);
         AppliedSet held;
         lock (_gate)
         {

@@ -41,6 +41,7 @@ public sealed class ReplicaCondition
     private bool _lostRows;
     private bool _readable;
     private bool _pullingAsStale;
+    private int _pulls;
 
     /// <summary>It has begun to let go of old rows and does not hold again what the others do.</summary>
     private bool _letGo;
@@ -226,15 +227,6 @@ public sealed class ReplicaCondition
         }
     }
 
-    /// <summary>Ends when this store is no old copy.</summary>
-    public async Task RejoinedAsync(CancellationToken cancellation)
-    {
-        while (MustRejoin(out var rejoined))
-        {
-            await rejoined.OnOwnScheduler().WaitAsync(cancellation);
-        }
-    }
-
     /// <summary>A transaction of the store is on disk.</summary>
     public void Committed(ChangeSet changes)
     {
@@ -277,10 +269,21 @@ public sealed class ReplicaCondition
     }
 
     /// <summary>A peer ships rows as it holds them now.</summary>
-    public void Arriving(IReadOnlyList<Mutation> batch)
+    /// <returns>
+    /// False when it is an old copy, as far as it told: deletes may be forgotten here that it never met, and what it writes to such a
+    /// memory would be a new one.
+    /// </returns>
+    public bool Arriving(IReadOnlyList<Mutation> batch)
     {
         lock (_gate)
         {
+            var isOld = batch.Count > 0 && _told.GetValueOrDefault(batch[0].Position.Log.Node) < _floors.Common;
+            Faults.Replace(Fault.OldCopyShips, ref isOld, false);
+            if (isOld)
+            {
+                return false;
+            }
+
             if (_answered.Count >= _settings.Peers)
             {
                 _arrived.Clear();
@@ -295,6 +298,8 @@ public sealed class ReplicaCondition
 
                 keys.UnionWith(batch.Select(static mutation => mutation.Key));
             }
+
+            return true;
         }
     }
 
@@ -400,19 +405,23 @@ public sealed class ReplicaCondition
         }
     }
 
-    /// <summary>Whether rows may be fetched from a peer now. Only one fetch at a time while the store is an old copy; each that may begin is to be ended.</summary>
+    /// <summary>
+    /// Whether rows may be fetched from a peer now. While the store is an old copy only one fetch at a time, and none that began before it
+    /// was known to be; each that may begin is to be ended.
+    /// </summary>
     /// <param name="staleBelow">The floor that an old copy is behind, else 0.</param>
     public bool TryBeginPull(out long staleBelow)
     {
         lock (_gate)
         {
             staleBelow = _staleBelow;
-            if (_pullingAsStale)
+            if (_pullingAsStale || (staleBelow > 0 && _pulls > 0))
             {
                 return false;
             }
 
             _pullingAsStale = staleBelow > 0;
+            _pulls++;
             return true;
         }
     }
@@ -422,16 +431,22 @@ public sealed class ReplicaCondition
     {
         lock (_gate)
         {
+            _pulls--;
             _pullingAsStale &= staleBelow == 0;
         }
     }
 
     /// <summary>An old copy begins to let go of its rows.</summary>
-    /// <returns>The floors that it knows of from now on: the next process, and other old copies, are to hear of them.</returns>
-    public Floors LettingGo(long floor)
+    /// <returns>The floors that it knows of from now on: the next process, and other old copies, are to hear of them. Null when it is not behind that floor any more.</returns>
+    public Floors? LettingGo(long floor)
     {
         lock (_gate)
         {
+            if (_staleBelow != floor)
+            {
+                return null;
+            }
+
             _letGo = true;
             return _floors with { Common = Math.Max(floor, _floors.Common) };
         }

@@ -21,7 +21,11 @@ public sealed class ReplicaEndpoint(IMemoryStore store, Replica replica, PeerSes
             throw new MemoryException(ErrorKind.NotYet, "this node is an old copy that rejoins; what it applied now would not stay");
         }
 
-        condition.Arriving(batch);
+        if (!condition.Arriving(batch))
+        {
+            throw new MemoryException(ErrorKind.NotYet, "the node that ships is an old copy, as this one knows; it has to rejoin first");
+        }
+
         return replica.ApplyAsync(batch);
     }
 

@@ -63,7 +63,7 @@ public sealed class ReplicaSet : IAsyncDisposable
             feed.Append(log, changes);
             condition.Committed(changes);
         };
-        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, quorum, _session, condition, _comparison.ReadyToWriteAsync, time, new Random(random.Next())))];
+        _pumps = [.. links.Select(link => new PeerPump(link, store, feed, Replica, quorum, _session, _comparison.ReadyToWriteAsync, time, new Random(random.Next())))];
         _upkeep = new(store, writer, Replica, _session, condition, _comparison, _pumps, settings, time);
         var exchange = new RowExchange(store, writer, Replica, quorum, antiEntropy, _session, condition, settings, time, stopped);
         _running = [.. _pumps.Select(pump => pump.RunAsync(stopped)), .. links.Select(exchange.RunAsync), _upkeep.RunAsync(stopped)];

@@ -77,14 +77,19 @@ internal sealed class RowExchange(
         {
             if (stale > 0)
             {
-                // Asked anew: it may have been set back itself since it was last heard, and what this store lets go of is to come from it.
+                // Asked anew, before and after: it may have been set back itself since it was last heard, and what it does not hold is let go of.
                 hello = await link.GreetAsync(await session.HelloAsync(), stopped);
-                if (!hello.Readable || hello.Floor < stale || !condition.IsStale)
+                if (!IsWhole(hello))
                 {
                     return;
                 }
 
-                await LetGoAsync(stale, await GoneAsync(link, stale));
+                var gone = await GoneAsync(link, stale);
+                var again = await link.GreetAsync(await session.HelloAsync(), stopped);
+                if (again.Log != hello.Log || !IsWhole(again) || !await LetGoAsync(stale, gone))
+                {
+                    return;
+                }
             }
 
             if (!await antiEntropy.PullAsync(link, Math.Max(condition.Floors.Common, hello.CommonFloor), stopped))
@@ -108,53 +113,75 @@ internal sealed class RowExchange(
         {
             condition.EndPull(stale);
         }
+
+        bool IsWhole(PeerHello peer) => peer.Readable && peer.Floor >= stale;
     }
 
     /// <summary>
     /// Rows that began below the floor and that a peer which holds all below it does not: they were deleted and forgotten since,
     /// whatever has been written to them here.
     /// </summary>
-    private async Task<HashSet<RowKey>> GoneAsync(IReplicaLink link, long floor)
+    /// <returns>Each with the stamp that it began at.</returns>
+    private async Task<Dictionary<RowKey, Stamp>> GoneAsync(IReplicaLink link, long floor)
     {
-        var gone = new HashSet<RowKey>();
+        var theirs = (await link.ReadDigestsAsync(floor, stopped)).Digests;
+        var mine = (await store.ReadDigestSnapshotAsync(floor, stopped)).Digests;
         Faults.Replace(Fault.RejoinDropsNewRows, ref floor, long.MaxValue);
-        string? after = null;
-        do
+
+        // Digests leave old deletes out, and they matter too: one that is forgotten must not meet what came under its id since.
+        HashSet<DigestKey> buckets = [.. mine.Keys.Where(key => theirs.GetValueOrDefault(key) != mine[key]), DigestKey.Tombstones];
+        var alike = new HashSet<UInt128>();
+        for (string? after = null, next = ""; next is not null; after = next)
         {
-            var page = await store.ReadHashesAsync(null, after, ComparedRows, stopped);
-            var old = (await store.ReadRowsAsync([.. page.Rows.Select(static row => row.Key)], stopped))
-                .Select(static row => (row.Key, BeganAt: BeganAt(row))).Where(row => row.BeganAt < floor).ToDictionary(static row => row.Key, static row => row.BeganAt);
+            var page = await link.ReadHashesAsync(buckets, after, stopped);
+            alike.UnionWith(page.Rows.Select(static row => row.Hash));
+            next = page.Next;
+        }
+
+        var gone = new Dictionary<RowKey, Stamp>();
+        for (string? after = null, next = ""; next is not null; after = next)
+        {
+            var page = await store.ReadHashesAsync(buckets, after, ComparedRows, stopped);
+            var old = (await store.ReadRowsAsync([.. page.Rows.Where(row => !alike.Contains(row.Hash)).Select(static row => row.Key)], stopped))
+                .Select(static row => (row.Key, At: BornAt(row))).Where(row => row.At.Clock < floor).ToDictionary(static row => row.Key, static row => row.At);
             if (old.Count > 0)
             {
-                gone.UnionWith(old.Keys);
-
                 // A memory that began later there is another one, brought in under an id that was free again.
-                gone.ExceptWith((await link.ReadRowsAsync([.. old.Keys], stopped))
-                    .Where(row => row.Key.Kind != MutationKind.Memory || (old.TryGetValue(row.Key, out var began) && BeganAt(row) <= began)).Select(static row => row.Key));
+                foreach (var row in await link.ReadRowsAsync([.. old.Keys], stopped))
+                {
+                    if (row.Key.Kind != MutationKind.Memory || (old.TryGetValue(row.Key, out var at) && BornAt(row) <= at))
+                    {
+                        old.Remove(row.Key);
+                    }
+                }
             }
 
-            after = page.Next;
+            foreach (var (key, at) in old)
+            {
+                gone[key] = at;
+            }
+
+            next = page.Next;
         }
-        while (after is not null);
 
         Faults.Run(Fault.RejoinKeepsOldRows, gone.Clear);
         return gone;
     }
 
-    /// <summary>The clock of the first write of what a row names.</summary>
-    private static long BeganAt(ReplicatedRow row)
+    /// <summary>The stamp of the first write of what a row names.</summary>
+    private static Stamp BornAt(ReplicatedRow row)
     {
         switch (row.Key.Kind)
         {
             case MutationKind.Memory:
                 var state = MemoryCodec.Decode(row.Body);
-                var first = state.OldestStamp;
+                var first = state.BornAt;
                 Faults.Replace(Fault.RejoinKeepsRewrittenRows, ref first, state.NewestStamp);
-                return first.Clock;
+                return first;
             case MutationKind.MemoryDelete:
-                return MemoryCodec.DecodeTombstone(row.Body).Stamp.Clock;
+                return MemoryCodec.DecodeTombstone(row.Body).Stamp;
             default:
-                return EntryState.Decode(row.Body).Stamp.Clock;
+                return EntryState.Decode(row.Body).Stamp;
         }
     }
 
@@ -162,14 +189,20 @@ internal sealed class RowExchange(
     /// This store is an older copy than what every node, itself included, once held: what it holds below the floor is either held
     /// by all the others or was deleted and forgotten. It lets go of the latter, and begins a log of its own anew.
     /// </summary>
-    private async Task LetGoAsync(long floor, HashSet<RowKey> gone)
+    /// <returns>False when it is not behind that floor any more; then nothing was done.</returns>
+    private async Task<bool> LetGoAsync(long floor, Dictionary<RowKey, Stamp> gone)
     {
         // Its log goes first: a row of the log must not outlive the row that it names, whenever the process dies. Then what it says
         // that it holds: nobody may take its word for a row that is about to go. And its clock may be as old as the copy: what it
         // decides from now on must be above the floor, where everybody looks for it. With the log it writes that there is such a floor:
         // when the process dies, the next one goes on from there, and other old copies hear of it.
-        var known = condition.LettingGo(floor);
         var written = await ReadWrittenAsync();
+        if (condition.LettingGo(floor) is not { } known)
+        {
+            return false;
+        }
+
+        var left = store.Log;
         await writer.RunAsync(write =>
         {
             write.Observe(floor);
@@ -184,7 +217,7 @@ internal sealed class RowExchange(
             async write =>
             {
                 write.ForgetVector();
-                foreach (var row in written.Where(row => !gone.Contains(row.Key)))
+                foreach (var row in written.Where(row => !gone.ContainsKey(row.Key)))
                 {
                     await write.RelogAsync(row.Key, floor);
                 }
@@ -194,11 +227,11 @@ internal sealed class RowExchange(
             ReadHints.Of([.. written.Select(static row => row.Key)]));
         condition.ForgotVector();
 
-        // What came from a peer since this node runs is not old, unless the peer is an old copy itself, nor is what a peer took from this
-        // node: somebody may have been told who holds it.
-        HashSet<string> kept = [.. written.Where(row => row.Any(quorum.WasHeld)).Select(static row => row.Key.Key), .. condition.ArrivedAbove(floor, session.Hellos)];
-        Faults.Run(Fault.RejoinDropsNewRows, kept.Clear);
-        foreach (var chunk in gone.Where(key => !kept.Contains(key.Key)).Chunk(DroppedRows))
+        // What came from a peer since this node runs is not old, unless the peer is an old copy itself, nor is what began in the log that was
+        // left and a peer took from there: somebody may have been told who holds it.
+        HashSet<string> arrived = [.. condition.ArrivedAbove(floor, session.Hellos)];
+        Faults.Run(Fault.RejoinDropsNewRows, arrived.Clear);
+        foreach (var chunk in gone.Where(row => !arrived.Contains(row.Key.Key) && !(row.Value.Log == left && written[row.Key].Any(quorum.WasHeld))).Select(static row => row.Key).Chunk(DroppedRows))
         {
             await writer.RunAsync(
                 async write =>
@@ -212,6 +245,8 @@ internal sealed class RowExchange(
                 },
                 ReadHints.Of(chunk));
         }
+
+        return true;
     }
 
     /// <summary>Now this store holds all that the peer held, and so all below the floor that the peer knew.</summary>

@@ -19,6 +19,9 @@ public sealed record AppliedSet(long Through, IReadOnlyList<(long First, long La
     public bool Covers(long first, long last) =>
         last <= Through || Above.Any(range => Math.Max(first, Through + 1) >= range.First && last <= range.Last);
 
+    /// <summary>True when every number of the other is in the set.</summary>
+    public bool Covers(AppliedSet other) => With(other) is var both && both.Through == Through && both.Above.SequenceEqual(Above);
+
     /// <summary>What is in the set, ascending, with a gap between every two.</summary>
     public IEnumerable<(long First, long Last)> Ranges => Through > 0 ? Above.Prepend((1, Through)) : Above;
 

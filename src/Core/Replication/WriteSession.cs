@@ -137,7 +137,7 @@ public sealed class WriteSession
         }
 
         var decided = state;
-        state = slot.Row is { } held ? MemoryMerge.Merge(held.Own, state) : state;
+        state = slot.Row is { } held ? MemoryMerge.Merge(held.Own, state) : state.Born(stamp);
         Faults.Replace(Fault.PutNotJoined, ref state, decided);
         await SetAsync(slot, state, slot.Row?.Access ?? await AccessOfNewAsync(state.Id));
         Append(stamp, MutationKind.Memory, state.Id, idempotencyKey);
@@ -205,10 +205,9 @@ public sealed class WriteSession
     public async ValueTask JoinAppliedAsync(LogId log, AppliedSet held)
     {
         var applied = await AppliedAsync(log);
-        var joined = applied.With(held);
-        if (log != _log && (joined.Through != applied.Through || !joined.Above.SequenceEqual(applied.Above)))
+        if (log != _log && !applied.Covers(held))
         {
-            SetApplied(log, joined);
+            SetApplied(log, applied.With(held));
         }
     }
 

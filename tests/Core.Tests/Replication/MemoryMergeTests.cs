@@ -137,12 +137,12 @@ public sealed class MemoryMergeTests
         var (first, later) = (new Stamp(1, new("n", 1)), new Stamp(2, new("n", 1)));
         var state = new States(new Random(1)).State("x") with { FirstStamp = null, Archive = null, Unknown = [] };
         var (written, again) = (Stamped(state, first), Stamped(state, later));
-        Assert.Equal(first, written.OldestStamp);
+        Assert.Equal(first, written.BornAt);
         foreach (var merged in new[] { MemoryMerge.Merge(written, again), MemoryMerge.Merge(again, written) })
         {
-            Assert.Equal((first, later), (merged.OldestStamp, merged.NewestStamp));
+            Assert.Equal((first, later), (merged.BornAt, merged.NewestStamp));
             var read = MemoryCodec.Decode(MemoryCodec.Encode(merged));
-            Assert.Equal(first, read.OldestStamp);
+            Assert.Equal(first, read.BornAt);
             Assert.Equal(MemoryCodec.Hash(merged), MemoryCodec.Hash(MemoryMerge.Merge(read, again)));
         }
 

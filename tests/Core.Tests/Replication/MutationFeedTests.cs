@@ -36,6 +36,19 @@ public sealed class MutationFeedTests
     }
 
     [Fact]
+    public async Task Nothing_of_a_log_that_was_left_is_shipped()
+    {
+        var feed = new MutationFeed(Log, 0);
+        feed.Append(Log, Changes(1, new States(new Random(1)).State("x")));
+        var other = new LogId("a", 2);
+        var waiting = feed.WaitAsync(feed.Head, TestContext.Current.CancellationToken);
+        feed.Append(other, new() { Head = new(0, 2) });
+        Assert.Equal(new(other, 0), feed.Head);
+        Assert.Empty(feed.Read(0, 10, 1 << 20)!);
+        await waiting.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public void A_batch_is_as_long_as_was_asked_for_and_begins_after_what_is_held()
     {
         var feed = new MutationFeed(Log, 0);

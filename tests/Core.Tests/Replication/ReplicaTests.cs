@@ -228,6 +228,27 @@ public sealed class ReplicaTests
         Assert.Equal(how == "deleted" ? 1 : 0, (await here.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Count);
     }
 
+    [Fact]
+    public async Task An_exchange_with_a_peer_that_is_set_back_meanwhile_says_nothing_of_what_is_held()
+    {
+        await using var here = await Node.StartAsync("a", _time);
+        await using var before = await Node.StartAsync("b", _time);
+        await using var after = await Node.StartAsync("b", _time);
+        await before.Replica.ApplyAsync([Put("x", 1, Clock(default), from: "c"), Put("y", 2, Clock(default), from: "c")]);
+        await after.Replica.ApplyAsync([Put("x", 1, Clock(default), from: "c")]);
+        var link = new HookedLink(before, () => Task.CompletedTask);
+        link.BeforeHashes = () =>
+        {
+            link.Node = after;
+            return Task.CompletedTask;
+        };
+        var exchange = new AntiEntropy(here.Store, here.Replica);
+        Assert.False(await exchange.PullAsync(link, floor: 0, TestContext.Current.CancellationToken));
+        Assert.Empty(await here.Store.ReadVectorAsync());
+        Assert.True(await exchange.PullAsync(link, floor: 0, TestContext.Current.CancellationToken));
+        Assert.Equal(1, (await here.Store.ReadVectorAsync())[new("c", 1)].Through);
+    }
+
     private long Clock(TimeSpan ahead) => (_time.GetUtcNow() + ahead).ToUnixTimeMilliseconds() << Stamp.CounterBits;
 
     private static Mutation Put(string id, long sequence, long clock, string from = "b", string @namespace = "ns")
@@ -285,21 +306,25 @@ public sealed class ReplicaTests
     /// <summary>Does something before it answers what rows there are.</summary>
     private sealed class HookedLink(Node node, Func<Task> beforeHashes) : IReplicaLink
     {
+        public Node Node { get; set; } = node;
+
+        public Func<Task> BeforeHashes { get; set; } = beforeHashes;
+
         public string Address => "there";
 
         public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => throw new NotSupportedException();
 
         public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => throw new NotSupportedException();
 
-        public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => await node.Store.ReadDigestSnapshotAsync(floor, cancellation);
+        public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => await Node.Store.ReadDigestSnapshotAsync(floor, cancellation);
 
         public async Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation)
         {
-            await beforeHashes();
-            return await node.Store.ReadHashesAsync(buckets, after, 100, cancellation);
+            await BeforeHashes();
+            return await Node.Store.ReadHashesAsync(buckets, after, 100, cancellation);
         }
 
         public async Task<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation) =>
-            await node.Store.ReadRowsAsync(keys, cancellation);
+            await Node.Store.ReadRowsAsync(keys, cancellation);
     }
 }

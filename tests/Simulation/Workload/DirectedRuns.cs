@@ -22,6 +22,7 @@ public static class DirectedRuns
         ["what an old copy ships to a wiped node does not come back"] = static () => new Run(nodes: 3, writes: 3, upkeep: 6).Play(OldCopyShipsAsync),
         ["what was deleted does not come back by being written to on an old copy"] = static () => new Run(nodes: 3, writes: 2).Play(OldCopyWritesAsync),
         ["a number by which a peer keeps a row that it refused is not used again"] = static () => new Run(nodes: 2, writes: null, upkeep: 20).Play(RefusedNumberAsync),
+        ["what an old copy writes is not taken by a node that has forgotten more"] = static () => new Run(nodes: 3, writes: 2).Play(OldCopyIsRefusedAsync),
         ["two wiped nodes are no proof for each other"] = static () => new Run(nodes: 3, writes: 3).Play(TwoWipedAsync),
         ["a peer that is slow while the log is trimmed is shipped to again"] = static () => new Run(nodes: 2, writes: null).Play(TrimmedUnderLaneAsync),
         ["a delete is remembered as long as the log names it"] = static () => new Run(nodes: 1, writes: null).Play(LogKeptAsync),
@@ -104,7 +105,7 @@ public static class DirectedRuns
         second.Start();
         await run.PassAsync(5);
         run.Require(first.Disk.Tables.Memories.ContainsKey(id) && second.Disk.Tables.Memories.ContainsKey(id), "a copy does not hold what was deleted");
-        await run.WriteAsync(second, quorum: "2", key: "key");
+        run.Require(await run.WriteAsync(second, quorum: "2", key: "key") is not null, "an old copy answered for a row that it lets go of");
         run.Cut(first, third, isCut: false);
         await run.PassAsync(30);
         run.Cut(second, third, isCut: false);
@@ -156,12 +157,16 @@ public static class DirectedRuns
         run.Require(await StoreAsync("gone", "again") == gone, "the copy does not hold what was deleted");
         run.Require(await StoreAsync("left", "again") == left, "the copy does not hold what was left");
         var added = await StoreAsync("added", "first");
+        var shown = first.Disk.Tables.Memories[left].View;
+        await first.Process!.RunAsync(() => first.Memory!.SyncAsync([shown with { Id = "synced", UpdatedAt = new(shown.UpdatedAt.Nanoseconds + 1) }], new("caller", Quorum: "1")));
+        run.Require(first.Disk.Tables.Memories.ContainsKey("synced"), "a memory that was synced is not there");
         Isolate(isCut: false);
         await run.PassAsync(60);
         run.Require(run.Nodes.All(node => !node.Disk.Tables.Memories.ContainsKey(gone)), "what was deleted is back");
         run.Require(
             run.Nodes.All(node => node.Disk.Tables.Memories.TryGetValue(left, out var row) && row.Own.Body.Value.Content == "again"), "what was written to a memory that is there is lost");
         run.Require(run.Nodes.All(node => node.Disk.Tables.Memories.ContainsKey(added)), "a memory that was written on the copy is lost");
+        run.Require(run.Nodes.All(static node => node.Disk.Tables.Memories.ContainsKey("synced")), "a memory that came to the copy with the fields of an older one is lost");
 
         void Isolate(bool isCut)
         {
@@ -202,6 +207,39 @@ public static class DirectedRuns
 
         run.Require(await run.WriteAsync(second, quorum: "all") is null, "the next write failed");
         await run.PassAsync(30);
+    }
+
+    /// <summary>Two old copies are connected; one rejoins, and the other writes before it hears of that.</summary>
+    private static async Task OldCopyIsRefusedAsync(Run run)
+    {
+        var (first, second, third) = (run.Nodes[0], run.Nodes[1], run.Nodes[2]);
+        run.Require(await run.WriteAsync(first, quorum: "all") is null, "the first write failed");
+        await run.PassAsync(5);
+        var copies = (first.Disk.Durable, second.Disk.Durable);
+        var id = first.Disk.Tables.Memories.Keys.Single();
+        await third.Process!.RunAsync(() => third.Memory!.DeleteAsync(id, new("caller")));
+        await run.PassAsync(60);
+        run.Require(run.Nodes.All(static node => node.Disk.Tables.Tombstones.Count == 0), "a delete is not forgotten");
+        run.Lose(first, copies.Item1);
+        run.Lose(second, copies.Item2);
+        run.Cut(first, third, isCut: true);
+        run.Cut(second, third, isCut: true);
+        first.Start();
+        second.Start();
+        await run.PassAsync(5);
+        run.Require(first.Disk.Tables.Memories.ContainsKey(id) && second.Disk.Tables.Memories.ContainsKey(id), "a copy does not hold what was deleted");
+        run.Cut(second, third, isCut: false);
+        while (second.Disk.Tables.Memories.ContainsKey(id))
+        {
+            await run.PassAsync(0.001);
+        }
+
+        await run.WriteAsync(first, quorum: "2");
+        run.Require(!second.Disk.Tables.Memories.ContainsKey(id), "what was deleted is back on the node that has rejoined");
+        run.Cut(first, third, isCut: false);
+        await run.PassAsync(30);
+        run.Require(run.Nodes.All(node => !node.Disk.Tables.Memories.ContainsKey(id)), "what was deleted is back");
+        run.Require(await run.WriteAsync(first, quorum: "all") is null, "a node that has rejoined takes no writes");
     }
 
     private static async Task TwoWipedAsync(Run run)
