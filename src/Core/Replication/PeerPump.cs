@@ -47,6 +47,9 @@ public sealed class PeerPump(
     private readonly Lock _gate = new();
     private AppliedSet _held = AppliedSet.None;
     private LogId _heldLog;
+
+    /// <summary>Rows that the peer has refused since it was greeted, and keeps to try again.</summary>
+    private AppliedSet _refused = AppliedSet.None;
     private PeerHello? _hello;
     private Timestamp? _lastHeardAt;
     private string? _problem = "not heard of yet";
@@ -67,6 +70,19 @@ public sealed class PeerPump(
                 var behind = Math.Max(0, head.Sequence - (head.Log == _heldLog ? _held.Count : 0));
                 var seconds = behind == 0 || _oldestUnheldSince == 0 ? 0 : time.GetElapsedTime(_oldestUnheldSince).TotalSeconds;
                 return new(link.Address, _hello?.Log.Node, _problem is null, _problem, behind, seconds, _lastHeardAt, _hello);
+            }
+        }
+    }
+
+    /// <summary>True while the peer is up and has not answered for every row.</summary>
+    public bool IsShipping
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var head = feed.Head;
+                return _problem is null && !(head.Log == _heldLog && _held.With(_refused).Covers(1, head.Sequence));
             }
         }
     }
@@ -149,7 +165,7 @@ public sealed class PeerPump(
         lock (_gate)
         {
             _hello = hello;
-            (_heldLog, _held) = (log, held);
+            (_heldLog, _held, _refused) = (log, held, AppliedSet.None);
             _lastHeardAt = Timestamp.Now(time);
             _problem = null;
         }
@@ -361,6 +377,10 @@ public sealed class PeerPump(
                     // Settled for good, by a delete that this node holds too now: nothing is left to ship.
                     Settled(batch[first].Position, batch[first].Position.Sequence);
                 }
+                else
+                {
+                    Refused(batch[first].Position);
+                }
 
                 quorum.Refused(link.Address, batch[first].Position, outcomes[first]);
                 first++;
@@ -406,6 +426,17 @@ public sealed class PeerPump(
             }
 
             _oldestUnheldSince = _held.Covers(1, feed.Head.Sequence) ? 0 : time.GetTimestamp();
+        }
+    }
+
+    private void Refused(LogPosition position)
+    {
+        lock (_gate)
+        {
+            if (position.Log == _heldLog)
+            {
+                _refused = _refused.With(position.Sequence, position.Sequence);
+            }
         }
     }
 

@@ -150,12 +150,12 @@ public sealed class ReplicaSet : IAsyncDisposable
             [.. _pumps.Select(static pump => pump.Status)]);
     }
 
-    /// <summary>Waits until every peer that answers holds all of this node's log, for at most the given time.</summary>
+    /// <summary>Waits until every peer that answers holds all of this node's log, or keeps it to try again, for at most the given time.</summary>
     /// <returns>True when they do.</returns>
     public async Task<bool> FlushAsync(TimeSpan atMost)
     {
         var started = _time.GetTimestamp();
-        while (_pumps.Any(static pump => pump.Status is { IsUp: true, BehindRows: > 0 }))
+        while (_pumps.Any(static pump => pump.IsShipping))
         {
             if (_time.GetElapsedTime(started) >= atMost)
             {

@@ -196,6 +196,7 @@ public static class DirectedRuns
         run.Require(await run.WriteAsync(second, quorum: "1") is null, "the write failed");
         await run.PassAsync(0.1);
         run.Require(first.Disk.Tables.DeadLetters.Count == 1, "the row was not refused");
+        run.Require(await second.Process!.RunAsync(() => second.Memory!.FlushPeersAsync(TimeSpan.FromSeconds(1))), "a node that leaves waits for what its peer has refused");
         run.Lose(second, copy);
         second.Start();
         await run.PassAsync(0.5);
