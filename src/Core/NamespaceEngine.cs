@@ -627,7 +627,7 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         foreach (var member in group)
         {
             // The shown id goes with all that it was shown with, so that it comes back with it.
-            var own = member == group[0] ? Joint(group) with { CreatedAt = member.Own.CreatedAt, FirstStamp = member.Own.FirstStamp } : member.Own;
+            var own = member == group[0] ? Joint(group) with { CreatedAt = member.Own.CreatedAt } : member.Own;
             var stamp = session.NextStamp();
             await session.PutAsync(own with { Archive = new(mark, stamp), UpdatedAt = Later(member.Own, session.Now) }, stamp);
         }
@@ -683,9 +683,9 @@ public sealed class NamespaceEngine(string @namespace, ReplicatedWriter writer, 
         return group;
     }
 
-    /// <summary>What the rows of a name say together, under the id of the first.</summary>
+    /// <summary>What the rows of a name say together, under the id of the first, which began when it did.</summary>
     private static MemoryState Joint(IReadOnlyList<MemoryRow> group) =>
-        group.Skip(1).Aggregate(group[0].Own, static (joint, other) => MemoryMerge.Merge(joint, other.Own with { Id = joint.Id }));
+        group.Skip(1).Aggregate(group[0].Own, static (joint, other) => MemoryMerge.Merge(joint, other.Own with { Id = joint.Id })).Born(group[0].Own.BornAt);
 
     /// <summary>The rows that share the name of the first of the ids that is live, the shown one first.</summary>
     /// <param name="needed">What the caller must be allowed to do with it; who may only see it is told so.</param>
