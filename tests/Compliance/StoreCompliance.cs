@@ -624,6 +624,7 @@ public abstract partial class StoreCompliance
         ]);
         Assert.Equal([ApplyOutcome.RefusedFutureStamp, ApplyOutcome.RefusedMalformed, ApplyOutcome.Applied], outcomes);
         Assert.Equal(2, (await node.Store.ReadDeadLettersAsync(10)).Count);
+        Assert.Equal([new LogPosition(log, 2)], await node.Store.ReadHighestRefusedAsync());
         var applied = (await node.Store.ReadVectorAsync())[log];
         Assert.Equal((0, "3-3"), (applied.Through, applied.FormatAbove()));
     }

@@ -113,6 +113,9 @@ public interface IMemoryStore : IBackfillStore, IAsyncDisposable
 
     ValueTask<long> CountDeadLettersAsync(CancellationToken cancellation = default);
 
+    /// <summary>Of each log, the highest number of its dead letters.</summary>
+    ValueTask<IReadOnlyList<LogPosition>> ReadHighestRefusedAsync(CancellationToken cancellation = default);
+
     /// <summary>Bytes on disk and rows not yet in the index, for metrics.</summary>
     StoreGauges ReadGauges();
 }

@@ -41,6 +41,7 @@ public sealed class MutationFeed
     public void Append(LogId log, ChangeSet changes)
     {
         Bury(changes.Tombstones);
+        var states = changes.Log.Count > 0 ? StatesOf(changes) : [];
         lock (_gate)
         {
             if (log != _log)
@@ -49,37 +50,12 @@ public sealed class MutationFeed
                 _log = log;
                 _head = changes.Head.Sequence - changes.Log.Count;
                 Clear();
-                _grown.TrySetResult();
-                _grown = NewSignal();
             }
-        }
-
-        if (changes.Log.Count == 0)
-        {
-            return;
-        }
-
-        var states = new Dictionary<RowKey, (MutationKind Kind, Func<byte[]> Encode, int Size)>();
-        foreach (var change in changes.Memories)
-        {
-            if (change.After is { Own: var own })
+            else if (changes.Log.Count == 0)
             {
-                states[new(MutationKind.Memory, own.Id)] = (MutationKind.Memory, () => MemoryCodec.Encode(own), own.Body.Value.Content.Length + 400);
+                return;
             }
-        }
 
-        foreach (var tombstone in changes.Tombstones)
-        {
-            states[new(MutationKind.Memory, tombstone.Id)] = (MutationKind.MemoryDelete, () => MemoryCodec.Encode(tombstone), 200);
-        }
-
-        foreach (var entry in changes.Entries)
-        {
-            states[new(entry.Key.Kind, entry.Key.Key)] = (entry.Key.Kind, entry.Encode, entry.Body.Length + 200);
-        }
-
-        lock (_gate)
-        {
             foreach (var row in changes.Log)
             {
                 var kind = row.Kind == MutationKind.MemoryDelete ? MutationKind.Memory : row.Kind;
@@ -154,6 +130,31 @@ public sealed class MutationFeed
         }
 
         return grown.OnOwnScheduler().WaitAsync(cancellation);
+    }
+
+    /// <summary>What each row holds after the commit, encoded when it is first sent.</summary>
+    private static Dictionary<RowKey, (MutationKind Kind, Func<byte[]> Encode, int Size)> StatesOf(ChangeSet changes)
+    {
+        var states = new Dictionary<RowKey, (MutationKind Kind, Func<byte[]> Encode, int Size)>();
+        foreach (var change in changes.Memories)
+        {
+            if (change.After is { Own: var own })
+            {
+                states[new(MutationKind.Memory, own.Id)] = (MutationKind.Memory, () => MemoryCodec.Encode(own), own.Body.Value.Content.Length + 400);
+            }
+        }
+
+        foreach (var tombstone in changes.Tombstones)
+        {
+            states[new(MutationKind.Memory, tombstone.Id)] = (MutationKind.MemoryDelete, () => MemoryCodec.Encode(tombstone), 200);
+        }
+
+        foreach (var entry in changes.Entries)
+        {
+            states[new(entry.Key.Kind, entry.Key.Key)] = (entry.Key.Kind, entry.Encode, entry.Body.Length + 200);
+        }
+
+        return states;
     }
 
     /// <summary>

@@ -49,16 +49,16 @@ public sealed class ReplicaCondition
 
     /// <param name="store">Asked only which log it writes.</param>
     /// <param name="logStart">The first row of the own log that it still brings.</param>
-    /// <param name="letters">The rows that it has refused.</param>
+    /// <param name="refused">The rows that it has refused, or the last of each log.</param>
     public ReplicaCondition(
-        IMemoryStore store, ReplicaSetSettings settings, IReadOnlyDictionary<LogId, AppliedSet> vector, Floors floors, LogPosition logStart, IReadOnlyList<DeadLetter> letters)
+        IMemoryStore store, ReplicaSetSettings settings, IReadOnlyDictionary<LogId, AppliedSet> vector, Floors floors, LogPosition logStart, IEnumerable<LogPosition> refused)
     {
         _store = store;
         _settings = settings;
         _vector = new(vector);
         _floors = floors;
         _logStart = logStart;
-        Refuse(letters);
+        Refuse(refused);
         if (settings.Peers > 0 && floors.Common > floors.Own)
         {
             // It was stopped while it rejoined.
@@ -233,7 +233,11 @@ public sealed class ReplicaCondition
         lock (_gate)
         {
             _floors = changes.Floors ?? _floors;
-            Refuse(changes.DeadLetters);
+            if (changes.DeadLetters.Count > 0)
+            {
+                Refuse(changes.DeadLetters.Select(static letter => letter.Mutation.Position));
+            }
+
             if (changes.Vector.Count == 0)
             {
                 return;
@@ -489,14 +493,9 @@ public sealed class ReplicaCondition
     }
 
     /// <summary>Under the gate, or before anybody else knows of this.</summary>
-    private void Refuse(IReadOnlyList<DeadLetter> letters)
-    {
-        if (letters.Count > 0)
-        {
-            _refused = _refused.Concat(letters.Select(static letter => KeyValuePair.Create(letter.Mutation.Position.Log, letter.Mutation.Position.Sequence)))
-                .GroupBy(static pair => pair.Key).ToDictionary(static log => log.Key, static log => log.Max(static pair => pair.Value));
-        }
-    }
+    private void Refuse(IEnumerable<LogPosition> rows) =>
+        _refused = _refused.Select(static log => new LogPosition(log.Key, log.Value)).Concat(rows)
+            .GroupBy(static row => row.Log).ToDictionary(static log => log.Key, static log => log.Max(static row => row.Sequence));
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 

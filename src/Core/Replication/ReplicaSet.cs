@@ -101,7 +101,7 @@ public sealed class ReplicaSet : IAsyncDisposable
         var head = await store.ReadHeadAsync();
         var first = await store.ReadLogAsync(0, 1, 1);
         var start = first.Count > 0 ? first[0].Position : new(store.Log, head.Sequence + 1);
-        var condition = new ReplicaCondition(store, settings, await store.ReadVectorAsync(), await store.ReadFloorsAsync(), start, await store.ReadDeadLettersAsync(int.MaxValue));
+        var condition = new ReplicaCondition(store, settings, await store.ReadVectorAsync(), await store.ReadFloorsAsync(), start, await store.ReadHighestRefusedAsync());
         return new(store, writer, links, settings, condition, head, time, random);
     }
 

@@ -131,15 +131,17 @@ internal sealed class RowExchange(
         // Digests leave old deletes out, and they matter too: one that is forgotten must not meet what came under its id since.
         HashSet<DigestKey> buckets = [.. mine.Keys.Where(key => theirs.GetValueOrDefault(key) != mine[key]), DigestKey.Tombstones];
         var alike = new HashSet<UInt128>();
-        for (string? after = null, next = ""; next is not null; after = next)
+        string? after = null;
+        do
         {
             var page = await link.ReadHashesAsync(buckets, after, stopped);
             alike.UnionWith(page.Rows.Select(static row => row.Hash));
-            next = page.Next;
+            after = page.Next;
         }
+        while (after is not null);
 
         var gone = new Dictionary<RowKey, Stamp>();
-        for (string? after = null, next = ""; next is not null; after = next)
+        do
         {
             var page = await store.ReadHashesAsync(buckets, after, ComparedRows, stopped);
             var old = (await store.ReadRowsAsync([.. page.Rows.Where(row => !alike.Contains(row.Hash)).Select(static row => row.Key)], stopped))
@@ -161,8 +163,9 @@ internal sealed class RowExchange(
                 gone[key] = at;
             }
 
-            next = page.Next;
+            after = page.Next;
         }
+        while (after is not null);
 
         Faults.Run(Fault.RejoinKeepsOldRows, gone.Clear);
         return gone;

@@ -255,6 +255,12 @@ public sealed partial class PostgresStore
         },
         cancellation);
 
+    public ValueTask<IReadOnlyList<LogPosition>> ReadHighestRefusedAsync(CancellationToken cancellation = default) => ListAsync(
+        $"select node, incarnation, max(seq) from {Schema}.dead_letter where set_id = 0 group by node, incarnation",
+        [],
+        static row => new LogPosition(StoredLog.Parse(PostgresRows.Text(row, 0), row.GetString(1)), row.GetInt64(2)),
+        cancellation);
+
     public ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default) => Snapshot(VerifyAsync, cancellation);
 
     public StoreGauges ReadGauges() => new(_upkeep.SizeBytes, 0, 0, IndexComplete: true);

@@ -291,6 +291,12 @@ public sealed partial class SqliteStore
     public ValueTask<long> CountDeadLettersAsync(CancellationToken cancellation = default) =>
         _readers.ReadAsync(static reader => Number(reader.Statement("select count(*) from dead_letter where set_id = 0")), cancellation);
 
+    public ValueTask<IReadOnlyList<LogPosition>> ReadHighestRefusedAsync(CancellationToken cancellation = default) =>
+        _readers.ReadAsync<IReadOnlyList<LogPosition>>(
+            static reader => reader.Statement("select node, incarnation, max(seq) from dead_letter where set_id = 0 group by node, incarnation")
+                .All(static row => new LogPosition(StoredLog.Parse(row.Text(0), row.Text(1)), row.Integer(2))),
+            cancellation);
+
     public async ValueTask<StoreVerification> VerifyAsync(CancellationToken cancellation = default)
     {
         var rows = await VerifyRowsAsync(cancellation);

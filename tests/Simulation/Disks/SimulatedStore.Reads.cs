@@ -165,6 +165,9 @@ public sealed partial class SimulatedStore
 
     public ValueTask<long> CountDeadLettersAsync(CancellationToken cancellation = default) => Read(static tables => (long)tables.DeadLetters.Count);
 
+    public ValueTask<IReadOnlyList<LogPosition>> ReadHighestRefusedAsync(CancellationToken cancellation = default) =>
+        Read<IReadOnlyList<LogPosition>>(static tables => [.. tables.DeadLetters.Keys.GroupBy(static row => row.Log).Select(static log => log.MaxBy(static row => row.Sequence))]);
+
     public StoreGauges ReadGauges() => new(0, 0, 0, IndexComplete: true);
 
     internal ValueTask<T> Read<T>(Func<Tables, T> read)
