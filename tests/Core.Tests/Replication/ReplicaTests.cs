@@ -1,7 +1,7 @@
 using OrleansMemory.Compliance;
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
-using OrleansMemory.Simulation.Disks;
+using static OrleansMemory.Core.Tests.Replication.Rows;
 
 namespace OrleansMemory.Core.Tests.Replication;
 
@@ -203,128 +203,10 @@ public sealed class ReplicaTests
         Assert.True((await node.Writer.DrawClockAsync()).Clock > floor);
     }
 
-    [Theory]
-    [InlineData("deleted")]
-    [InlineData("moved")]
-    public async Task An_exchange_holds_what_left_its_bucket_meanwhile(string how)
-    {
-        await using var here = await Node.StartAsync("a", _time);
-        await using var there = await Node.StartAsync("b", _time);
-        await there.Replica.ApplyAsync([Put("x", 1, Clock(default), from: "c")]);
-        var changed = false;
-        var link = new HookedLink(there, async () =>
-        {
-            if (!changed)
-            {
-                changed = true;
-                await there.Replica.ApplyAsync([how == "deleted"
-                    ? Delete("x", 2, Clock(TimeSpan.FromSeconds(1)), from: "c")
-                    : Put("x", 2, Clock(TimeSpan.FromSeconds(1)), from: "c", @namespace: "elsewhere")]);
-            }
-        });
-        Assert.True(await new AntiEntropy(here.Store, here.Replica).PullAsync(link, floor: 0, TestContext.Current.CancellationToken));
-        Assert.True((await here.Store.ReadVectorAsync())[new("c", 1)].Contains(1));
-        Assert.Equal(how == "moved" ? "elsewhere" : null, (await here.Store.FindAsync("x"))?.Own.Name.Value.Namespace);
-        Assert.Equal(how == "deleted" ? 1 : 0, (await here.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Count);
-    }
-
-    [Fact]
-    public async Task An_exchange_with_a_peer_that_is_set_back_meanwhile_says_nothing_of_what_is_held()
-    {
-        await using var here = await Node.StartAsync("a", _time);
-        await using var before = await Node.StartAsync("b", _time);
-        await using var after = await Node.StartAsync("b", _time);
-        await before.Replica.ApplyAsync([Put("x", 1, Clock(default), from: "c"), Put("y", 2, Clock(default), from: "c")]);
-        await after.Replica.ApplyAsync([Put("x", 1, Clock(default), from: "c")]);
-        var link = new HookedLink(before, () => Task.CompletedTask);
-        link.BeforeHashes = () =>
-        {
-            link.Node = after;
-            return Task.CompletedTask;
-        };
-        var exchange = new AntiEntropy(here.Store, here.Replica);
-        Assert.False(await exchange.PullAsync(link, floor: 0, TestContext.Current.CancellationToken));
-        Assert.Empty(await here.Store.ReadVectorAsync());
-        Assert.True(await exchange.PullAsync(link, floor: 0, TestContext.Current.CancellationToken));
-        Assert.Equal(1, (await here.Store.ReadVectorAsync())[new("c", 1)].Through);
-    }
-
     private long Clock(TimeSpan ahead) => (_time.GetUtcNow() + ahead).ToUnixTimeMilliseconds() << Stamp.CounterBits;
-
-    private static Mutation Put(string id, long sequence, long clock, string from = "b", string @namespace = "ns")
-    {
-        var stamp = new Stamp(clock, new(from, 1));
-        var state = new MemoryState
-        {
-            Id = id,
-            Name = new(new(@namespace, id), stamp),
-            Body = new(new("content", [], "api"), stamp),
-            Metadata = new(Metadata.Empty, stamp),
-            Priority = new(5, stamp),
-            Confidence = new(1, stamp),
-            Tier = Tier.Mid,
-            Expiry = new(null, stamp),
-            CreatedAt = new(1),
-            UpdatedAt = new(1),
-        };
-        return new(new(stamp.Log, sequence), stamp, 0, MutationKind.Memory, id, MemoryCodec.Encode(state), null);
-    }
-
-    private static Mutation Delete(string id, long sequence, long clock, string from = "b")
-    {
-        var stamp = new Stamp(clock, new(from, 1));
-        return new(new(stamp.Log, sequence), stamp, 0, MutationKind.MemoryDelete, id, MemoryCodec.Encode(new Tombstone(id, "ns", stamp, new(1))), null);
-    }
 
     private static EntryState Counter(EntryKey key, long clock, long count) =>
         new(key, "x", null, Live: true, new(clock, Peer), EntryBodies.Encode(new AccessBody(count, null)));
 
     private static Mutation Logged(long sequence, EntryState entry) => new(new(Peer, sequence), entry.Stamp, 0, entry.Key.Kind, entry.Key.Key, entry.Encode(), null);
-
-    private sealed class Node(IMemoryStore store, CommandWriter writer, Replica replica) : IAsyncDisposable
-    {
-        public IMemoryStore Store => store;
-
-        public CommandWriter Writer => writer;
-
-        public Replica Replica => replica;
-
-        public static async Task<Node> StartAsync(string name, TimeProvider time)
-        {
-            var store = new SimulatedDisk().Open(name, static () => 1);
-            var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, time, new Random(1));
-            return new(store, writer, new(writer, new(time)));
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await writer.DisposeAsync();
-            await store.DisposeAsync();
-        }
-    }
-
-    /// <summary>Does something before it answers what rows there are.</summary>
-    private sealed class HookedLink(Node node, Func<Task> beforeHashes) : IReplicaLink
-    {
-        public Node Node { get; set; } = node;
-
-        public Func<Task> BeforeHashes { get; set; } = beforeHashes;
-
-        public string Address => "there";
-
-        public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => throw new NotSupportedException();
-
-        public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => await Node.Store.ReadDigestSnapshotAsync(floor, cancellation);
-
-        public async Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation)
-        {
-            await BeforeHashes();
-            return await Node.Store.ReadHashesAsync(buckets, after, 100, cancellation);
-        }
-
-        public async Task<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation) =>
-            await Node.Store.ReadRowsAsync(keys, cancellation);
-    }
 }

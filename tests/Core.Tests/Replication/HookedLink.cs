@@ -1,0 +1,34 @@
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Core.Tests.Replication;
+
+/// <summary>Answers from a node, does something before it tells which rows there are, and keeps what it was asked for.</summary>
+internal sealed class HookedLink(Node node) : IReplicaLink
+{
+    public Node Node { get; set; } = node;
+
+    public Func<Task> BeforeHashes { get; set; } = static () => Task.CompletedTask;
+
+    /// <summary>The keys of rows that were asked for, in their order.</summary>
+    public List<string> Fetched { get; } = [];
+
+    public string Address => "there";
+
+    public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => throw new NotSupportedException();
+
+    public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => await Node.Store.ReadDigestSnapshotAsync(floor, cancellation);
+
+    public async Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation)
+    {
+        await BeforeHashes();
+        return await Node.Store.ReadHashesAsync(buckets, after, 100, cancellation);
+    }
+
+    public async Task<IReadOnlyList<ReplicatedRow>> ReadRowsAsync(IReadOnlyList<RowKey> keys, CancellationToken cancellation)
+    {
+        Fetched.AddRange(keys.Select(static key => key.Key));
+        return await Node.Store.ReadRowsAsync(keys, cancellation);
+    }
+}

@@ -1,0 +1,27 @@
+using OrleansMemory.Core.Replication;
+using OrleansMemory.Simulation.Disks;
+
+namespace OrleansMemory.Core.Tests.Replication;
+
+/// <summary>A store in memory, with what writes to it and takes in the rows of others.</summary>
+internal sealed class Node(IMemoryStore store, CommandWriter writer, Replica replica) : IAsyncDisposable
+{
+    public IMemoryStore Store => store;
+
+    public CommandWriter Writer => writer;
+
+    public Replica Replica => replica;
+
+    public static async Task<Node> StartAsync(string name, TimeProvider time)
+    {
+        var store = new SimulatedDisk().Open(name, static () => 1);
+        var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, time, new Random(1));
+        return new(store, writer, new(writer, new(time)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await writer.DisposeAsync();
+        await store.DisposeAsync();
+    }
+}

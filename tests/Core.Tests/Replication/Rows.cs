@@ -1,0 +1,33 @@
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Core.Tests.Replication;
+
+/// <summary>Rows as a peer would send them.</summary>
+internal static class Rows
+{
+    public static Mutation Put(string id, long sequence, long clock, string from = "b", string @namespace = "ns")
+    {
+        var stamp = new Stamp(clock, new(from, 1));
+        var state = new MemoryState
+        {
+            Id = id,
+            Name = new(new(@namespace, id), stamp),
+            Body = new(new("content", [], "api"), stamp),
+            Metadata = new(Metadata.Empty, stamp),
+            Priority = new(5, stamp),
+            Confidence = new(1, stamp),
+            Tier = Tier.Mid,
+            Expiry = new(null, stamp),
+            CreatedAt = new(1),
+            UpdatedAt = new(1),
+        };
+        return new(new(stamp.Log, sequence), stamp, 0, MutationKind.Memory, id, MemoryCodec.Encode(state), null);
+    }
+
+    public static Mutation Delete(string id, long sequence, long clock, string from = "b")
+    {
+        var stamp = new Stamp(clock, new(from, 1));
+        return new(new(stamp.Log, sequence), stamp, 0, MutationKind.MemoryDelete, id, MemoryCodec.Encode(new Tombstone(id, "ns", stamp, new(1))), null);
+    }
+}
