@@ -2,23 +2,32 @@ using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core.Tests.Replication;
 
-/// <summary>Answers from a node, does something before it tells which rows there are, and keeps what it was asked for.</summary>
+/// <summary>Answers from a node, does something before it tells of digests or which rows there are, and keeps what it was asked for.</summary>
 internal sealed class HookedLink(Node node) : IReplicaLink
 {
     public Node Node { get; set; } = node;
 
+    public Action BeforeDigests { get; set; } = static () => { };
+
     public Func<Task> BeforeHashes { get; set; } = static () => Task.CompletedTask;
+
+    /// <summary>What it answers to a greeting.</summary>
+    public Func<PeerHello> Hello { get; set; } = static () => throw new NotSupportedException();
 
     /// <summary>The keys of rows that were asked for, in their order.</summary>
     public List<string> Fetched { get; } = [];
 
     public string Address => "there";
 
-    public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => throw new NotSupportedException();
+    public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => Task.FromResult(Hello());
 
     public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => throw new NotSupportedException();
 
-    public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation) => await Node.Store.ReadDigestSnapshotAsync(floor, cancellation);
+    public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation)
+    {
+        BeforeDigests();
+        return await Node.Store.ReadDigestSnapshotAsync(floor, cancellation);
+    }
 
     public async Task<RowHashPage> ReadHashesAsync(IReadOnlyCollection<DigestKey> buckets, string? after, CancellationToken cancellation)
     {

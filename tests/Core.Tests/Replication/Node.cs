@@ -12,10 +12,12 @@ internal sealed class Node(IMemoryStore store, CommandWriter writer, Replica rep
 
     public Replica Replica => replica;
 
-    public static async Task<Node> StartAsync(string name, TimeProvider time)
+    /// <param name="scheduler">Of its writer; null: one of its own.</param>
+    public static async Task<Node> StartAsync(string name, TimeProvider time, TaskScheduler? scheduler = null)
     {
-        var store = new SimulatedDisk().Open(name, static () => 1);
-        var writer = await CommandWriter.StartAsync(store, new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, time, new Random(1));
+        ulong incarnation = 0;
+        var store = new SimulatedDisk().Open(name, () => ++incarnation);
+        var writer = await CommandWriter.StartAsync(store, scheduler ?? new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, time, new Random(1));
         return new(store, writer, new(writer, new(time)));
     }
 

@@ -141,6 +141,11 @@ public sealed class ReplicaConditionTests
         Assert.Equal(30, condition.ForgottenBelow);
         Assert.Null(condition.LettingGo(20));
         Assert.Equal(new(10, 30), condition.LettingGo(30));
+
+        // It has begun, and lacks what it let go of, whatever the others know now.
+        Heard(condition, Hello(B));
+        Heard(condition, Hello(C));
+        Assert.True(condition.IsStale);
         condition.Committed(Changes() with { Floors = new(30, 40) });
         Assert.Equal(40, condition.ForgottenBelow);
         condition.Rejoined(30);
@@ -171,8 +176,9 @@ public sealed class ReplicaConditionTests
         Assert.Equal((true, false, true), (condition.IsStale, condition.IsReadable, condition.MustRejoin(out _)));
 
         // It holds all again that was below the first: nothing binds it to go on when nobody knows of the second any more.
-        Heard(condition, Hello(B));
         Heard(condition, Hello(C));
+        Assert.True(condition.IsStale);
+        Heard(condition, Hello(B));
         Assert.False(condition.IsStale);
     }
 
