@@ -14,7 +14,8 @@ public sealed class AntiEntropyTests
     {
         await using var here = await Node.StartAsync("a", _time);
         await using var there = await Node.StartAsync("b", _time);
-        Mutation[] both = [Put("same", 1, Clock(), from: "c"), Put("changed", 2, Clock(), from: "c"), Put("unlike", 3, Clock(), from: "c", @namespace: "equal")];
+        var beside = Enumerable.Range(0, int.MaxValue).Select(static number => $"beside {number}").First(static id => Digest.BucketOf(id) == Digest.BucketOf("changed"));
+        Mutation[] both = [Put(beside, 1, Clock(), from: "c"), Put("changed", 2, Clock(), from: "c"), Put("unlike", 3, Clock(), from: "c", @namespace: "equal")];
         await here.Replica.ApplyAsync(both);
         await there.Replica.ApplyAsync([.. both, Put("changed", 4, Clock(1), from: "c"), Put("new", 5, Clock(), from: "c")]);
         var link = new HookedLink(there);
@@ -28,6 +29,30 @@ public sealed class AntiEntropyTests
         Assert.True(await PullAsync(here, link));
         Assert.Empty(link.Fetched);
         Assert.Empty((await here.Store.VerifyAsync()).Differences);
+    }
+
+    [Fact]
+    public async Task An_exchange_for_one_namespace_fetches_what_bears_on_it_from_a_peer_that_holds_the_row_it_waits_for()
+    {
+        await using var here = await Node.StartAsync("a", _time);
+        await using var there = await Node.StartAsync("b", _time);
+        var link = new EntryState(EntryBodies.LinkKey("x", "r", "y"), "x", "y", Live: true, new(Clock(), new("c", 1)), EntryBodies.Encode(new LinkBody(1)));
+        var access = new EntryState(EntryBodies.AccessKey("x", new("c", 1)), "x", null, Live: true, new(Clock(), new("c", 1)), EntryBodies.Encode(new AccessBody(1, null)));
+        await there.Replica.ApplyAsync([
+            Put("x", 1, Clock(), from: "c"), Put("y", 2, Clock(), from: "c", @namespace: "other"), Delete("z", 3, Clock(), from: "c"), Logged(4, link), Logged(5, access)]);
+        var peer = new HookedLink(there);
+        var exchange = new AntiEntropy(here.Store, here.Replica);
+        foreach (var missing in (LogPosition[])[new(new("a", 1), 1), new(new("c", 1), 6)])
+        {
+            Assert.False(await exchange.PullAsync(peer, 0, "ns", missing, TestContext.Current.CancellationToken));
+            Assert.Empty(peer.Fetched);
+        }
+
+        Assert.True(await exchange.PullAsync(peer, 0, "ns", new(new("c", 1), 5), TestContext.Current.CancellationToken));
+        Assert.Equal(((string[])[link.Key.Key, "x", "z"]).Order(StringComparer.Ordinal), peer.Fetched.Order(StringComparer.Ordinal));
+        Assert.Empty(await here.Store.ReadVectorAsync());
+
+        static Mutation Logged(long sequence, EntryState entry) => new(new(new("c", 1), sequence), entry.Stamp, 0, entry.Key.Kind, entry.Key.Key, entry.Encode(), null);
     }
 
     [Fact]
@@ -70,16 +95,18 @@ public sealed class AntiEntropyTests
         await using var there = await Node.StartAsync("b", _time);
         await there.Replica.ApplyAsync([Put("x", 1, Clock(), from: "c")]);
         var link = new HookedLink(there);
-        var looks = 0;
+        var (reads, acts) = (0, 0);
+        link.BeforeDigests = () => reads++;
         link.BeforeHashes = async () =>
         {
-            looks++;
-            if (looks == 1)
+            if ((reads, acts) is (1, 0))
             {
+                acts = 1;
                 await there.Replica.ApplyAsync([how == "deleted" ? Delete("x", 2, Clock(1), from: "c") : Put("x", 2, Clock(1), from: "c", @namespace: "elsewhere")]);
             }
-            else if (looks == 2 && how == "moved, and deleted then")
+            else if ((reads, acts) is (2, 1) && how == "moved, and deleted then")
             {
+                acts = 2;
                 await there.Replica.ApplyAsync([Delete("x", 3, Clock(2), from: "c")]);
             }
         };

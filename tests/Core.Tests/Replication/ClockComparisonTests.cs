@@ -57,10 +57,17 @@ public sealed class ClockComparisonTests
     [Fact]
     public void A_clock_within_the_bound_is_left_alone()
     {
-        Hear("a", _time.Wall - TimeSpan.FromSeconds(59));
+        Hear("a", _time.Wall - TimeSpan.FromSeconds(60));
         Assert.Equal(_time.Wall, _clock.Now().ToDateTimeOffset());
         Hear("a", _time.Wall - TimeSpan.FromSeconds(61));
         Assert.Equal(_time.Wall - TimeSpan.FromSeconds(61), _clock.Now().ToDateTimeOffset());
+    }
+
+    [Fact]
+    public void What_a_peer_showed_is_half_a_round_trip_old()
+    {
+        _clock.Heard("a", _time.Wall.AddSeconds(-65).ToUnixTimeMilliseconds(), TimeSpan.FromSeconds(8));
+        Assert.Equal(TimeSpan.FromSeconds(61), _clock.Ahead);
     }
 
     private void Hear(string peer, DateTimeOffset shown) => _clock.Heard(peer, shown.ToUnixTimeMilliseconds(), TimeSpan.Zero);

@@ -31,6 +31,69 @@ public sealed class ReplicaTests
     }
 
     [Fact]
+    public async Task A_row_may_be_stamped_a_minute_ahead_and_is_tried_again_less_and_less_often()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        Assert.Equal(
+            [ApplyOutcome.Applied, ApplyOutcome.RefusedFutureStamp],
+            await node.Replica.ApplyAsync([Put("x", 1, Clock(TimeSpan.FromSeconds(60))), Put("y", 2, Clock(TimeSpan.FromSeconds(60.001)))]));
+        _time.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal(1, await node.Replica.RetryAsync(node.Store, () => 0));
+        var far = Put("far", 3, Clock(TimeSpan.FromDays(1)));
+        await node.Replica.ApplyAsync([far]);
+        _time.Advance(TimeSpan.FromSeconds(61));
+        await RequireNextAsync(attempts: 2, TimeSpan.FromSeconds(120));
+        _time.Advance(TimeSpan.FromSeconds(119));
+        await RequireNextAsync(attempts: 2, TimeSpan.FromSeconds(1));
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await RequireNextAsync(attempts: 3, TimeSpan.FromSeconds(180));
+        await node.Writer.RunAsync(session =>
+        {
+            session.Refuse(new(far, ApplyOutcome.RefusedFutureStamp, Attempts: 100, session.Now, NextAttemptAt: default));
+            return ValueTask.FromResult(0);
+        });
+        await RequireNextAsync(attempts: 101, TimeSpan.FromHours(1));
+        _time.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(1, await node.Replica.RetryAsync(node.Store, () => 0));
+        Assert.NotNull(await node.Store.FindAsync("far"));
+
+        async Task RequireNextAsync(int attempts, TimeSpan wait)
+        {
+            Assert.Equal(0, await node.Replica.RetryAsync(node.Store, () => 0));
+            var letter = Assert.Single(await node.Store.ReadDeadLettersAsync(10));
+            Assert.Equal((attempts, ApplyOutcome.RefusedFutureStamp), (letter.Attempts, letter.Reason));
+            Assert.InRange(letter.NextAttemptAt.ToDateTimeOffset() - _time.GetUtcNow(), wait, wait + TimeSpan.FromMilliseconds(1));
+        }
+    }
+
+    [Theory]
+    [InlineData(ApplyOutcome.Applied, "applied")]
+    [InlineData(ApplyOutcome.Already, "already")]
+    [InlineData(ApplyOutcome.Fenced, "fenced")]
+    [InlineData(ApplyOutcome.RefusedDeleted, "refused_deleted")]
+    [InlineData(ApplyOutcome.RefusedFutureStamp, "refused_future_stamp")]
+    [InlineData(ApplyOutcome.RefusedMalformed, "refused_malformed")]
+    public void What_became_of_a_row_has_a_name_in_metrics_and_status(ApplyOutcome outcome, string name) => Assert.Equal(name, Replica.NameOf(outcome));
+
+    [Fact]
+    public async Task A_delete_that_overrules_what_was_written_here_is_taken_in()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        await node.Replica.ApplyAsync([Put("x", 1, Clock(default))]);
+        Assert.Empty(await node.Replica.BuryAsync([new(new(MutationKind.MemoryDelete, "x"), Delete("x", 1, Clock(default) + 1, from: "c").Body)]));
+        Assert.Null(await node.Store.FindAsync("x"));
+        Assert.Equal("x", Assert.Single(await node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Id);
+    }
+
+    [Fact]
+    public async Task Floors_that_are_set_are_on_disk()
+    {
+        await using var node = await Node.StartAsync("a", _time);
+        await node.Replica.SetFloorsAsync(new(2, 1));
+        Assert.Equal(new(2, 1), await node.Store.ReadFloorsAsync());
+    }
+
+    [Fact]
     public async Task What_an_old_copy_refused_is_let_go_of_before_its_time_comes()
     {
         await using var node = await Node.StartAsync("a", _time);
