@@ -1,5 +1,4 @@
 using OrleansMemory.Core.Replication;
-using OrleansMemory.Simulation.World;
 using static OrleansMemory.Core.Tests.Replication.Rows;
 
 namespace OrleansMemory.Core.Tests.Replication;
@@ -11,7 +10,7 @@ public sealed class RowExchangeTests
     private static readonly LogId Left = new("c", 1);
 
     [Fact]
-    public void What_no_log_brings_is_fetched_at_the_next_check_and_all_else_at_the_upkeep() => Play(async (world, time, scheduler) =>
+    public void What_no_log_brings_is_fetched_at_the_next_check_and_all_else_at_the_upkeep() => VirtualTime.Play(async (world, time, scheduler) =>
     {
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromHours(1));
         await setting.HearAsync();
@@ -32,7 +31,7 @@ public sealed class RowExchangeTests
     });
 
     [Fact]
-    public void A_peer_that_begins_a_new_log_is_compared_with_at_the_next_check() => Play(async (_, time, scheduler) =>
+    public void A_peer_that_begins_a_new_log_is_compared_with_at_the_next_check() => VirtualTime.Play(async (_, time, scheduler) =>
     {
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromHours(1));
         await setting.HearAsync();
@@ -47,7 +46,7 @@ public sealed class RowExchangeTests
     });
 
     [Fact]
-    public void Nothing_is_read_from_a_peer_that_was_not_heard_or_may_be_an_old_copy() => Play(async (_, time, scheduler) =>
+    public void Nothing_is_read_from_a_peer_that_was_not_heard_or_may_be_an_old_copy() => VirtualTime.Play(async (_, time, scheduler) =>
     {
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromSeconds(1));
         await Task.Delay(TimeSpan.FromSeconds(10), time);
@@ -64,7 +63,7 @@ public sealed class RowExchangeTests
     [Theory]
     [InlineData(20, 5_000, 5_500)]
     [InlineData(2, 2_500, 3_000)]
-    public void While_rows_arrive_an_exchange_is_put_off_for_one_interval_at_most(int seconds, int leastMilliseconds, int mostMilliseconds) => Play(async (_, time, scheduler) =>
+    public void While_rows_arrive_an_exchange_is_put_off_for_one_interval_at_most(int seconds, int leastMilliseconds, int mostMilliseconds) => VirtualTime.Play(async (_, time, scheduler) =>
     {
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromSeconds(5));
         setting.Answer = static hello => hello with { HeadSequence = 1_000 };
@@ -80,7 +79,7 @@ public sealed class RowExchangeTests
     });
 
     [Fact]
-    public void After_a_failure_it_is_tried_again_a_second_later() => Play(async (_, time, scheduler) =>
+    public void After_a_failure_it_is_tried_again_a_second_later() => VirtualTime.Play(async (_, time, scheduler) =>
     {
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromHours(1));
         var fails = true;
@@ -99,7 +98,7 @@ public sealed class RowExchangeTests
     });
 
     [Fact]
-    public void A_node_that_lost_rows_is_whole_when_it_has_taken_in_all_that_a_whole_peer_holds() => Play(async (_, time, scheduler) =>
+    public void A_node_that_lost_rows_is_whole_when_it_has_taken_in_all_that_a_whole_peer_holds() => VirtualTime.Play(async (_, time, scheduler) =>
     {
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromSeconds(5), peers: 2, writes: 3);
         setting.Condition.Compared();
@@ -123,7 +122,7 @@ public sealed class RowExchangeTests
     });
 
     [Fact]
-    public void An_old_copy_lets_go_of_what_began_below_the_floor_and_a_whole_peer_lacks() => Play(async (_, time, scheduler) =>
+    public void An_old_copy_lets_go_of_what_began_below_the_floor_and_a_whole_peer_lacks() => VirtualTime.Play(async (_, time, scheduler) =>
     {
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromSeconds(5), peers: 2);
         var (here, there) = (setting.Here, setting.There);
@@ -204,7 +203,7 @@ public sealed class RowExchangeTests
     });
 
     [Fact]
-    public void An_old_copy_lets_go_of_nothing_while_the_peer_is_set_back_meanwhile() => Play(async (_, time, scheduler) =>
+    public void An_old_copy_lets_go_of_nothing_while_the_peer_is_set_back_meanwhile() => VirtualTime.Play(async (_, time, scheduler) =>
     {
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromSeconds(5), peers: 2);
         var floor = setting.Clock(30_000);
@@ -229,30 +228,6 @@ public sealed class RowExchangeTests
         await setting.UntilAsync(TimeSpan.FromSeconds(20), () => Task.FromResult(!setting.Condition.IsStale));
         Assert.Null(await setting.Here.Store.FindAsync("gone"));
     });
-
-    /// <summary>In a thread of its own, as nothing but the world may decide what runs.</summary>
-    private static void Play(Func<SimulatedWorld, TimeProvider, TaskScheduler, Task> act)
-    {
-        Exception? failure = null;
-        var thread = new Thread(() =>
-        {
-            var world = new SimulatedWorld(new Random(1), window: 1);
-            var process = new SimulatedProcess(world, "test", 1);
-            var ended = process.RunAsync(async () =>
-            {
-                await act(world, new SimulatedTime(world, process, new()), process);
-                return true;
-            });
-            world.RunUntil(ended, mostSteps: 1_000_000);
-            failure = ended.Exception?.InnerException ?? (world.Failure is { } what ? new InvalidOperationException(what) : null);
-        });
-        thread.Start();
-        thread.Join();
-        if (failure is not null)
-        {
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
-        }
-    }
 
     /// <summary>A node with an exchange that runs, and the peer that it asks.</summary>
     private sealed class Setting(Node here, Node there, ReplicaCondition condition, PeerSession session, QuorumWriter quorum, HookedLink link, ReplicaSetSettings settings, TimeProvider time)

@@ -1,0 +1,90 @@
+using OrleansMemory.Core.Memories;
+using OrleansMemory.Core.Replication;
+
+namespace OrleansMemory.Core.Tests.Replication;
+
+/// <summary>What a node waits for before it writes.</summary>
+public sealed class FirstComparisonTests
+{
+    [Fact]
+    public void A_node_that_hears_all_peers_goes_on_with_its_log() => Play(async (setting, time) =>
+    {
+        var log = setting.Node.Store.Log;
+        await Task.Delay(TimeSpan.FromSeconds(1.9), time);
+        Assert.False(setting.Comparison.IsDone);
+        Assert.True(setting.Condition.IsRecovering);
+        await setting.HearAsync("b");
+        Assert.False(setting.Comparison.IsDone);
+        await setting.HearAsync("c");
+        await setting.Comparison.ReadyToWriteAsync();
+        Assert.True(setting.Comparison.IsDone);
+        Assert.Equal(log, setting.Node.Store.Log);
+        Assert.False(setting.Condition.IsRecovering);
+    });
+
+    [Fact]
+    public void A_node_that_does_not_hear_a_peer_for_two_seconds_begins_a_new_log() => Play(async (setting, time) =>
+    {
+        var log = setting.Node.Store.Log;
+        await setting.HearAsync("b");
+        var began = time.GetTimestamp();
+        await setting.Comparison.WaitAsync();
+        Assert.InRange(time.GetElapsedTime(began), TimeSpan.FromSeconds(1.9), TimeSpan.FromSeconds(2.1));
+        Assert.True(setting.Comparison.IsDone);
+        Assert.NotEqual(log, setting.Node.Store.Log);
+    });
+
+    [Fact]
+    public void An_old_copy_writes_when_it_has_rejoined_and_refuses_after_the_timeout() => Play(async (setting, time) =>
+    {
+        await setting.HearAsync("b", common: 30);
+        await setting.HearAsync("c");
+        var began = time.GetTimestamp();
+        var refused = await Assert.ThrowsAsync<QuorumException>(setting.Comparison.ReadyToWriteAsync);
+        Assert.Equal((QuorumException.NotStored, QuorumReasons.Unreachable, 0, 2), (refused.Outcome, refused.Quorum.Reason, refused.Quorum.Got, refused.Quorum.Needed));
+        Assert.Equal(TimeSpan.FromSeconds(5), time.GetElapsedTime(began));
+        var ready = setting.Comparison.ReadyToWriteAsync();
+        await Task.Delay(TimeSpan.FromSeconds(4.5), time);
+        Assert.False(ready.IsCompleted);
+        setting.Condition.LettingGo(30);
+        setting.Condition.Rejoined(30);
+        await ready;
+    });
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Who_waits_to_write_while_the_node_stops_is_told_so(bool isOld) => Play(async (setting, time) =>
+    {
+        if (isOld)
+        {
+            await setting.HearAsync("b", common: 30);
+            await setting.HearAsync("c");
+        }
+
+        var ready = setting.Comparison.ReadyToWriteAsync();
+        await Task.Delay(TimeSpan.FromSeconds(1), time);
+        setting.Stop.Cancel();
+        Assert.Equal(ErrorKind.Draining, (await Assert.ThrowsAsync<MemoryException>(() => ready)).Kind);
+    });
+
+    private static void Play(Func<Setting, TimeProvider, Task> act) => VirtualTime.Play(async (_, time, scheduler) =>
+    {
+        await using var node = await Node.StartAsync("a", time, scheduler);
+        using var stop = new CancellationTokenSource();
+        var settings = new ReplicaSetSettings(2, null, TimeSpan.FromSeconds(5));
+        var condition = new ReplicaCondition(node.Store, settings, await node.Store.ReadVectorAsync(), new(10, 10), new(node.Store.Log, 1), []);
+        var session = new PeerSession(node.Store, node.Writer, settings, new(time), time, condition);
+        await act(new(node, condition, session, new(node.Writer, session, condition, settings, time, stop.Token), stop, time), time);
+    });
+
+    private sealed record Setting(Node Node, ReplicaCondition Condition, PeerSession Session, FirstComparison Comparison, CancellationTokenSource Stop, TimeProvider Time)
+    {
+        public Task HearAsync(string name, long common = 10) => Session.HeardAsync(
+            name,
+            new(
+                new(name, 1), 0, 0, Time.GetUtcNow().ToUnixTimeMilliseconds(), 3, 2, [], false, true, 10, common,
+                new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>()),
+            TimeSpan.Zero);
+    }
+}
