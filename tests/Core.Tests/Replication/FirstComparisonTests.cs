@@ -80,11 +80,7 @@ public sealed class FirstComparisonTests
 
     private sealed record Setting(Node Node, ReplicaCondition Condition, PeerSession Session, FirstComparison Comparison, CancellationTokenSource Stop, TimeProvider Time)
     {
-        public Task HearAsync(string name, long common = 10) => Session.HeardAsync(
-            name,
-            new(
-                new(name, 1), 0, 0, Time.GetUtcNow().ToUnixTimeMilliseconds(), 3, 2, [], false, true, 10, common,
-                new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>()),
-            TimeSpan.Zero);
+        public Task HearAsync(string name, long common = 10) =>
+            Session.HeardAsync(name, Rows.Hello(new(name, 1), Time) with { Floor = 10, CommonFloor = common }, TimeSpan.Zero);
     }
 }

@@ -18,7 +18,7 @@ public sealed class PeerSessionTests
         Assert.Equal((true, false, 0, 0, 1), (first.Recovering, first.Readable, first.Floor, first.CommonFloor, first.LogStart));
         Assert.True(first.Vector[new("b", 1)].Contains(1));
         Assert.Equal(2, first.Refused[new("b", 1)]);
-        await session.HeardAsync("there", Hello(time, new("c", 1)), TimeSpan.Zero);
+        await session.HeardAsync("there", Hello(new("c", 1), time), TimeSpan.Zero);
         condition.Committed(new() { Head = new(0, 0), Floors = new(7, 5) });
         var second = await session.HelloAsync();
         Assert.True(second.Clock > first.Clock);
@@ -30,10 +30,10 @@ public sealed class PeerSessionTests
     [Fact]
     public void A_peer_must_be_another_node_and_one_node_one_peer() => Play(async (node, _, session, time) =>
     {
-        Assert.Contains("itself", (await Assert.ThrowsAsync<PeerRefusedException>(() => session.HeardAsync("here", Hello(time, new("a", 9)), TimeSpan.Zero))).Message, StringComparison.Ordinal);
-        await session.HeardAsync("there", Hello(time, new("b", 1)), TimeSpan.Zero);
-        Assert.Contains("same node", (await Assert.ThrowsAsync<PeerRefusedException>(() => session.HeardAsync("elsewhere", Hello(time, new("b", 1)), TimeSpan.Zero))).Message, StringComparison.Ordinal);
-        await session.HeardAsync("there", Hello(time, new("b", 2)), TimeSpan.Zero);
+        Assert.Contains("itself", (await Assert.ThrowsAsync<PeerRefusedException>(() => session.HeardAsync("here", Hello(new("a", 9), time), TimeSpan.Zero))).Message, StringComparison.Ordinal);
+        await session.HeardAsync("there", Hello(new("b", 1), time), TimeSpan.Zero);
+        Assert.Contains("same node", (await Assert.ThrowsAsync<PeerRefusedException>(() => session.HeardAsync("elsewhere", Hello(new("b", 1), time), TimeSpan.Zero))).Message, StringComparison.Ordinal);
+        await session.HeardAsync("there", Hello(new("b", 2), time), TimeSpan.Zero);
         Assert.Equal(new("b", 2), Assert.Single(session.Hellos).Value.Log);
     });
 
@@ -41,43 +41,43 @@ public sealed class PeerSessionTests
     public void Nodes_that_count_otherwise_or_know_of_others_do_not_agree() => Play(async (_, _, session, time) =>
     {
         session.RequireAgreement();
-        await session.HeardAsync("b", Hello(time, new("b", 1)), TimeSpan.Zero);
-        await session.HeardAsync("c", Hello(time, new("c", 1)) with { Members = ["a", "b", "c"] }, TimeSpan.Zero);
+        await session.HeardAsync("b", Hello(new("b", 1), time), TimeSpan.Zero);
+        await session.HeardAsync("c", Hello(new("c", 1), time) with { Members = ["a", "b", "c"] }, TimeSpan.Zero);
         session.RequireAgreement();
-        await session.HeardAsync("c", Hello(time, new("c", 1)) with { Nodes = 4 }, TimeSpan.Zero);
+        await session.HeardAsync("c", Hello(new("c", 1), time) with { Nodes = 4 }, TimeSpan.Zero);
         Assert.False(session.MembersAgree);
         Assert.Equal(QuorumException.NotStored, Assert.Throws<QuorumException>(session.RequireAgreement).Outcome);
-        await session.HeardAsync("c", Hello(time, new("c", 1)) with { Members = ["b", "c", "d"] }, TimeSpan.Zero);
+        await session.HeardAsync("c", Hello(new("c", 1), time) with { Members = ["b", "c", "d"] }, TimeSpan.Zero);
         Assert.False(session.MembersAgree);
-        await session.HeardAsync("c", Hello(time, new("c", 1)) with { Members = ["b", "c"] }, TimeSpan.Zero);
+        await session.HeardAsync("c", Hello(new("c", 1), time) with { Members = ["b", "c"] }, TimeSpan.Zero);
         Assert.True(session.MembersAgree);
     });
 
     [Fact]
     public void All_are_heard_when_each_of_them_was() => Play(async (_, _, session, time) =>
     {
-        await session.HeardAsync("b", Hello(time, new("b", 1)), TimeSpan.Zero);
-        await session.HeardAsync("b", Hello(time, new("b", 1)), TimeSpan.Zero);
+        await session.HeardAsync("b", Hello(new("b", 1), time), TimeSpan.Zero);
+        await session.HeardAsync("b", Hello(new("b", 1), time), TimeSpan.Zero);
         Assert.False(session.EverybodyHeard.IsCompleted);
-        await session.HeardAsync("c", Hello(time, new("c", 1)), TimeSpan.Zero);
+        await session.HeardAsync("c", Hello(new("c", 1), time), TimeSpan.Zero);
         Assert.True(session.EverybodyHeard.IsCompleted);
     });
 
     [Fact]
     public void A_greeting_wakes_the_pumps_when_it_is_news() => Play(async (_, condition, session, time) =>
     {
-        Assert.True(await WakesAsync(Hello(time, new("b", 1))));
-        await session.HeardAsync("there", Hello(time, new("b", 1)), TimeSpan.Zero);
-        Assert.False(await WakesAsync(Hello(time, new("b", 1))));
-        Assert.True(await WakesAsync(Hello(time, new("b", 2))));
+        Assert.True(await WakesAsync(Hello(new("b", 1), time)));
+        await session.HeardAsync("there", Hello(new("b", 1), time), TimeSpan.Zero);
+        Assert.False(await WakesAsync(Hello(new("b", 1), time)));
+        Assert.True(await WakesAsync(Hello(new("b", 2), time)));
         session.Lost("elsewhere");
-        Assert.False(await WakesAsync(Hello(time, new("b", 1))));
+        Assert.False(await WakesAsync(Hello(new("b", 1), time)));
         session.Lost("there");
-        Assert.True(await WakesAsync(Hello(time, new("b", 1))));
-        await session.HeardAsync("there", Hello(time, new("b", 1)), TimeSpan.Zero);
-        Assert.False(await WakesAsync(Hello(time, new("b", 1))));
+        Assert.True(await WakesAsync(Hello(new("b", 1), time)));
+        await session.HeardAsync("there", Hello(new("b", 1), time), TimeSpan.Zero);
+        Assert.False(await WakesAsync(Hello(new("b", 1), time)));
         Assert.False(condition.IsStale);
-        await WakesAsync(Hello(time, new("b", 1)) with { CommonFloor = 9 });
+        await WakesAsync(Hello(new("b", 1), time) with { CommonFloor = 9 });
         Assert.True(condition.IsStale);
 
         async Task<bool> WakesAsync(PeerHello greeting)
@@ -110,7 +110,7 @@ public sealed class PeerSessionTests
         condition.Compared();
         condition.Synchronised("b", isWhole: true);
         condition.Synchronised("c", isWhole: true);
-        await session.HeardAsync("there", Hello(time, new("b", 1)) with
+        await session.HeardAsync("there", Hello(new("b", 1), time) with
         {
             Vector = new Dictionary<LogId, AppliedSet> { [log] = new(held, []) },
             Refused = new Dictionary<LogId, long> { [log] = refused },
@@ -122,9 +122,9 @@ public sealed class PeerSessionTests
     [Fact]
     public void A_clock_too_far_ahead_of_the_peers_is_told() => Play(async (_, _, session, time) =>
     {
-        await session.HeardAsync("b", Hello(time, new("b", 1)) with { UnixMilliseconds = time.GetUtcNow().ToUnixTimeMilliseconds() - 60_000 }, TimeSpan.Zero);
+        await session.HeardAsync("b", Hello(new("b", 1), time) with { UnixMilliseconds = time.GetUtcNow().ToUnixTimeMilliseconds() - 60_000 }, TimeSpan.Zero);
         Assert.Equal((TimeSpan.FromSeconds(60), false), (session.Ahead, session.IsClockAhead));
-        await session.HeardAsync("b", Hello(time, new("b", 1)) with { UnixMilliseconds = time.GetUtcNow().ToUnixTimeMilliseconds() - 60_001 }, TimeSpan.Zero);
+        await session.HeardAsync("b", Hello(new("b", 1), time) with { UnixMilliseconds = time.GetUtcNow().ToUnixTimeMilliseconds() - 60_001 }, TimeSpan.Zero);
         Assert.True(session.IsClockAhead);
     });
 
@@ -136,9 +136,6 @@ public sealed class PeerSessionTests
         node.Writer.Committed = (_, changes) => condition.Committed(changes);
         await act(node, condition, new(node.Store, node.Writer, settings, new(time), time, condition), time);
     });
-
-    private static PeerHello Hello(TimeProvider time, LogId log) => new(
-        log, 0, 0, time.GetUtcNow().ToUnixTimeMilliseconds(), 3, 2, [], false, true, 0, 0, new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>());
 
     private static long Clock(TimeProvider time) => time.GetUtcNow().ToUnixTimeMilliseconds() << Stamp.CounterBits;
 }

@@ -88,8 +88,7 @@ public sealed class QuorumReaderTests
 
         public long Clock(int aheadMilliseconds = 0) => (Time.GetUtcNow().ToUnixTimeMilliseconds() + aheadMilliseconds) << Stamp.CounterBits;
 
-        public PeerHello Hello() => new(
-            There.Store.Log, 0, 0, Time.GetUtcNow().ToUnixTimeMilliseconds(), 3, 2, [], false, true, 0, 0, new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>());
+        public PeerHello Hello() => Rows.Hello(There.Store.Log, Time);
 
         public Task HearAsync(Func<PeerHello, PeerHello> of) => Session.HeardAsync(Link.Address, of(Hello()), TimeSpan.Zero);
     }

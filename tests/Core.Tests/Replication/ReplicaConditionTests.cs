@@ -400,7 +400,7 @@ public sealed class ReplicaConditionTests
     private static void Heard(ReplicaCondition condition, PeerHello hello) => condition.Heard(hello.Log.Node, hello, Hellos(hello));
 
     private static PeerHello Hello(LogId log, long head = 0, long clock = 0, long floor = 0, long common = 0, long logStart = 1) =>
-        new(log, head, clock, 0, 3, 2, ["a", "b", "c"], false, true, floor, common, Vector(), new Dictionary<LogId, long>(), logStart);
+        Rows.Hello(log) with { HeadSequence = head, Clock = clock, Floor = floor, CommonFloor = common, LogStart = logStart };
 
     private static Dictionary<string, PeerHello> Hellos(params ReadOnlySpan<PeerHello> hellos) => hellos.ToArray().ToDictionary(static hello => hello.Log.Node);
 

@@ -82,6 +82,5 @@ public sealed class ReplicaEndpointTests : IAsyncLifetime
 
     private void Heard(long common) => _condition.Heard("there", Hello(floor: 10, common), new Dictionary<string, PeerHello>());
 
-    private static PeerHello Hello(long floor, long common) => new(
-        new("b", 1), 0, 0, 0, 2, 2, [], false, true, floor, common, new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>());
+    private static PeerHello Hello(long floor, long common) => Rows.Hello(new("b", 1)) with { Floor = floor, CommonFloor = common };
 }

@@ -279,9 +279,7 @@ public sealed class RowExchangeTests
 
         public long Clock(int aheadMilliseconds = 0) => (time.GetUtcNow().ToUnixTimeMilliseconds() + aheadMilliseconds) << Stamp.CounterBits;
 
-        public PeerHello HelloOf(Node node) => new(
-            node.Store.Log, 0, 0, time.GetUtcNow().ToUnixTimeMilliseconds(), settings.Nodes, settings.QuorumWrites, [], false, true, 0, 0,
-            new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>());
+        public PeerHello HelloOf(Node node) => Hello(node.Store.Log, time);
 
         /// <summary>The peer says what it is.</summary>
         public async Task HearAsync()

@@ -3,7 +3,7 @@ using OrleansMemory.Core.Replication;
 
 namespace OrleansMemory.Core.Tests.Replication;
 
-/// <summary>Rows as a peer would send them.</summary>
+/// <summary>Rows as a peer would send them, and its greeting.</summary>
 internal static class Rows
 {
     public static Mutation Put(string id, long sequence, long clock, string from = "b", string @namespace = "ns")
@@ -24,6 +24,22 @@ internal static class Rows
         };
         return new(new(stamp.Log, sequence), stamp, 0, MutationKind.Memory, id, MemoryCodec.Encode(state), null);
     }
+
+    /// <summary>What one of three nodes says of itself that holds nothing and knows of nothing.</summary>
+    public static PeerHello Hello(LogId log, TimeProvider? time = null) => new(
+        log,
+        HeadSequence: 0,
+        Clock: 0,
+        time?.GetUtcNow().ToUnixTimeMilliseconds() ?? 0,
+        Nodes: 3,
+        QuorumWrites: 2,
+        Members: [],
+        Recovering: false,
+        Readable: true,
+        Floor: 0,
+        CommonFloor: 0,
+        new Dictionary<LogId, AppliedSet>(),
+        new Dictionary<LogId, long>());
 
     public static Mutation Delete(string id, long sequence, long clock, string from = "b")
     {

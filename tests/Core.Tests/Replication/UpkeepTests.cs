@@ -122,12 +122,7 @@ public sealed class UpkeepTests
     {
         public long Clock(TimeSpan ahead) => (Time.GetUtcNow() + ahead).ToUnixTimeMilliseconds() << Stamp.CounterBits;
 
-        public Task HearAsync(int nodes) => Session.HeardAsync(
-            "b",
-            new(
-                new("b", 1), 0, 70, Time.GetUtcNow().ToUnixTimeMilliseconds(), nodes, 2, [], false, true, 40, 0,
-                new Dictionary<LogId, AppliedSet>(), new Dictionary<LogId, long>()),
-            TimeSpan.Zero);
+        public Task HearAsync(int nodes) => Session.HeardAsync("b", Hello(new("b", 1), Time) with { Clock = 70, Floor = 40, Nodes = nodes }, TimeSpan.Zero);
 
         public Task WriteAsync(string id) => Node.Writer.RunAsync(async session =>
         {
