@@ -12,16 +12,19 @@ internal sealed class HookedLink(Node node) : IReplicaLink
     public Func<Task> BeforeHashes { get; set; } = static () => Task.CompletedTask;
 
     /// <summary>What it answers to a greeting.</summary>
-    public Func<PeerHello> Hello { get; set; } = static () => throw new NotSupportedException();
+    public Func<CancellationToken, Task<PeerHello>> Greet { get; set; } = static _ => throw new NotSupportedException();
+
+    /// <summary>What it does with rows.</summary>
+    public Func<IReadOnlyList<Mutation>, CancellationToken, Task<IReadOnlyList<ApplyOutcome>>> Apply { get; set; } = static (_, _) => throw new NotSupportedException();
 
     /// <summary>The keys of rows that were asked for, in their order.</summary>
     public List<string> Fetched { get; } = [];
 
     public string Address => "there";
 
-    public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => Task.FromResult(Hello());
+    public Task<PeerHello> GreetAsync(PeerHello mine, CancellationToken cancellation) => Greet(cancellation);
 
-    public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => throw new NotSupportedException();
+    public Task<IReadOnlyList<ApplyOutcome>> ApplyAsync(IReadOnlyList<Mutation> batch, CancellationToken cancellation) => Apply(batch, cancellation);
 
     public async Task<DigestSnapshot> ReadDigestsAsync(long floor, CancellationToken cancellation)
     {

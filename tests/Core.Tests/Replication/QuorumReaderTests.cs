@@ -77,7 +77,7 @@ public sealed class QuorumReaderTests
         var session = new PeerSession(here.Store, here.Writer, settings, new(time), time, condition);
         var link = new HookedLink(there);
         var setting = new Setting(here, there, condition, session, new([link], here.Replica, session, condition, settings, time), link, time);
-        link.Hello = () => setting.Answer(setting.Hello());
+        link.Greet = _ => Task.FromResult(setting.Answer(setting.Hello()));
         await act(setting);
     });
 

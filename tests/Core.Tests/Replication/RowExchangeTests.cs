@@ -307,7 +307,7 @@ public sealed class RowExchangeTests
 
         private void Run()
         {
-            link.Hello = () => Answer(HelloOf(there));
+            link.Greet = _ => Task.FromResult(Answer(HelloOf(there)));
             link.BeforeDigests = () =>
             {
                 Exchanges.Add(time.GetElapsedTime(_began));
