@@ -1,5 +1,6 @@
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
+using OrleansMemory.Simulation.Disks;
 
 namespace OrleansMemory.Core.Tests.Replication;
 
@@ -68,17 +69,37 @@ public sealed class FirstComparisonTests
         Assert.Equal(ErrorKind.Draining, (await Assert.ThrowsAsync<MemoryException>(() => ready)).Kind);
     });
 
-    private static void Play(Func<Setting, TimeProvider, Task> act) => VirtualTime.Play(async (_, time, scheduler) =>
+    [Fact]
+    public void A_store_that_fails_is_waited_for_and_a_full_one_is_asked_again_by_the_next_who_waits() => Play(async (setting, time) =>
     {
-        await using var node = await Node.StartAsync("a", time, scheduler);
+        var log = setting.Node.Store.Log;
+        setting.Faults.WriteErrors = 1;
+        var waiting = setting.Comparison.WaitAsync();
+        await Task.Delay(TimeSpan.FromSeconds(10), time);
+        Assert.False(waiting.IsCompleted);
+        setting.Faults.WriteErrors = 0;
+        setting.Faults.IsFull = true;
+        Assert.Equal(ErrorKind.StoreFull, (await Assert.ThrowsAsync<MemoryException>(() => waiting)).Kind);
+        Assert.False(setting.Comparison.IsDone);
+        setting.Faults.IsFull = false;
+        await setting.Comparison.WaitAsync();
+        Assert.True(setting.Comparison.IsDone);
+        Assert.NotEqual(log, setting.Node.Store.Log);
+        Assert.False(setting.Condition.IsRecovering);
+    });
+
+    private static void Play(Func<Setting, TimeProvider, Task> act) => VirtualTime.Play(async (world, time, scheduler) =>
+    {
+        var faults = new DiskFaults(world, () => time);
+        await using var node = await Node.StartAsync("a", time, scheduler, faults);
         using var stop = new CancellationTokenSource();
         var settings = new ReplicaSetSettings(2, null, TimeSpan.FromSeconds(5));
         var condition = new ReplicaCondition(node.Store, settings, await node.Store.ReadVectorAsync(), new(10, 10), new(node.Store.Log, 1), []);
         var session = new PeerSession(node.Store, node.Writer, settings, new(time), time, condition);
-        await act(new(node, condition, session, new(node.Writer, session, condition, settings, time, stop.Token), stop, time), time);
+        await act(new(node, condition, session, new(node.Writer, session, condition, settings, time, stop.Token), stop, faults, time), time);
     });
 
-    private sealed record Setting(Node Node, ReplicaCondition Condition, PeerSession Session, FirstComparison Comparison, CancellationTokenSource Stop, TimeProvider Time)
+    private sealed record Setting(Node Node, ReplicaCondition Condition, PeerSession Session, FirstComparison Comparison, CancellationTokenSource Stop, DiskFaults Faults, TimeProvider Time)
     {
         public Task HearAsync(string name, long common = 10) =>
             Session.HeardAsync(name, Rows.Hello(new(name, 1), Time) with { Floor = 10, CommonFloor = common }, TimeSpan.Zero);

@@ -13,10 +13,11 @@ internal sealed class Node(IMemoryStore store, CommandWriter writer, Replica rep
     public Replica Replica => replica;
 
     /// <param name="scheduler">Of its writer; null: one of its own.</param>
-    public static async Task<Node> StartAsync(string name, TimeProvider time, TaskScheduler? scheduler = null)
+    /// <param name="faults">Of its disk; null: none, and no delay.</param>
+    public static async Task<Node> StartAsync(string name, TimeProvider time, TaskScheduler? scheduler = null, DiskFaults? faults = null)
     {
         ulong incarnation = 0;
-        var store = new SimulatedDisk().Open(name, () => ++incarnation);
+        var store = new SimulatedDisk { Faults = faults }.Open(name, () => ++incarnation);
         var writer = await CommandWriter.StartAsync(store, scheduler ?? new ConcurrentExclusiveSchedulerPair().ExclusiveScheduler, time, new Random(1));
         return new(store, writer, new(writer, new(time)));
     }

@@ -180,6 +180,8 @@ public sealed class RowExchangeTests
             Assert.True(await here.Store.FindAsync(id) is null, id);
         }
 
+        // What is kept was never away: somebody may have been told that it is here.
+        Assert.Equal(["another", "gone", "lonely", "rewritten"], setting.Dropped.Order(StringComparer.Ordinal));
         Assert.Equal(young, (await here.Store.FindAsync("another"))!.Own.BornAt.Clock);
         Assert.Equal(young, (await here.Store.FindAsync("raised"))!.Own.NewestStamp.Clock);
         Assert.Equal("dying", Assert.Single(await here.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Id);
@@ -248,6 +250,9 @@ public sealed class RowExchangeTests
         /// <summary>When the peer was asked for digests to begin an exchange, from the beginning on.</summary>
         public List<TimeSpan> Exchanges { get; } = [];
 
+        /// <summary>Memories that the node let go of.</summary>
+        public List<string> Dropped { get; } = [];
+
         /// <summary>What becomes of what the peer says.</summary>
         public Func<PeerHello, PeerHello> Answer { get; set; } = static hello => hello;
 
@@ -265,14 +270,15 @@ public sealed class RowExchangeTests
             var settings = new ReplicaSetSettings(peers, writes, TimeSpan.FromSeconds(1)) { UpkeepInterval = upkeep };
             var condition = new ReplicaCondition(here.Store, settings, await here.Store.ReadVectorAsync(), default, new(here.Store.Log, 1), []);
             var quorum = new QuorumWriter(here.Store.Log, time);
+            var session = new PeerSession(here.Store, here.Writer, settings, new(time), time, condition);
+            var link = new HookedLink(there);
+            var setting = new Setting(here, there, condition, session, quorum, link, settings, time);
             here.Writer.Committed = (log, changes) =>
             {
                 quorum.Writing(log);
                 condition.Committed(changes);
+                setting.Dropped.AddRange(changes.Memories.Where(static change => change.After is null).Select(static change => change.Before!.Own.Id));
             };
-            var session = new PeerSession(here.Store, here.Writer, settings, new(time), time, condition);
-            var link = new HookedLink(there);
-            var setting = new Setting(here, there, condition, session, quorum, link, settings, time);
             setting.Run();
             return setting;
         }
