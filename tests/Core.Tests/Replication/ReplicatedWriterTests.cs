@@ -1,5 +1,6 @@
 using OrleansMemory.Core.Memories;
 using OrleansMemory.Core.Replication;
+using OrleansMemory.Simulation.Disks;
 using static OrleansMemory.Core.Tests.Replication.Rows;
 
 namespace OrleansMemory.Core.Tests.Replication;
@@ -72,6 +73,23 @@ public sealed class ReplicatedWriterTests
         Assert.Equal((2, 2, null, 2), (outcome.Got, outcome.Needed, outcome.Reason, outcome.Standard));
         Assert.Equal(Durabilities.Quorum, setting.Writer.DurabilityOf(outcome));
 
+        // Of several rows the last counts as well as the first.
+        var rows = setting.Writer.RunAsync(
+            async session =>
+            {
+                await Setting.PutAsync(session, "y");
+                await Setting.PutAsync(session, "z");
+                return 0;
+            },
+            wanted: null);
+        await Task.Delay(TimeSpan.FromSeconds(0.1), setting.Time);
+        setting.Acknowledge("b", 2);
+        setting.Quorum.Acknowledged("c", setting.Node.Store.Log, 3, 3);
+        await Task.Delay(TimeSpan.FromSeconds(0.1), setting.Time);
+        Assert.False(rows.IsCompleted);
+        setting.Acknowledge("b", 3);
+        Assert.True((await rows).Outcome.IsMet);
+
         // What writes nothing waits for nobody.
         Assert.Equal((7, new(1, 1, null)), await setting.Writer.RunAsync(static _ => ValueTask.FromResult(7), wanted: 3));
     });
@@ -120,6 +138,7 @@ public sealed class ReplicatedWriterTests
     {
         await setting.Session.HeardAsync("b", Hello(new("b", 1), setting.Time) with { UnixMilliseconds = setting.Time.GetUtcNow().ToUnixTimeMilliseconds() - 61_000 }, TimeSpan.Zero);
         await RequireAsync(setting, QuorumReasons.ClockSkew, QuorumException.NotStored);
+        await RequireAsync(setting, QuorumReasons.ClockSkew, QuorumException.NotStored, wanted: 3);
     });
 
     [Fact]
@@ -128,7 +147,7 @@ public sealed class ReplicatedWriterTests
         setting.Compared = static () => Task.FromException(new MemoryException(ErrorKind.StoreFull, "full"));
         await RequireAsync(setting, QuorumReasons.StoreFailed, QuorumException.NotStored);
         setting.Compared = static () => Task.FromException(new MemoryException(ErrorKind.Draining, "stops"));
-        await RequireAsync(setting, QuorumReasons.Draining, QuorumException.NotStored);
+        await RequireAsync(setting, QuorumReasons.Draining, QuorumException.NotStored, wanted: 3);
         setting.Compared = static () => Task.FromException(new QuorumException(new(0, 2, QuorumReasons.Unreachable), QuorumException.NotStored, "an old copy"));
         await RequireAsync(setting, QuorumReasons.Unreachable, QuorumException.NotStored);
         setting.Compared = static () => Task.FromException(new MemoryException(ErrorKind.NotFound, "a bug"));
@@ -138,6 +157,7 @@ public sealed class ReplicatedWriterTests
         var began = setting.Time.GetTimestamp();
         await RequireAsync(setting, QuorumReasons.StoreFailed, QuorumException.NotStored);
         Assert.Equal(TimeSpan.FromSeconds(5), setting.Time.GetElapsedTime(began));
+        await RequireAsync(setting, QuorumReasons.StoreFailed, QuorumException.NotStored, wanted: 3);
     });
 
     [Fact]
@@ -145,6 +165,16 @@ public sealed class ReplicatedWriterTests
     {
         await setting.Node.Writer.DisposeAsync();
         await RequireAsync(setting, QuorumReasons.Draining, QuorumException.NotStored);
+    });
+
+    [Fact]
+    public void A_store_that_takes_nothing_stores_nothing_and_of_one_that_fails_meanwhile_nobody_knows() => Play(async setting =>
+    {
+        setting.Faults.IsFull = true;
+        await RequireAsync(setting, QuorumReasons.StoreFailed, QuorumException.NotStored);
+        setting.Faults.IsFull = false;
+        setting.Faults.SyncErrors = 1;
+        await RequireAsync(setting, QuorumReasons.StoreFailed, QuorumException.Unknown, wanted: 3);
     });
 
     [Fact]
@@ -169,17 +199,18 @@ public sealed class ReplicatedWriterTests
         Assert.Equal(epoch.Number, (await setting.Node.Store.ReadLogAsync(2, 10, 1 << 20)).Single().Epoch);
     });
 
-    private static async Task RequireAsync(Setting setting, string reason, string outcome)
+    private static async Task RequireAsync(Setting setting, string reason, string outcome, int? wanted = null)
     {
-        var failed = await Assert.ThrowsAsync<QuorumException>(() => setting.WriteAsync("x"));
-        Assert.Equal((0, 2, reason, outcome), (failed.Quorum.Got, failed.Quorum.Needed, failed.Quorum.Reason, failed.Outcome));
+        var failed = await Assert.ThrowsAsync<QuorumException>(() => setting.WriteAsync("x", wanted));
+        Assert.Equal((0, wanted ?? 2, reason, outcome), (failed.Quorum.Got, failed.Quorum.Needed, failed.Quorum.Reason, failed.Outcome));
         Assert.Null(failed.Written);
         Assert.Null(await setting.Node.Store.FindAsync("x"));
     }
 
-    private static void Play(Func<Setting, Task> act, int peers = 2) => VirtualTime.Play(async (_, time, scheduler) =>
+    private static void Play(Func<Setting, Task> act, int peers = 2) => VirtualTime.Play(async (world, time, scheduler) =>
     {
-        await using var node = await Node.StartAsync("a", time, scheduler);
+        var faults = new DiskFaults(world, () => time);
+        await using var node = await Node.StartAsync("a", time, scheduler, faults);
         var settings = new ReplicaSetSettings(peers, null, TimeSpan.FromSeconds(1));
         var condition = new ReplicaCondition(node.Store, settings, await node.Store.ReadVectorAsync(), default, new(node.Store.Log, 1), []);
         var session = new PeerSession(node.Store, node.Writer, settings, new(time), time, condition);
@@ -190,11 +221,11 @@ public sealed class ReplicatedWriterTests
         }
 
         Setting setting = null!;
-        setting = new(node, session, quorum, new(node.Writer, quorum, session, settings, time, () => setting.Compared()), time);
+        setting = new(node, session, quorum, new(node.Writer, quorum, session, settings, time, () => setting.Compared()), faults, time);
         await act(setting);
     });
 
-    private sealed record Setting(Node Node, PeerSession Session, QuorumWriter Quorum, ReplicatedWriter Writer, TimeProvider Time)
+    private sealed record Setting(Node Node, PeerSession Session, QuorumWriter Quorum, ReplicatedWriter Writer, DiskFaults Faults, TimeProvider Time)
     {
         /// <summary>What a write waits for first.</summary>
         public Func<Task> Compared { get; set; } = static () => Task.CompletedTask;
@@ -202,12 +233,17 @@ public sealed class ReplicatedWriterTests
         public Task<(string Value, QuorumOutcome Outcome)> WriteAsync(string id, int? wanted = null, NamespaceEpoch? epoch = null) => Writer.RunAsync(
             async session =>
             {
-                var stamp = session.NextStamp();
-                await session.PutAsync(MemoryCodec.Decode(Put(id, 1, stamp.Clock, from: "a").Body), stamp);
+                await PutAsync(session, id);
                 return id;
             },
             wanted,
             epoch: epoch);
+
+        public static async Task PutAsync(WriteSession session, string id)
+        {
+            var stamp = session.NextStamp();
+            await session.PutAsync(MemoryCodec.Decode(Put(id, 1, stamp.Clock, from: "a").Body), stamp);
+        }
 
         public void Acknowledge(string peer, long sequence) => Quorum.Acknowledged(peer, Node.Store.Log, 1, sequence);
     }
