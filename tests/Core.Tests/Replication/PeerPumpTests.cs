@@ -142,6 +142,7 @@ public sealed class PeerPumpTests
         Assert.Equal((false, "nothing listens"), (setting.Pump.Status.IsUp, setting.Pump.Status.Problem));
         Assert.Equal(QuorumReasons.Unreachable, (await setting.Quorum.WaitAsync(setting.Log, 1, 1, 2, TimeSpan.FromSeconds(5))).Reason);
         var pauses = greeted.Zip(greeted.Skip(1), static (one, two) => (two - one).TotalMilliseconds).ToList();
+        Assert.InRange(pauses.Count, 20, 60);
         foreach (var (pause, expected) in pauses.Zip([25, 50, 100, 200, 400, 800, 1_000, 1_000, 1_000, 1_000]))
         {
             Assert.InRange(pause, expected * 0.49, expected * 1.51);
@@ -195,11 +196,25 @@ public sealed class PeerPumpTests
             setting.Greeting = SilentAsync;
         }
 
-        // One that is silent may still hold what it was sent.
         await Task.Delay(Deadline - TimeSpan.FromMilliseconds(200), setting.Time);
-        Assert.Equal(what != "greeting", setting.Pump.Status.IsUp);
+        Assert.Equal(what == "greeting" ? "not heard of yet" : null, setting.Pump.Status.Problem);
+        Assert.Equal(what == "rows" ? 1 : 0, setting.Shipped.Count);
         await Task.Delay(TimeSpan.FromSeconds(1.2), setting.Time);
-        Assert.False(what != "rows" && setting.Pump.Status.IsUp);
+        switch (what)
+        {
+            case "greeting":
+                Assert.Contains("did not answer a greeting", setting.Pump.Status.Problem, StringComparison.Ordinal);
+                break;
+            case "heartbeat":
+                Assert.Contains("stopped answering", setting.Pump.Status.Problem, StringComparison.Ordinal);
+                break;
+            default:
+                // It greets again at once, and is sent them again.
+                Assert.Equal(2, setting.Shipped.Count);
+                break;
+        }
+
+        // One that is silent may still hold what it was sent.
         Assert.Equal(QuorumReasons.Timeout, (await setting.Quorum.WaitAsync(setting.Log, 9, 9, 2, TimeSpan.FromSeconds(0.01))).Reason);
         setting.Greeting = null;
         setting.Outcomes = null;

@@ -37,10 +37,13 @@ public sealed class QuorumReaderTests
             "another log since" => hello with { Log = new("b", 9), Floor = 20 },
             "below the floor" => hello with { Floor = 19 },
             "cut off" => throw new LinkException("cut off", isDown: true),
-            "silent" => throw new OperationCanceledException(),
             _ => hello with { Floor = 20 },
         };
+        setting.IsSilent = how == "silent";
+        var began = setting.Time.GetTimestamp();
         var refused = await Assert.ThrowsAsync<QuorumException>(() => setting.Reader.ReadThroughAsync([X]));
+        Assert.Equal(TimeSpan.FromSeconds(how == "silent" ? 1 : 0), setting.Time.GetElapsedTime(began));
+        setting.IsSilent = false;
         Assert.Equal((1, 2, QuorumReasons.Unreachable, QuorumException.NotStored), (refused.Quorum.Got, refused.Quorum.Needed, refused.Quorum.Reason, refused.Outcome));
         setting.Answer = static hello => hello with { Floor = 20 };
         if (how is not ("recovering" or "ahead"))
@@ -59,8 +62,10 @@ public sealed class QuorumReaderTests
     });
 
     [Fact]
-    public void A_node_that_is_a_quorum_by_itself_asks_nobody_and_nodes_that_disagree_are_none() => Play(writes: 3, async setting =>
+    public void A_node_that_is_a_quorum_by_itself_waits_for_nobody_and_nodes_that_disagree_are_none() => Play(writes: 3, async setting =>
     {
+        await setting.HearAsync(static hello => hello);
+        setting.Answer = static _ => throw new LinkException("cut off", isDown: true);
         await setting.Reader.ReadThroughAsync([X]);
         await setting.HearAsync(static hello => hello with { Nodes = 2 });
         await Assert.ThrowsAsync<QuorumException>(() => setting.Reader.ReadThroughAsync([X]));
@@ -77,12 +82,23 @@ public sealed class QuorumReaderTests
         var session = new PeerSession(here.Store, here.Writer, settings, new(time), time, condition);
         var link = new HookedLink(there);
         var setting = new Setting(here, there, condition, session, new([link], here.Replica, session, condition, settings, time), link, time);
-        link.Greet = _ => Task.FromResult(setting.Answer(setting.Hello()));
+        link.Greet = async cancellation =>
+        {
+            if (setting.IsSilent)
+            {
+                await new TaskCompletionSource().Task.WaitAsync(cancellation);
+            }
+
+            return setting.Answer(setting.Hello());
+        };
         await act(setting);
     });
 
     private sealed record Setting(Node Here, Node There, ReplicaCondition Condition, PeerSession Session, QuorumReader Reader, HookedLink Link, TimeProvider Time)
     {
+        /// <summary>It does not answer.</summary>
+        public bool IsSilent { get; set; }
+
         /// <summary>What becomes of what the peer answers to a greeting.</summary>
         public Func<PeerHello, PeerHello> Answer { get; set; } = static hello => hello with { Floor = 20 };
 

@@ -103,22 +103,27 @@ public sealed class RowExchangeTests
         await using var setting = await Setting.StartAsync(time, scheduler, upkeep: TimeSpan.FromSeconds(5), peers: 2, writes: 3);
         setting.Condition.Compared();
         setting.Answer = static hello => hello with { Recovering = true };
-
-        // Stamped further ahead than a row may be, for the first 40 seconds.
-        await setting.There.Writer.RunAsync(async session => await session.JoinAsync(MutationKind.Memory, Put("ahead", 1, setting.Clock(100_000), from: "c").Body, long.MaxValue));
+        await AheadAsync("first");
         await setting.HearAsync();
         await Task.Delay(TimeSpan.FromSeconds(30), time);
-        Assert.NotEmpty(setting.Exchanges);
+        Assert.Null(await setting.Here.Store.FindAsync("first"));
+        await Task.Delay(TimeSpan.FromSeconds(30), time);
+        Assert.NotNull(await setting.Here.Store.FindAsync("first"));
         Assert.True(setting.Condition.IsRecovering);
 
-        // The peer is whole now, and a row of it is stamped too far ahead still.
+        // The peer is whole now, and one of its rows cannot be taken in yet.
+        await AheadAsync("second");
         setting.Answer = static hello => hello;
         await setting.HearAsync();
-        await Task.Delay(TimeSpan.FromSeconds(8), time);
-        Assert.True(setting.Condition.IsRecovering);
         await Task.Delay(TimeSpan.FromSeconds(30), time);
+        Assert.True(setting.Condition.IsRecovering);
+        await Task.Delay(TimeSpan.FromSeconds(20), time);
+        Assert.NotNull(await setting.Here.Store.FindAsync("second"));
         Assert.False(setting.Condition.IsRecovering);
-        Assert.NotNull(await setting.Here.Store.FindAsync("ahead"));
+
+        // Stamped further ahead than a row may be, for the next 40 seconds.
+        Task AheadAsync(string id) => setting.There.Writer.RunAsync(async session =>
+            await session.JoinAsync(MutationKind.Memory, Put(id, 1, setting.Clock(100_000), from: "c").Body, long.MaxValue));
     });
 
     [Fact]
@@ -170,7 +175,7 @@ public sealed class RowExchangeTests
         Assert.True(setting.Condition.IsReadable);
         Assert.Equal(new Floors(floor, floor), setting.Condition.Floors);
         Assert.Equal(new Floors(floor, floor), await here.Store.ReadFloorsAsync());
-        foreach (var id in (string[])["kept", "same", "young", "raised", "another", "held", "fresh", "arrived"])
+        foreach (var id in (string[])["kept", "same", "young", "raised", "held", "fresh", "arrived"])
         {
             Assert.True(await here.Store.FindAsync(id) is not null, id);
         }
@@ -180,7 +185,7 @@ public sealed class RowExchangeTests
             Assert.True(await here.Store.FindAsync(id) is null, id);
         }
 
-        // What is kept was never away: somebody may have been told that it is here.
+        // What is kept was never away: somebody may have been told that it is here. Another memory came in under the id of one that was let go of.
         Assert.Equal(["another", "gone", "lonely", "rewritten"], setting.Dropped.Order(StringComparer.Ordinal));
         Assert.Equal(young, (await here.Store.FindAsync("another"))!.Own.BornAt.Clock);
         Assert.Equal(young, (await here.Store.FindAsync("raised"))!.Own.NewestStamp.Clock);

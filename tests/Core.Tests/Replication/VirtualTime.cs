@@ -12,15 +12,27 @@ internal static class VirtualTime
         Exception? failure = null;
         var thread = new Thread(() =>
         {
-            var world = new SimulatedWorld(new Random(1), window: 1);
-            var process = new SimulatedProcess(world, "test", 1);
-            var ended = process.RunAsync(async () =>
+            try
             {
-                await act(world, new SimulatedTime(world, process, new()), process);
-                return true;
-            });
-            world.RunUntil(ended, mostSteps: 1_000_000);
-            failure = ended.Exception?.InnerException ?? (world.Failure is { } what ? new InvalidOperationException(what) : null);
+                var world = new SimulatedWorld(new Random(1), window: 1);
+                var process = new SimulatedProcess(world, "test", 1);
+                var ended = process.RunAsync(async () =>
+                {
+                    await act(world, new SimulatedTime(world, process, new()), process);
+                    return true;
+                });
+                world.RunUntil(ended, mostSteps: 1_000_000);
+                if (ended.IsCompleted)
+                {
+                    ended.GetAwaiter().GetResult();
+                }
+
+                Assert.Null(world.Failure);
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
         });
         thread.Start();
         thread.Join();
