@@ -51,8 +51,6 @@ public sealed class AntiEntropyTests
         Assert.True(await exchange.PullAsync(peer, 0, "ns", new(new("c", 1), 5), TestContext.Current.CancellationToken));
         Assert.Equal(((string[])[link.Key.Key, "x", "z"]).Order(StringComparer.Ordinal), peer.Fetched.Order(StringComparer.Ordinal));
         Assert.Empty(await here.Store.ReadVectorAsync());
-
-        static Mutation Logged(long sequence, EntryState entry) => new(new(new("c", 1), sequence), entry.Stamp, 0, entry.Key.Kind, entry.Key.Key, entry.Encode(), null);
     }
 
     [Fact]
@@ -140,5 +138,5 @@ public sealed class AntiEntropyTests
     private static Task<bool> PullAsync(Node here, HookedLink link) =>
         new AntiEntropy(here.Store, here.Replica).PullAsync(link, floor: 0, TestContext.Current.CancellationToken);
 
-    private long Clock(int aheadMilliseconds = 0) => (_time.GetUtcNow().ToUnixTimeMilliseconds() + aheadMilliseconds) << Stamp.CounterBits;
+    private long Clock(int aheadMilliseconds = 0) => ClockAt(_time, TimeSpan.FromMilliseconds(aheadMilliseconds));
 }

@@ -94,8 +94,8 @@ public sealed class FirstComparisonTests
         await using var node = await Node.StartAsync("a", time, scheduler, faults);
         using var stop = new CancellationTokenSource();
         var settings = new ReplicaSetSettings(2, null, TimeSpan.FromSeconds(5));
-        var condition = new ReplicaCondition(node.Store, settings, await node.Store.ReadVectorAsync(), new(10, 10), new(node.Store.Log, 1), []);
-        var session = new PeerSession(node.Store, node.Writer, settings, new(time), time, condition);
+        var condition = await node.ConditionAsync(settings, new(10, 10));
+        var session = node.Session(settings, condition, time);
         await act(new(node, condition, session, new(node.Writer, session, condition, settings, time, stop.Token), stop, faults, time), time);
     });
 

@@ -22,6 +22,37 @@ internal sealed class Node(IMemoryStore store, CommandWriter writer, Replica rep
         return new(store, writer, new(writer, new(time)));
     }
 
+    /// <summary>What it knows of itself among its peers, to begin with. Who needs it to hear of commits says so.</summary>
+    public async Task<ReplicaCondition> ConditionAsync(ReplicaSetSettings settings, Floors floors = default) =>
+        new(store, settings, await store.ReadVectorAsync(), floors, new(store.Log, 1), []);
+
+    public PeerSession Session(ReplicaSetSettings settings, ReplicaCondition condition, TimeProvider time) => new(store, writer, settings, new(time), time, condition);
+
+    /// <summary>Writes memories of its own, in one transaction.</summary>
+    public Task WriteAsync(params IReadOnlyList<string> ids) => writer.RunAsync(async session =>
+    {
+        foreach (var id in ids)
+        {
+            await WriteAsync(session, id);
+        }
+
+        return 0;
+    });
+
+    /// <summary>Writes a memory as the node that the session is of.</summary>
+    public static async Task WriteAsync(WriteSession session, string id)
+    {
+        var stamp = session.NextStamp();
+        await session.PutAsync(MemoryCodec.Decode(Rows.Put(id, 1, stamp.Clock, stamp.Log.Node).Body), stamp);
+    }
+
+    /// <summary>Decides a delete of its own.</summary>
+    public Task DeleteAsync(string id) => writer.RunAsync(async session =>
+    {
+        await session.DeleteAsync(new(id, "ns", session.NextStamp(), session.Now));
+        return 0;
+    });
+
     public async ValueTask DisposeAsync()
     {
         await writer.DisposeAsync();

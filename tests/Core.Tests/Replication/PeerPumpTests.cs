@@ -15,7 +15,7 @@ public sealed class PeerPumpTests
     {
         for (var number = 1; number <= 1_300; number++)
         {
-            await setting.WriteAsync($"{number}");
+            await setting.Here.WriteAsync($"{number}");
         }
 
         // It holds some of it, and takes a second for each batch.
@@ -28,7 +28,7 @@ public sealed class PeerPumpTests
         setting.Start();
         await Task.Delay(TimeSpan.FromMilliseconds(100), setting.Time);
         var began = setting.Now;
-        await setting.WriteAsync("new");
+        await setting.Here.WriteAsync("new");
         await Task.Delay(TimeSpan.FromMilliseconds(100), setting.Time);
         Assert.Equal([(101, 199), (1_201, 1_300), (1_301, 1_301)], setting.Shipped.Select(static batch => (batch.First, batch.Last)));
         Assert.Equal(began, setting.Shipped[^1].At);
@@ -47,7 +47,7 @@ public sealed class PeerPumpTests
     {
         for (var number = 1; number <= 2_000; number++)
         {
-            await setting.WriteAsync($"{number}");
+            await setting.Here.WriteAsync($"{number}");
         }
 
         var awaited = setting.Quorum.WaitAsync(setting.Log, 1_500, 1_501, 2, TimeSpan.FromMinutes(1));
@@ -80,7 +80,7 @@ public sealed class PeerPumpTests
             _ => ApplyOutcome.Applied,
         })]);
         var waits = Enumerable.Range(1, 6).Select(row => setting.Quorum.WaitAsync(setting.Log, row, row, 2, TimeSpan.FromSeconds(5))).ToList();
-        await setting.WriteManyAsync("one", "ahead", "two", "three", "known", "fenced");
+        await setting.Here.WriteAsync("one", "ahead", "two", "three", "known", "fenced");
         var outcomes = await Task.WhenAll(waits);
         Assert.Equal([null, QuorumReasons.Refused, null, null, null, QuorumReasons.Fenced], outcomes.Select(static outcome => outcome.Reason));
         Assert.Equal(1, setting.Pump.HeldThrough(setting.Log));
@@ -99,10 +99,10 @@ public sealed class PeerPumpTests
     [Fact]
     public void A_delete_that_the_peer_holds_is_taken_in_and_settles_the_row() => Play(async setting =>
     {
-        await setting.There.Replica.ApplyAsync([Delete("x", 1, setting.Clock() + (1 << 30), from: "c")]);
+        await setting.There.Replica.ApplyAsync([Delete("x", 1, ClockAt(setting.Time) + (1 << 30), from: "c")]);
         setting.Start();
         await Task.Delay(Beat, setting.Time);
-        await setting.WriteManyAsync("x", "y");
+        await setting.Here.WriteAsync("x", "y");
         Assert.True((await setting.Quorum.WaitAsync(setting.Log, 1, 1, 2, TimeSpan.FromSeconds(5))).MetDelete);
         Assert.True((await setting.Quorum.WaitAsync(setting.Log, 2, 2, 2, TimeSpan.FromSeconds(5))).IsMet);
         Assert.Null(await setting.Here.Store.FindAsync("x"));
@@ -114,12 +114,8 @@ public sealed class PeerPumpTests
     [Fact]
     public void A_row_that_this_node_deleted_itself_since_is_held_by_its_delete() => Play(async setting =>
     {
-        await setting.WriteAsync("x");
-        await setting.Here.Writer.RunAsync(async session =>
-        {
-            await session.DeleteAsync(new("x", "ns", session.NextStamp(), session.Now));
-            return 0;
-        });
+        await setting.Here.WriteAsync("x");
+        await setting.Here.DeleteAsync("x");
         await setting.There.Writer.RunAsync(async session =>
             await session.JoinAsync(MutationKind.MemoryDelete, (await setting.Here.Store.ReadRowsAsync([new(MutationKind.MemoryDelete, "x")]))[0].Body, long.MaxValue));
         var wait = setting.Quorum.WaitAsync(setting.Log, 1, 1, 2, TimeSpan.FromSeconds(5));
@@ -189,7 +185,7 @@ public sealed class PeerPumpTests
                 await never.Task;
                 return [];
             };
-            await setting.WriteAsync("x");
+            await setting.Here.WriteAsync("x");
         }
         else if (what == "heartbeat")
         {
@@ -227,7 +223,7 @@ public sealed class PeerPumpTests
     public void An_answer_for_fewer_rows_than_were_sent_counts_for_none() => Play(async setting =>
     {
         setting.Outcomes = static batch => Task.FromResult<IReadOnlyList<ApplyOutcome>>([.. batch.Skip(1).Select(static _ => ApplyOutcome.Applied)]);
-        await setting.WriteManyAsync("x", "y");
+        await setting.Here.WriteAsync("x", "y");
         setting.Start();
         await Task.Delay(TimeSpan.FromSeconds(5), setting.Time);
         Assert.Equal(0, setting.Pump.HeldThrough(setting.Log));
@@ -258,12 +254,12 @@ public sealed class PeerPumpTests
     [Fact]
     public void A_new_log_is_shipped_from_its_beginning() => Play(async setting =>
     {
-        await setting.WriteAsync("x");
+        await setting.Here.WriteAsync("x");
         setting.Start();
         await Task.Delay(Beat, setting.Time);
         var left = setting.Log;
         await setting.Here.Writer.RenewLogAsync();
-        await setting.WriteAsync("y");
+        await setting.Here.WriteAsync("y");
         await Task.Delay(Beat, setting.Time);
         Assert.NotEqual(left, setting.Log);
         Assert.NotNull(await setting.There.Store.FindAsync("y"));
@@ -278,8 +274,8 @@ public sealed class PeerPumpTests
         await using var there = await Node.StartAsync("b", time, scheduler);
         using var stop = new CancellationTokenSource();
         var settings = new ReplicaSetSettings(1, null, TimeSpan.FromSeconds(5));
-        var condition = new ReplicaCondition(here.Store, settings, await here.Store.ReadVectorAsync(), default, new(here.Store.Log, 1), []);
-        var session = new PeerSession(here.Store, here.Writer, settings, new(time), time, condition);
+        var condition = await here.ConditionAsync(settings);
+        var session = here.Session(settings, condition, time);
         var quorum = new QuorumWriter(here.Store.Log, time);
         var feed = new MutationFeed(here.Store.Log, 0);
         here.Writer.Committing = changes => quorum.Overruled(changes.Overruled, changes.Head.Sequence);
@@ -348,21 +344,5 @@ public sealed class PeerPumpTests
             };
             Running = pump.RunAsync(stop);
         }
-
-        public long Clock() => time.GetUtcNow().ToUnixTimeMilliseconds() << Stamp.CounterBits;
-
-        public Task WriteAsync(string id) => WriteManyAsync(id);
-
-        /// <summary>In one transaction.</summary>
-        public Task WriteManyAsync(params IReadOnlyList<string> ids) => here.Writer.RunAsync(async write =>
-        {
-            foreach (var id in ids)
-            {
-                var stamp = write.NextStamp();
-                await write.PutAsync(MemoryCodec.Decode(Put(id, 1, stamp.Clock, from: "a").Body), stamp);
-            }
-
-            return 0;
-        });
     }
 }

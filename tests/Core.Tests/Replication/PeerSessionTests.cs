@@ -9,7 +9,7 @@ public sealed class PeerSessionTests
     [Fact]
     public void A_node_tells_what_it_holds_and_knows_and_draws_no_stamp_before_it_heard_of_a_peer() => Play(async (node, condition, session, time) =>
     {
-        await node.Replica.ApplyAsync([Put("x", 1, Clock(time)), Put("y", 2, Clock(time) + (200_000L << Stamp.CounterBits))]);
+        await node.Replica.ApplyAsync([Put("x", 1, ClockAt(time)), Put("y", 2, ClockAt(time, TimeSpan.FromSeconds(200)))]);
         var first = await session.HelloAsync();
         Assert.Equal(first.Clock, (await session.HelloAsync()).Clock);
         Assert.Equal((node.Store.Log, 0, 3, 2), (first.Log, first.HeadSequence, first.Nodes, first.QuorumWrites));
@@ -98,12 +98,7 @@ public sealed class PeerSessionTests
     {
         for (var number = 0; number < 4; number++)
         {
-            await node.Writer.RunAsync(async write =>
-            {
-                var stamp = write.NextStamp();
-                await write.PutAsync(MemoryCodec.Decode(Put($"{number}", 1, stamp.Clock, from: "a").Body), stamp);
-                return 0;
-            });
+            await node.WriteAsync($"{number}");
         }
 
         var log = node.Store.Log;
@@ -132,10 +127,8 @@ public sealed class PeerSessionTests
     {
         await using var node = await Node.StartAsync("a", time, scheduler);
         var settings = new ReplicaSetSettings(2, null, TimeSpan.FromSeconds(1));
-        var condition = new ReplicaCondition(node.Store, settings, await node.Store.ReadVectorAsync(), default, new(node.Store.Log, 1), []);
+        var condition = await node.ConditionAsync(settings);
         node.Writer.Committed = (_, changes) => condition.Committed(changes);
-        await act(node, condition, new(node.Store, node.Writer, settings, new(time), time, condition), time);
+        await act(node, condition, node.Session(settings, condition, time), time);
     });
-
-    private static long Clock(TimeProvider time) => time.GetUtcNow().ToUnixTimeMilliseconds() << Stamp.CounterBits;
 }

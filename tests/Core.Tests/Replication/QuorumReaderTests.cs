@@ -76,10 +76,10 @@ public sealed class QuorumReaderTests
         await using var here = await Node.StartAsync("a", time, scheduler);
         await using var there = await Node.StartAsync("b", time, scheduler);
         var settings = new ReplicaSetSettings(2, writes, TimeSpan.FromSeconds(1));
-        var condition = new ReplicaCondition(here.Store, settings, await here.Store.ReadVectorAsync(), new(20, 20), new(here.Store.Log, 1), []);
+        var condition = await here.ConditionAsync(settings, new(20, 20));
         here.Writer.Committed = (_, changes) => condition.Committed(changes);
         condition.Compared();
-        var session = new PeerSession(here.Store, here.Writer, settings, new(time), time, condition);
+        var session = here.Session(settings, condition, time);
         var link = new HookedLink(there);
         var setting = new Setting(here, there, condition, session, new([link], here.Replica, session, condition, settings, time), link, time);
         link.Greet = async cancellation =>
@@ -102,7 +102,7 @@ public sealed class QuorumReaderTests
         /// <summary>What becomes of what the peer answers to a greeting.</summary>
         public Func<PeerHello, PeerHello> Answer { get; set; } = static hello => hello with { Floor = 20 };
 
-        public long Clock(int aheadMilliseconds = 0) => (Time.GetUtcNow().ToUnixTimeMilliseconds() + aheadMilliseconds) << Stamp.CounterBits;
+        public long Clock(int aheadMilliseconds = 0) => ClockAt(Time, TimeSpan.FromMilliseconds(aheadMilliseconds));
 
         public PeerHello Hello() => Rows.Hello(There.Store.Log, Time);
 

@@ -17,8 +17,8 @@ public sealed class ReplicaEndpointTests : IAsyncLifetime
     {
         _node = await Node.StartAsync("a", _time);
         var settings = new ReplicaSetSettings(1, null, TimeSpan.FromSeconds(1));
-        _condition = new(_node.Store, settings, await _node.Store.ReadVectorAsync(), new(10, 10), new(_node.Store.Log, 1), []);
-        _endpoint = new(_node.Store, _node.Replica, new(_node.Store, _node.Writer, settings, new(_time), _time, _condition), _condition);
+        _condition = await _node.ConditionAsync(settings, new(10, 10));
+        _endpoint = new(_node.Store, _node.Replica, _node.Session(settings, _condition, _time), _condition);
     }
 
     public ValueTask DisposeAsync() => _node.DisposeAsync();

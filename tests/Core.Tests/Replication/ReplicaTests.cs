@@ -161,11 +161,7 @@ public sealed class ReplicaTests
         var told = new List<string>();
         node.Writer.Committing = changes => told.AddRange(changes.Overruled);
         await node.Replica.ApplyAsync([Put("x", 1, Clock(default)), Put("y", 2, Clock(default))]);
-        await node.Writer.RunAsync(async session =>
-        {
-            await session.DeleteAsync(new("y", "ns", session.NextStamp(), session.Now));
-            return 0;
-        });
+        await node.DeleteAsync("y");
         await node.Replica.ApplyAsync([Delete("x", 3, Clock(default) + 1), Delete("x", 4, Clock(default) + 2), Delete("y", 5, Clock(default) + 2)]);
         Assert.Equal(["x"], told);
     }
@@ -198,7 +194,7 @@ public sealed class ReplicaTests
         var link = new EntryState(EntryBodies.LinkKey("x", "r", "y"), "x", "y", Live: true, new(floor - 1, Peer), EntryBodies.Encode(new LinkBody(1)));
         await node.Replica.ApplyAsync([
             Put("old", 1, floor - 1), Put("new", 2, floor), Delete("gone", 3, floor - 1), Delete("going", 4, floor),
-            new(new(Peer, 5), link.Stamp, 0, MutationKind.Link, link.Key.Key, link.Encode(), null)]);
+            Logged(5, link)]);
         var keys = (await node.Store.ReadHashesAsync(null, null, 100)).Rows.Select(static row => row.Key).ToList();
         for (var page = await node.Store.ReadHashesAsync(null, null, 100); ; page = await node.Store.ReadHashesAsync(null, page.Next, 100))
         {
@@ -266,10 +262,9 @@ public sealed class ReplicaTests
         Assert.True((await node.Writer.DrawClockAsync()).Clock > floor);
     }
 
-    private long Clock(TimeSpan ahead) => (_time.GetUtcNow() + ahead).ToUnixTimeMilliseconds() << Stamp.CounterBits;
+    private long Clock(TimeSpan ahead) => ClockAt(_time, ahead);
 
     private static EntryState Counter(EntryKey key, long clock, long count) =>
         new(key, "x", null, Live: true, new(clock, Peer), EntryBodies.Encode(new AccessBody(count, null)));
 
-    private static Mutation Logged(long sequence, EntryState entry) => new(new(Peer, sequence), entry.Stamp, 0, entry.Key.Kind, entry.Key.Key, entry.Encode(), null);
 }

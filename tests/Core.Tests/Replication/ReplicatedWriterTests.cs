@@ -77,8 +77,8 @@ public sealed class ReplicatedWriterTests
         var rows = setting.Writer.RunAsync(
             async session =>
             {
-                await Setting.PutAsync(session, "y");
-                await Setting.PutAsync(session, "z");
+                await Node.WriteAsync(session, "y");
+                await Node.WriteAsync(session, "z");
                 return 0;
             },
             wanted: null);
@@ -212,8 +212,8 @@ public sealed class ReplicatedWriterTests
         var faults = new DiskFaults(world, () => time);
         await using var node = await Node.StartAsync("a", time, scheduler, faults);
         var settings = new ReplicaSetSettings(peers, null, TimeSpan.FromSeconds(1));
-        var condition = new ReplicaCondition(node.Store, settings, await node.Store.ReadVectorAsync(), default, new(node.Store.Log, 1), []);
-        var session = new PeerSession(node.Store, node.Writer, settings, new(time), time, condition);
+        var condition = await node.ConditionAsync(settings);
+        var session = node.Session(settings, condition, time);
         var quorum = new QuorumWriter(node.Store.Log, time);
         foreach (var peer in ((string[])["b", "c", "d", "e"]).Take(peers))
         {
@@ -233,17 +233,11 @@ public sealed class ReplicatedWriterTests
         public Task<(string Value, QuorumOutcome Outcome)> WriteAsync(string id, int? wanted = null, NamespaceEpoch? epoch = null) => Writer.RunAsync(
             async session =>
             {
-                await PutAsync(session, id);
+                await Node.WriteAsync(session, id);
                 return id;
             },
             wanted,
             epoch: epoch);
-
-        public static async Task PutAsync(WriteSession session, string id)
-        {
-            var stamp = session.NextStamp();
-            await session.PutAsync(MemoryCodec.Decode(Put(id, 1, stamp.Clock, from: "a").Body), stamp);
-        }
 
         public void Acknowledge(string peer, long sequence) => Quorum.Acknowledged(peer, Node.Store.Log, 1, sequence);
     }

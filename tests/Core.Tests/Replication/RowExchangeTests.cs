@@ -136,8 +136,8 @@ public sealed class RowExchangeTests
 
         // What it wrote itself: in a log that it leaves, of which the peer holds a row.
         setting.Quorum.AddPeer("there");
-        await WriteAsync("lonely");
-        await WriteAsync("held");
+        await here.WriteAsync("lonely");
+        await here.WriteAsync("held");
         var log = here.Store.Log;
         setting.Quorum.Acknowledged("there", log, 2, 2);
         var link = new EntryState(EntryBodies.LinkKey("kept", "r", "same"), "kept", "same", Live: true, new(old, Left), EntryBodies.Encode(new LinkBody(1)));
@@ -150,12 +150,12 @@ public sealed class RowExchangeTests
             Put("young", 6, floor, from: "c"),
             Put("raised", 7, old, from: "c"),
             Delete("dead", 8, old, from: "c"), Delete("dying", 9, floor, from: "c"),
-            new(new(Left, 10), link.Stamp, 0, MutationKind.Link, link.Key.Key, link.Encode(), null),
+            Logged(10, link),
             Put("another", 11, old, from: "c")]);
         await there.Replica.ApplyAsync([Put("raised", 7, old, from: "c"), Put("raised", 12, young, from: "c"), Put("another", 13, young, from: "c")]);
 
         // Stamped above what it has taken in by now.
-        await WriteAsync("fresh");
+        await here.WriteAsync("fresh");
 
         // And what a peer shipped since it runs.
         var arriving = Put("arrived", 14, old, from: "c");
@@ -200,13 +200,6 @@ public sealed class RowExchangeTests
         Assert.False(vector[Left].Contains(6));
         Assert.True(vector[Left].Contains(13));
         Assert.Empty((await here.Store.VerifyAsync()).Differences);
-
-        async Task WriteAsync(string id) => await here.Writer.RunAsync(async session =>
-        {
-            var stamp = session.NextStamp();
-            await session.PutAsync(MemoryCodec.Decode(Put(id, 1, stamp.Clock, from: "a").Body), stamp);
-            return 0;
-        });
     });
 
     [Fact]
@@ -273,9 +266,9 @@ public sealed class RowExchangeTests
             var here = await Node.StartAsync("a", time, scheduler);
             var there = await Node.StartAsync("b", time, scheduler);
             var settings = new ReplicaSetSettings(peers, writes, TimeSpan.FromSeconds(1)) { UpkeepInterval = upkeep };
-            var condition = new ReplicaCondition(here.Store, settings, await here.Store.ReadVectorAsync(), default, new(here.Store.Log, 1), []);
+            var condition = await here.ConditionAsync(settings);
             var quorum = new QuorumWriter(here.Store.Log, time);
-            var session = new PeerSession(here.Store, here.Writer, settings, new(time), time, condition);
+            var session = here.Session(settings, condition, time);
             var link = new HookedLink(there);
             var setting = new Setting(here, there, condition, session, quorum, link, settings, time);
             here.Writer.Committed = (log, changes) =>
@@ -288,7 +281,7 @@ public sealed class RowExchangeTests
             return setting;
         }
 
-        public long Clock(int aheadMilliseconds = 0) => (time.GetUtcNow().ToUnixTimeMilliseconds() + aheadMilliseconds) << Stamp.CounterBits;
+        public long Clock(int aheadMilliseconds = 0) => ClockAt(time, TimeSpan.FromMilliseconds(aheadMilliseconds));
 
         public PeerHello HelloOf(Node node) => Hello(node.Store.Log, time);
 

@@ -41,6 +41,13 @@ internal static class Rows
         new Dictionary<LogId, AppliedSet>(),
         new Dictionary<LogId, long>());
 
+    /// <summary>The clock of a stamp that is drawn now, or so much later.</summary>
+    public static long ClockAt(TimeProvider time, TimeSpan ahead = default) => (time.GetUtcNow() + ahead).ToUnixTimeMilliseconds() << Stamp.CounterBits;
+
+    /// <summary>An entry as the writer of its log would ship it.</summary>
+    public static Mutation Logged(long sequence, EntryState entry) =>
+        new(new(entry.Stamp.Log, sequence), entry.Stamp, 0, entry.Key.Kind, entry.Key.Key, entry.Encode(), null);
+
     public static Mutation Delete(string id, long sequence, long clock, string from = "b")
     {
         var stamp = new Stamp(clock, new(from, 1));

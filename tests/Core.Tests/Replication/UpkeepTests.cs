@@ -11,9 +11,9 @@ public sealed class UpkeepTests
     [Fact]
     public void A_delete_is_forgotten_after_its_grace_when_the_log_names_it_no_more() => Play(peers: 0, async (setting, time) =>
     {
-        await setting.WriteAsync("x");
-        await setting.DeleteAsync("x");
-        await setting.DeleteAsync("y");
+        await setting.Node.WriteAsync("x");
+        await setting.Node.DeleteAsync("x");
+        await setting.Node.DeleteAsync("y");
         setting.Upkeep.ReadThrough = static () => 1;
         await Task.Delay(10.5 * Round, time);
         Assert.Equal(2, await setting.CountDeletesAsync());
@@ -30,7 +30,7 @@ public sealed class UpkeepTests
         Assert.Equal(0, await setting.CountDeletesAsync());
 
         // The next ones too.
-        await setting.DeleteAsync("z");
+        await setting.Node.DeleteAsync("z");
         setting.Upkeep.ReadThrough = null;
         await Task.Delay(9 * Round, time);
         Assert.Equal(1, await setting.CountDeletesAsync());
@@ -44,7 +44,7 @@ public sealed class UpkeepTests
         setting.Upkeep.ReadThrough = static () => 0;
         for (var number = 1; number <= 8; number++)
         {
-            await setting.WriteAsync($"{number}");
+            await setting.Node.WriteAsync($"{number}");
         }
 
         await Task.Delay(1.5 * Round, time);
@@ -96,7 +96,7 @@ public sealed class UpkeepTests
     {
         var fails = true;
         setting.Upkeep.ReadThrough = () => fails ? throw new InvalidOperationException("not now") : 1;
-        await setting.WriteAsync("x");
+        await setting.Node.WriteAsync("x");
         await Task.Delay(1.5 * Round, time);
         Assert.Single(await setting.Node.Store.ReadLogAsync(0, 10, 1 << 20));
         fails = false;
@@ -109,9 +109,9 @@ public sealed class UpkeepTests
         await using var node = await Node.StartAsync("a", time, scheduler);
         using var stop = new CancellationTokenSource();
         var settings = new ReplicaSetSettings(peers, null, TimeSpan.FromSeconds(5)) { UpkeepInterval = Round, TombstoneGrace = 10 * Round, RetainedLogRows = 5 };
-        var condition = new ReplicaCondition(node.Store, settings, await node.Store.ReadVectorAsync(), default, new(node.Store.Log, 1), []);
+        var condition = await node.ConditionAsync(settings);
         node.Writer.Committed = (_, changes) => condition.Committed(changes);
-        var session = new PeerSession(node.Store, node.Writer, settings, new(time), time, condition);
+        var session = node.Session(settings, condition, time);
         var comparison = new FirstComparison(node.Writer, session, condition, settings, time, stop.Token);
         var upkeep = new Upkeep(node.Store, node.Writer, node.Replica, session, condition, comparison, [], settings, time);
         var running = upkeep.RunAsync(stop.Token);
@@ -122,22 +122,9 @@ public sealed class UpkeepTests
 
     private sealed record Setting(Node Node, ReplicaCondition Condition, PeerSession Session, Upkeep Upkeep, TimeProvider Time)
     {
-        public long Clock(TimeSpan ahead) => (Time.GetUtcNow() + ahead).ToUnixTimeMilliseconds() << Stamp.CounterBits;
+        public long Clock(TimeSpan ahead) => ClockAt(Time, ahead);
 
         public Task HearAsync(int nodes) => Session.HeardAsync("b", Hello(new("b", 1), Time) with { Clock = 70, Floor = 40, Nodes = nodes }, TimeSpan.Zero);
-
-        public Task WriteAsync(string id) => Node.Writer.RunAsync(async session =>
-        {
-            var stamp = session.NextStamp();
-            await session.PutAsync(MemoryCodec.Decode(Put(id, 1, stamp.Clock, from: "a").Body), stamp);
-            return 0;
-        });
-
-        public Task DeleteAsync(string id) => Node.Writer.RunAsync(async session =>
-        {
-            await session.DeleteAsync(new(id, "ns", session.NextStamp(), session.Now));
-            return 0;
-        });
 
         public async Task<int> CountDeletesAsync() => (await Node.Store.ReadTombstonesAsync(long.MaxValue, new(long.MaxValue), 10)).Count;
     }
